@@ -1,0 +1,27 @@
+export { type Coverage, coverageOf, type Forks } from './forks.ts'
+export {
+  ATTRIBUTE_PATTERN,
+  DEFAULT_LIMITS,
+  type Limits,
+  NAME_PATTERN,
+  RESERVED_ATTRIBUTES,
+} from './limits.ts'
+export {
+  comparePositions,
+  formatPosition,
+  laterPosition,
+  ORIGIN,
+  type Position,
+  parsePosition,
+  samePosition,
+} from './position.ts'
+export { isReason, type Reason, STATUS, STATUS_OF_REASON, type StatusName, statusName } from './reason.ts'
+export {
+  decodeToken,
+  encodeToken,
+  InvalidTokenError,
+  mergeTokens,
+  type SessionToken,
+  tokenFromString,
+  tokenToString,
+} from './session-token.ts'
