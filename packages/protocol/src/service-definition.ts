@@ -39,7 +39,7 @@ export function grpcServiceDefinition<M extends GenServiceMethods>(
 ): GrpcServiceDefinition<M> {
   return Object.fromEntries(
     service.methods.map((m) => [m.localName, methodDefinition(m)]),
-  ) as GrpcServiceDefinition<M>
+  ) as unknown as GrpcServiceDefinition<M>
 }
 
 function methodDefinition(method: DescMethod): MethodDefinition<Message, Message> {

@@ -52,12 +52,7 @@ export function encodeStatusDetails(code: number, message: string, details: Stat
 
 /** Reads {@link STATUS_DETAILS_KEY}; bytes that aren't a `google.rpc.Status` say nothing. */
 export function decodeStatusDetails(bytes: Uint8Array): StatusDetails {
-  let details: {
-    reason?: Reason
-    metadata?: Record<string, string>
-    fields?: FieldViolation[]
-    retryDelayMs?: number
-  } = {}
+  let details: StatusDetails = {}
   try {
     for (const any of fromBinary(StatusSchema, bytes).details) details = { ...details, ...detailsOf(any) }
   } catch {
