@@ -1,0 +1,38 @@
+import type { DescMethod, MessageShape } from '@bufbuild/protobuf'
+import type { GenService, GenServiceMethods } from '@bufbuild/protobuf/codegenv2'
+
+/** What a handler knows of the call it answers. */
+export interface CallContext {
+  /** Unix milliseconds past which nobody waits for the answer; the sidecar's default when the caller gave none. */
+  readonly deadlineMs: number
+  /** Aborted when the caller gives up, the deadline passes, or the sidecar drains a stream. */
+  readonly signal: AbortSignal
+  /** The region whose sidecar forwarded this call; absent for calls of clients. */
+  readonly forwardedFrom?: string
+}
+
+/** Answers one call. Throws a `StatusError`; anything else becomes INTERNAL with a log id. */
+export type UnaryHandler<I, O> = (request: I, call: CallContext) => Promise<O>
+
+/** Answers one call with a stream; what it throws ends the stream. */
+export type StreamHandler<I, O> = (request: I, call: CallContext) => AsyncIterable<O>
+
+/** Handlers of the unary and server-streaming methods of a service, by local name. */
+export type ServiceHandlers<M extends GenServiceMethods> = {
+  readonly [K in keyof M as M[K]['methodKind'] extends 'unary' | 'server_streaming'
+    ? K
+    : never]: M[K]['methodKind'] extends 'unary'
+    ? UnaryHandler<MessageShape<M[K]['input']>, MessageShape<M[K]['output']>>
+    : StreamHandler<MessageShape<M[K]['input']>, MessageShape<M[K]['output']>>
+}
+
+/** A service and its handlers, as the server registers them. */
+export interface ServiceRegistration {
+  readonly service: GenService<GenServiceMethods>
+  readonly handlers: Readonly<Record<string, UnaryHandler<never, unknown> | StreamHandler<never, unknown>>>
+}
+
+/** The full name of a method, for example `perigee.v1.CacheService/Set`. */
+export function methodName(method: DescMethod): string {
+  return `${method.parent.typeName}/${method.name}`
+}

@@ -1,0 +1,75 @@
+import type { Forks, Position } from '@perigee/core'
+import type { IndexDefinition } from './index-definition.ts'
+
+/** A change that the log names. `claim` opens an epoch. */
+export type LogOperation = 'claim' | 'create-index' | 'drop-index' | 'upsert' | 'delete'
+
+/** One entry of the change log; its position is its Redis Stream id. */
+export interface LogEntry {
+  readonly position: Position
+  /** Position of the entry before it in the log; a reader that has another one has a gap. */
+  readonly previous: Position
+  readonly operation: LogOperation
+  /** Empty for `claim`. */
+  readonly indexUid: string
+  /** Empty but for `upsert` and `delete`. */
+  readonly chunkId: string
+}
+
+/** A chunk as the data Redis holds it. */
+export interface StoredChunk {
+  readonly indexUid: string
+  readonly id: string
+  readonly text: string
+  /** Packed little-endian in the index's vector type: what RediSearch takes as it is. */
+  readonly vector: Buffer
+  /** A JSON object. */
+  readonly metadata: string
+  /** Empty: every region indexes it. */
+  readonly regionTags: readonly string[]
+  readonly position: Position
+  /** Unix milliseconds by the primary Redis's clock. */
+  readonly writtenAtMs: number
+  /** Unix milliseconds by the primary Redis's clock; absent: never. */
+  readonly expiresAtMs?: number
+}
+
+/** One consistent look at the log and what it names, taken in one read-only function call. */
+export interface LogBatch {
+  /** In order, all after the position asked. */
+  readonly entries: readonly LogEntry[]
+  /** Those that `upsert` entries name and that still exist, each once; they may be newer than their entry. */
+  readonly chunks: readonly StoredChunk[]
+  /** Newest position of this data Redis when the batch was read. */
+  readonly clock: Position
+  /** Position of the newest log entry when the batch was read; the origin of an empty log. */
+  readonly newest: Position
+  readonly forks: Forks
+}
+
+/** One page of a scan over all chunks, in no order; a chunk may come twice. */
+export interface ChunkScan {
+  readonly chunks: readonly StoredChunk[]
+  /** `0` when the scan is complete. */
+  readonly cursor: string
+}
+
+/** The follower's view of its region's data Redis. Every method throws `StatusError` DATA_UNAVAILABLE when that can't answer. */
+export interface ChangeLog {
+  /** The next entries after a position, the chunks they name and the clock, in one atomic step. */
+  read(after: Position, countMax: number): Promise<LogBatch>
+  /** All indexes of all namespaces, with the clock they were read at, in one atomic step. */
+  indexes(): Promise<{ readonly indexes: readonly IndexDefinition[]; readonly clock: Position }>
+  /** The next page of all chunks of an index. */
+  scan(indexUid: string, cursor: string, count: number): Promise<ChunkScan>
+  /** Those of the chunks that exist, read atomically with the clock. */
+  chunks(
+    indexUid: string,
+    ids: readonly string[],
+  ): Promise<{ readonly chunks: readonly StoredChunk[]; readonly clock: Position; readonly forks: Forks }>
+  /**
+   * Resolves when the data Redis's clock is not `known` any more, or after `timeoutMs` at most, or when the signal
+   * aborts: woken by client tracking, and by asking again where tracking may have missed something.
+   */
+  changed(known: Position, timeoutMs: number, signal: AbortSignal): Promise<void>
+}

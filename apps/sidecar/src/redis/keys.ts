@@ -1,0 +1,111 @@
+/** The names of all keys, under the configured prefix. The hash tag is the partition, of which there is one. */
+export class Keys {
+  readonly #root: string
+
+  constructor(prefix: string) {
+    this.#root = `${prefix}:{0}:`
+  }
+
+  /** What every key of the data Redis begins with. */
+  get root(): string {
+    return this.#root
+  }
+
+  /** The newest position, as text. */
+  get clock(): string {
+    return `${this.#root}clock`
+  }
+
+  /** The cluster's id: sixteen hexadecimal digits, drawn by the first claim. */
+  get cluster(): string {
+    return `${this.#root}cluster`
+  }
+
+  /** Hash: epoch → the last seq that the next epoch carried on from. */
+  get forks(): string {
+    return `${this.#root}forks`
+  }
+
+  /** The change log, a stream. */
+  get log(): string {
+    return `${this.#root}log`
+  }
+
+  /** Newest heartbeat. */
+  get heartbeat(): string {
+    return `${this.#root}heartbeat`
+  }
+
+  /** Newest lag probe. */
+  get probe(): string {
+    return `${this.#root}probe`
+  }
+
+  /** Set: the namespaces that hold an index. */
+  get indexNamespaces(): string {
+    return `${this.#root}index-namespaces`
+  }
+
+  /** Sorted set: when each chunk with an expiry expires. */
+  get expiring(): string {
+    return `${this.#root}expiring`
+  }
+
+  /** Sorted set: when each remembered first answer was written. */
+  get doneTimes(): string {
+    return `${this.#root}done-times`
+  }
+
+  /** Set: uids of dropped indexes whose chunks aren't all removed yet. */
+  get dropped(): string {
+    return `${this.#root}dropped`
+  }
+
+  /** Set: cleared namespaces whose older entries aren't all removed yet. */
+  get clearing(): string {
+    return `${this.#root}clearing`
+  }
+
+  entry(namespace: string, key: string): string {
+    return `${this.#root}kv:${namespace}:${key}`
+  }
+
+  /** Position of the last ClearNamespace: older entries are misses. */
+  cleared(namespace: string): string {
+    return `${this.#root}cleared:${namespace}`
+  }
+
+  /** Hash: name → index definition, as JSON. */
+  indexes(namespace: string): string {
+    return `${this.#root}index:${namespace}`
+  }
+
+  chunk(indexUid: string, id: string): string {
+    return `${this.#root}chunk:${indexUid}:${id}`
+  }
+
+  /** First answer of a write that came with a request id. */
+  done(method: string, namespace: string, requestId: string): string {
+    return `${this.#root}done:${method}:${namespace}:${requestId}`
+  }
+
+  /** In the index Redis: a copy of a chunk. */
+  copy(indexUid: string, id: string): string {
+    return `${this.#root}copy:${indexUid}:${id}`
+  }
+
+  /** In the index Redis: the RediSearch index. */
+  searchIndex(indexUid: string): string {
+    return `${this.#root}search:${indexUid}`
+  }
+
+  /** In the index Redis: where the follower is. */
+  get checkpoint(): string {
+    return `${this.#root}checkpoint`
+  }
+
+  /** In the index Redis: the highest epoch its sidecar claimed. */
+  get claimedEpoch(): string {
+    return `${this.#root}claimed-epoch`
+  }
+}
