@@ -1,0 +1,127 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { RedisInstallation } from './installation.ts'
+import { removeTemporaryFolder, temporaryFolder } from './process-guard.ts'
+import { type RedisAddress, type Reply, redisCall, redisCommand } from './resp.ts'
+import { ServerProcess } from './server-process.ts'
+
+/** A line of redis.conf, such as `['maxmemory', '100mb']`. Arguments are quoted where they need it. */
+export type ConfigLine = readonly [directive: string, ...args: (string | number)[]]
+
+export interface RedisOptions {
+  readonly installation: RedisInstallation
+  /** Default `127.0.0.1`. */
+  readonly host?: string
+  readonly port: number
+  /** Where its data, configuration and log go. Default: a temporary folder, removed when it stops. */
+  readonly dir?: string
+  /** Name of its files: `<name>.conf`, `<name>.log`. Default `redis`. */
+  readonly name?: string
+  /** What error messages call it. Default: name and address. */
+  readonly title?: string
+  /** Loads the search module. Default false. */
+  readonly search?: boolean
+  /** Runs it as a Sentinel. Default false. */
+  readonly sentinel?: boolean
+  /** Lines of its configuration file besides bind, port, dir and the module. */
+  readonly config?: readonly ConfigLine[]
+  /** How long it may take until it answers, loading its data included. Default 30,000. */
+  readonly readyTimeoutMs?: number
+}
+
+function quoted(value: string | number): string {
+  const text = String(value)
+  if (/^[\w./:@%&~*+|-]+$/.test(text)) return text
+  return `"${text.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n')}"`
+}
+
+/** The text of a redis.conf. */
+export function configText(lines: readonly ConfigLine[]): string {
+  return `${lines.map(([directive, ...args]) => [directive, ...args.map(quoted)].join(' ')).join('\n')}\n`
+}
+
+/** Whether the server at the address is that process (not another that has taken its port) and has loaded its data. */
+async function answers(address: RedisAddress, pid: number, signal: AbortSignal): Promise<boolean> {
+  const info = await redisCall(address, ['INFO', 'server'], { signal })
+  if (!String(info).includes(`process_id:${pid}\r\n`)) return false
+  return (await redisCommand(address, ['PING'], { signal })) === 'PONG'
+}
+
+/** A redis-server or Sentinel that runs as a child process and dies with this one. */
+export class RedisProcess extends ServerProcess {
+  readonly host: string
+  readonly port: number
+  readonly dir: string
+  readonly #options: RedisOptions
+  readonly #installation: RedisInstallation
+  readonly #configFile: string
+  readonly #temporary: boolean
+  #configured = false
+
+  /** Makes one that is started later; {@link startRedis} makes one that runs. */
+  constructor(options: RedisOptions) {
+    const { host = '127.0.0.1', port, name = 'redis', installation } = options
+    const dir = options.dir ?? temporaryFolder()
+    const configFile = join(dir, `${name}.conf`)
+    super({
+      title: options.title ?? `${name} at ${host}:${port}`,
+      command: installation.serverPath,
+      args: options.sentinel === true ? [configFile, '--sentinel'] : [configFile],
+      cwd: dir,
+      logFile: join(dir, `${name}.log`),
+      probe: (pid, signal) => answers({ host, port }, pid, signal),
+      ...(options.readyTimeoutMs === undefined ? {} : { readyTimeoutMs: options.readyTimeoutMs }),
+    })
+    this.host = host
+    this.port = port
+    this.dir = dir
+    this.#options = options
+    this.#installation = installation
+    this.#configFile = configFile
+    this.#temporary = options.dir === undefined
+  }
+
+  get address(): RedisAddress {
+    return { host: this.host, port: this.port }
+  }
+
+  get url(): string {
+    return `redis://${this.host}:${this.port}`
+  }
+
+  /** Sends one command over a connection of its own; an error reply rejects. */
+  command(...args: string[]): Promise<Exclude<Reply, Error>> {
+    return redisCall(this.address, args)
+  }
+
+  /**
+   * Starts it and waits until it answers. Its configuration is written the first time only: Redis and Sentinel rewrite
+   * that file, and a restart goes on from what they wrote.
+   */
+  override async start(): Promise<void> {
+    if (!this.#configured) {
+      mkdirSync(this.dir, { recursive: true })
+      writeFileSync(this.#configFile, configText(this.#lines()))
+      this.#configured = true
+    }
+    await super.start()
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+    if (this.#temporary) await removeTemporaryFolder(this.dir)
+  }
+
+  #lines(): ConfigLine[] {
+    const { search = false, config = [] } = this.#options
+    const { searchModulePath } = this.#installation
+    const lines: ConfigLine[] = [
+      ['bind', this.host],
+      ['port', this.port],
+      ['dir', this.dir],
+      ['daemonize', 'no'],
+    ]
+    if (search && searchModulePath !== undefined) lines.push(['loadmodule', searchModulePath])
+    return [...lines, ...config]
+  }
+}
