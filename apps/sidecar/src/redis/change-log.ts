@@ -45,6 +45,10 @@ export interface LogBatch {
   /** Position of the newest log entry when the batch was read; the origin of an empty log. */
   readonly newest: Position
   readonly forks: Forks
+  /** The cluster's id; absent before its first claim. */
+  readonly clusterId?: string | undefined
+  /** How many entries the log has ever taken (`entries-added` of XINFO STREAM); absent while it is empty. */
+  readonly added?: number | undefined
 }
 
 /** One page of a scan over all chunks, in no order; a chunk may come twice. */

@@ -99,6 +99,21 @@ export class Keys {
     return `${this.#root}search:${indexUid}`
   }
 
+  /** In the index Redis: what the keys of an index's copies begin with. */
+  copyPrefix(indexUid: string): string {
+    return `${this.#root}copy:${indexUid}:`
+  }
+
+  /** In the index Redis: sorted set of the ids of an index's copies, all of score 0, so in the order of their bytes. */
+  copyIds(indexUid: string): string {
+    return `${this.#root}copy-ids:${indexUid}`
+  }
+
+  /** In the index Redis: set of the uids of indexes that have copies. */
+  get copyIndexes(): string {
+    return `${this.#root}copy-indexes`
+  }
+
   /** In the index Redis: where the follower is. */
   get checkpoint(): string {
     return `${this.#root}checkpoint`

@@ -1,0 +1,294 @@
+import { create } from '@bufbuild/protobuf'
+import { startRedis } from '@perigee/embedded-redis'
+import {
+  type Filter,
+  FilterListSchema,
+  FilterSchema,
+  NumberRangeSchema,
+  TagInSchema,
+  TextMatchSchema,
+} from '@perigee/protocol'
+import fc from 'fast-check'
+import { pino } from 'pino'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import type { StoredChunk } from '../redis/change-log.ts'
+import type { IndexDefinition } from '../redis/index-definition.ts'
+import { IndexRedis } from '../redis/index-redis.ts'
+import { createCommand, searchCommand } from '../redis/search-commands.ts'
+import { copyFields, copyFrom } from './copy.ts'
+import { compileFilter } from './filter-query.ts'
+import { TAG_SEPARATOR } from './tag-value.ts'
+import { wordsOf } from './words.ts'
+
+const definition: IndexDefinition = {
+  namespace: 'ns',
+  name: 'docs',
+  uid: '1-1',
+  dimensions: 2,
+  metric: 'COSINE',
+  vectorType: 'FLOAT32',
+  algorithm: { kind: 'FLAT' },
+  model: { id: 'm', revision: '1' },
+  attributes: [
+    { name: 'tag', type: 'TAG' },
+    { name: 'num', type: 'NUMERIC' },
+    { name: 'body', type: 'TEXT' },
+  ],
+  regionScoped: false,
+}
+
+let redis: Awaited<ReturnType<typeof startRedis>>
+let index: IndexRedis
+
+beforeAll(async () => {
+  redis = await startRedis({ search: true })
+  index = new IndexRedis({ url: redis.url, log: pino({ level: 'silent' }), name: 'spec' })
+  index.start()
+  await vi.waitFor(() => expect(index.usable).toBe(true))
+})
+
+afterAll(async () => {
+  index?.stop()
+  await redis?.[Symbol.asyncDispose]()
+})
+
+interface Metadata {
+  readonly tag?: string | readonly string[]
+  readonly num?: number
+  readonly body?: string
+}
+
+// Values meet often, and hold what RediSearch's language, its tags and its tokeniser treat as special.
+const special = fc.constantFrom(
+  '',
+  ' ',
+  'a',
+  'A',
+  ' a',
+  'a ',
+  'b',
+  '\\',
+  'a\\-b',
+  '\0',
+  'a\0b',
+  '\x1e',
+  '\x1f',
+  'a\x1fb',
+  'red} | @tag:{b',
+  '$f0',
+  '*',
+  'a*',
+  '-',
+  '%a%',
+  '~a',
+  'a|b',
+  '{',
+  '}',
+  '(',
+  ')',
+  '[1 2]',
+  '"a"',
+  "'",
+  'é',
+  'É',
+  '日本',
+  'the',
+  '\n',
+  'a\nb',
+  'a,b',
+  '@num:[0 9]',
+  'x'.repeat(5000),
+  `${'x'.repeat(5000)}y`,
+)
+const tagValue = fc.oneof(special, fc.string({ maxLength: 3 }))
+const number = fc.oneof(
+  fc.integer({ min: -3, max: 3 }),
+  fc.constantFrom(0.1, 0.3, 1e21, -1e-7, 2 ** 53 - 1, 1.0000000000000002),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+)
+const words = fc.array(
+  fc.constantFrom(
+    'the',
+    'One',
+    'one',
+    'two',
+    'é',
+    'É',
+    'a-b',
+    'w'.repeat(200),
+    `${'w'.repeat(150)}`,
+    '_x',
+    'x\\y',
+    'q\0r',
+    'u\nv',
+    '“mark”',
+    'don’t',
+    '日本。語',
+  ),
+  { maxLength: 4 },
+)
+const sentence = fc
+  .tuple(words, fc.constantFrom(' ', '\n', ', ', '\u00a0', '\\'))
+  .map(([w, gap]) => w.join(gap))
+
+const metadata: fc.Arbitrary<Metadata> = fc.record(
+  { tag: fc.oneof(tagValue, fc.array(tagValue, { maxLength: 3 })), num: number, body: sentence },
+  { requiredKeys: [] },
+)
+
+const tagIn = (values: string[]) =>
+  create(FilterSchema, {
+    expression: { case: 'tagIn', value: create(TagInSchema, { attribute: 'tag', values }) },
+  })
+const leaf: fc.Arbitrary<Filter> = fc.oneof(
+  fc.array(tagValue, { minLength: 1, maxLength: 3 }).map(tagIn),
+  fc
+    .record({
+      min: fc.option(number, { nil: undefined }),
+      max: fc.option(number, { nil: undefined }),
+      minExclusive: fc.boolean(),
+      maxExclusive: fc.boolean(),
+    })
+    .map((r) =>
+      create(FilterSchema, {
+        expression: {
+          case: 'numberRange',
+          value: create(NumberRangeSchema, {
+            attribute: 'num',
+            minExclusive: r.minExclusive,
+            maxExclusive: r.maxExclusive,
+            ...(r.min !== undefined && { min: r.min }),
+            ...(r.max !== undefined && { max: r.max }),
+          }),
+        },
+      }),
+    ),
+  fc
+    .tuple(
+      fc.constantFrom('body', 'text'),
+      sentence.filter((s) => wordsOf(s).length > 0),
+    )
+    .map(([attribute, w]) =>
+      create(FilterSchema, {
+        expression: { case: 'textMatch', value: create(TextMatchSchema, { attribute, words: w }) },
+      }),
+    ),
+)
+const { filter } = fc.letrec<{ filter: Filter; list: Filter }>((tie) => ({
+  list: fc
+    .tuple(
+      fc.constantFrom('all' as const, 'any' as const),
+      fc.array(tie('filter'), { minLength: 1, maxLength: 3 }),
+    )
+    .map(([name, filters]) =>
+      create(FilterSchema, { expression: { case: name, value: create(FilterListSchema, { filters }) } }),
+    ),
+  filter: fc.oneof(
+    { maxDepth: 3 },
+    leaf,
+    tie('list'),
+    tie('filter').map((value) => create(FilterSchema, { expression: { case: 'not', value } })),
+  ),
+}))
+
+/** What the contract says a filter means, without RediSearch. */
+function matches({ expression }: Filter, chunk: Metadata & { readonly text: string }): boolean {
+  switch (expression.case) {
+    case 'all':
+      return expression.value.filters.every((f) => matches(f, chunk))
+    case 'any':
+      return expression.value.filters.some((f) => matches(f, chunk))
+    case 'not':
+      return !matches(expression.value, chunk)
+    case 'tagIn': {
+      const values = chunk.tag === undefined ? [] : [chunk.tag].flat()
+      return values.some((v) => expression.value.values.includes(v))
+    }
+    case 'numberRange': {
+      const { min, max, minExclusive, maxExclusive } = expression.value
+      if (chunk.num === undefined) return false
+      if (min !== undefined && (minExclusive ? chunk.num <= min : chunk.num < min)) return false
+      return !(max !== undefined && (maxExclusive ? chunk.num >= max : chunk.num > max))
+    }
+    case 'textMatch': {
+      const text = expression.value.attribute === 'text' ? chunk.text : (chunk.body ?? '')
+      const held = new Set(wordsOf(text).map((w) => w.toString('latin1')))
+      return wordsOf(expression.value.words).every((w) => held.has(w.toString('latin1')))
+    }
+    default:
+      return false
+  }
+}
+
+async function hits(filter: Filter): Promise<string[]> {
+  const { query, params } = compileFilter(filter, definition)
+  const found = await index.search(
+    searchCommand('i', query, { fields: [], params, count: 1000, timeoutMs: 5000 }),
+  )
+  return found.documents.map((d) => d.key).sort()
+}
+
+it('gives the same hits as the filter means, for any chunks and filters', { timeout: 60_000 }, async () => {
+  const chunks = fc.array(fc.tuple(metadata, sentence), { minLength: 1, maxLength: 30 })
+  await fc.assert(
+    fc.asyncProperty(chunks, fc.array(filter, { minLength: 1, maxLength: 10 }), async (all, filters) => {
+      await index.call('FLUSHALL')
+      await index.search(createCommand({ name: 'i', prefix: 'c:', definition, tagSeparator: TAG_SEPARATOR }))
+      const commands = all.map(([fields, text], i) => {
+        const chunk: StoredChunk = {
+          indexUid: '1-1',
+          id: `${i}`,
+          text,
+          vector: Buffer.alloc(8, 1),
+          metadata: JSON.stringify(fields),
+          regionTags: [],
+          position: { epoch: 1, seq: i },
+          writtenAtMs: 1,
+        }
+        return ['HSET', `c:${i}`, ...copyFields(chunk, definition)] as const
+      })
+      await index.batch(commands)
+      for (const each of filters) {
+        const expected = all.flatMap(([fields, text], i) =>
+          matches(each, { ...fields, text }) ? [`c:${i}`] : [],
+        )
+        expect(await hits(each)).toEqual(expected.sort())
+      }
+    }),
+    { numRuns: 150 },
+  )
+})
+
+it('reads a copy back as it was', async () => {
+  const chunk: StoredChunk = {
+    indexUid: '1-1',
+    id: 'a\\b “c”',
+    text: 'x\0y\nz',
+    vector: Buffer.alloc(8, 1),
+    metadata: '{"tag":"é"}',
+    regionTags: ['us-east-1', 'eu-west-1'],
+    position: { epoch: 3, seq: 4 },
+    writtenAtMs: 5,
+    expiresAtMs: 6,
+  }
+  await index.call('HSET', 'back', ...copyFields(chunk, definition))
+  const flat = (await index.call('HGETALL', 'back')) as Buffer[]
+  const fields: Record<string, Buffer> = {}
+  for (let i = 0; i < flat.length; i += 2) fields[String(flat[i])] = flat[i + 1] as Buffer
+  const { indexUid, ...rest } = chunk
+  expect(copyFrom(fields)).toEqual(rest)
+})
+
+it('refuses attributes that the index lacks or that are of another type', () => {
+  expect(() => compileFilter(tagIn([]), definition)).toThrow('filter.tag_in.values needs at least one value')
+  const value = create(TagInSchema, { attribute: 'num', values: ['1'] })
+  const inner = create(FilterSchema, { expression: { case: 'tagIn', value } })
+  const outer = create(FilterSchema, {
+    expression: { case: 'any', value: create(FilterListSchema, { filters: [inner] }) },
+  })
+  expect(() => compileFilter(outer, definition)).toThrow(
+    'filter.any.filters[0].tag_in.attribute names num, which is a NUMERIC attribute',
+  )
+  value.attribute = 'no'
+  expect(() => compileFilter(outer, definition)).toThrow('tag, num, body')
+})
