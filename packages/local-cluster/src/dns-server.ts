@@ -1,0 +1,68 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram'
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Address } from './address.ts'
+import type { DnsView } from './dns-view.ts'
+import { listenError } from './relay.ts'
+
+/** Serves one {@link DnsView} by UDP and TCP at one address. */
+export class DnsServer {
+  readonly address: Address
+  readonly #view: DnsView
+  readonly #udp: UdpSocket
+  readonly #tcp: Server
+  readonly #sockets = new Set<Socket>()
+
+  constructor(address: Address, view: DnsView) {
+    this.address = address
+    this.#view = view
+    this.#udp = createSocket('udp4')
+    this.#udp.on('message', (query, client) => {
+      const answer = view.answer(query)
+      if (answer !== undefined) this.#udp.send(answer, client.port, client.address)
+    })
+    this.#tcp = createServer({ noDelay: true }, (socket) => this.#serve(socket))
+  }
+
+  async listen(): Promise<void> {
+    const { host, port } = this.address
+    await new Promise<void>((resolve, reject) => {
+      this.#tcp.once('error', (error) => reject(listenError(error, this.address)))
+      this.#tcp.listen(port, host, resolve)
+    })
+    await new Promise<void>((resolve, reject) => {
+      this.#udp.once('error', (error) => reject(listenError(error, this.address)))
+      this.#udp.bind(port, host, resolve)
+    })
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    await Promise.all([
+      new Promise<void>((resolve) => this.#udp.close(resolve)),
+      new Promise((resolve) => this.#tcp.close(resolve)),
+    ])
+  }
+
+  /** Over TCP each message has its length before it, in two bytes. */
+  #serve(socket: Socket): void {
+    this.#sockets.add(socket)
+    let data = Buffer.alloc(0)
+    socket.on('close', () => this.#sockets.delete(socket))
+    socket.on('error', () => socket.destroy())
+    socket.on('data', (chunk) => {
+      data = Buffer.concat([data, chunk])
+      while (data.length >= 2 && data.length >= 2 + data.readUInt16BE(0)) {
+        const end = 2 + data.readUInt16BE(0)
+        const answer = this.#view.answer(data.subarray(2, end))
+        data = data.subarray(end)
+        if (answer === undefined) {
+          socket.destroy()
+          return
+        }
+        const length = Buffer.alloc(2)
+        length.writeUInt16BE(answer.length)
+        socket.write(Buffer.concat([length, answer]))
+      }
+    })
+  }
+}

@@ -1,0 +1,198 @@
+// A whole cluster on one machine: real servers for every region, and between regions a network with real distances.
+// Everything between regions goes through a relay; see docs/architecture.md.
+//
+// Nothing of it outlives this process: servers and temporary folders are guarded (see embedded-redis), the network is a
+// thread. A server that was killed stays dead until it is started again.
+
+import { mkdirSync, rmSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import {
+  findRedis,
+  type RedisInstallation,
+  removeTemporaryFolder,
+  type ServerProcess,
+  temporaryFolder,
+} from '@perigee/embedded-redis'
+import { type Claimed, claimAddresses } from './claim-addresses.ts'
+import { type ClusterSettings, clusterSettings, type LocalClusterOptions } from './cluster-options.ts'
+import { type ClusterState, writeStateFile } from './cluster-state.ts'
+import { ControlError, type ControlServer, type LinkState } from './control-server.ts'
+import { FolderLock } from './folder-lock.ts'
+import type { Layout } from './layout.ts'
+import type { LinkSettings } from './link.ts'
+import { planNetwork } from './network-plan.ts'
+import { NetworkThread } from './network-thread.ts'
+import { LocalRegion, UnknownProcessError } from './region.ts'
+
+/**
+ * Regions on this machine.
+ *
+ * ```ts
+ * await using cluster = await LocalCluster.start()
+ * await cluster.setLink('us-east-1', 'eu-west-1', { mode: 'cut' })
+ * await cluster.stopProcess('eu-west-1', 'sidecar', 'SIGKILL')
+ * ```
+ */
+export class LocalCluster {
+  readonly layout: Layout
+  readonly primary: string
+  readonly domain: string
+  /** Folder of data and logs. */
+  readonly dir: string
+  readonly stateFile: string
+  readonly #settings: ClusterSettings
+  readonly #control: ControlServer
+  readonly #lock: FolderLock | undefined
+  readonly #links: Map<string, LinkState>
+  #regions: readonly LocalRegion[] = []
+  #network: NetworkThread | undefined
+  #started = false
+  #stopped: Promise<void> | undefined
+
+  private constructor(settings: ClusterSettings, { layout, control }: Claimed) {
+    this.layout = layout
+    this.primary = settings.primary
+    this.domain = settings.domain
+    this.#settings = settings
+    this.#control = control
+    this.#lock = settings.dir === undefined ? undefined : FolderLock.take(resolve(settings.dir))
+    this.dir = settings.dir === undefined ? temporaryFolder() : resolve(settings.dir)
+    this.stateFile = resolve(settings.stateFile ?? join(this.dir, 'perigee.json'))
+    const { links } = planNetwork(layout, settings)
+    this.#links = new Map(links.map((link) => [`${link.from} ${link.to}`, link]))
+  }
+
+  /** Starts a cluster and waits until every part of it can be used. On failure nothing of it is left. */
+  static async start(options: LocalClusterOptions = {}): Promise<LocalCluster> {
+    const settings = clusterSettings(options)
+    const { onProgress } = options
+    const installation = await findRedis(onProgress === undefined ? {} : { onProgress })
+    const claimed = await claimAddresses(settings)
+    let cluster: LocalCluster | undefined
+    try {
+      cluster = new LocalCluster(settings, claimed)
+      await cluster.#start(installation)
+      return cluster
+    } catch (error) {
+      await (cluster === undefined ? claimed.control.close() : cluster.stop())
+      throw error
+    }
+  }
+
+  /** Addresses and process ids, as the state file has them. */
+  state(): ClusterState {
+    return {
+      domain: this.domain,
+      primary: this.primary,
+      control: this.#control.url,
+      regions: this.#regions.map((region) => region.state()),
+    }
+  }
+
+  links(): readonly LinkState[] {
+    return [...this.#links.values()]
+  }
+
+  /** Changes one direction between two regions: what isn't given stays. In force when it resolves. */
+  async setLink(from: string, to: string, changes: Partial<LinkSettings>): Promise<LinkState> {
+    this.#region(from)
+    this.#region(to)
+    const link = this.#links.get(`${from} ${to}`)
+    if (link === undefined || this.#network === undefined)
+      throw new ControlError(404, `There is no link from ${from} to itself.`)
+    const changed = { ...link, ...changes }
+    this.#links.set(`${from} ${to}`, changed)
+    await this.#network.setLink(from, to, changes)
+    return changed
+  }
+
+  /** Changes all links of one region, in both directions: with `{ mode: 'cut' }` it is cut off. */
+  async setLinks(region: string, changes: Partial<LinkSettings>): Promise<void> {
+    this.#region(region)
+    const touching = this.links().filter(({ from, to }) => from === region || to === region)
+    await Promise.all(touching.map(({ from, to }) => this.setLink(from, to, changes)))
+  }
+
+  /** Starts a process that ended, and waits until it can be used. */
+  async startProcess(region: string, name: string): Promise<void> {
+    await this.#process(region, name).start()
+  }
+
+  /**
+   * Sends a process a signal: SIGTERM, the default, and SIGKILL resolve when it has ended, others at once. It stays dead
+   * until {@link startProcess}.
+   */
+  async stopProcess(region: string, name: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    const server = this.#process(region, name)
+    if (!server.running) throw new ControlError(409, `${name} of ${region} doesn't run.`)
+    await (signal === 'SIGTERM' ? server.stop() : server.kill(signal))
+  }
+
+  /** The end of a process's log. */
+  logTail(region: string, name: string): string {
+    return this.#process(region, name).logTail()
+  }
+
+  /** Ends everything; removes the folder if it was a temporary one, else only the state file. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  async #start(installation: RedisInstallation): Promise<void> {
+    mkdirSync(dirname(this.stateFile), { recursive: true })
+    this.#regions = this.layout.regions.map((name) => this.#makeRegion(name, installation))
+    // A replica that finds no primary tries again only after a second: so the primary comes first.
+    const primary = this.#process(this.primary, 'dataRedis').start()
+    primary.catch(() => {})
+    this.#network = await NetworkThread.start(planNetwork(this.layout, this.#settings))
+    await primary
+    await Promise.all(this.#regions.map((region) => region.start()))
+    this.#started = true
+    this.#tell()
+    this.#control.serve(this)
+  }
+
+  #makeRegion(name: string, installation: RedisInstallation): LocalRegion {
+    const { layout, dir } = this
+    const region = new LocalRegion({ ...this.#settings, name, layout, installation, dir })
+    for (const server of region.processes.values()) {
+      server.on('start', () => this.#tell())
+      server.on('exit', () => this.#tell())
+    }
+    return region
+  }
+
+  async #stop(): Promise<void> {
+    this.#started = false
+    await this.#control.close()
+    await Promise.all(this.#regions.map((region) => region.stop()))
+    await this.#network?.close()
+    rmSync(this.stateFile, { force: true })
+    this.#lock?.release()
+    if (this.#lock === undefined) await removeTemporaryFolder(this.dir)
+  }
+
+  /** Keeps the state file true. */
+  #tell(): void {
+    if (this.#started) writeStateFile(this.stateFile, this.state())
+  }
+
+  #region(name: string): LocalRegion {
+    const region = this.#regions.find((one) => one.name === name)
+    if (region !== undefined) return region
+    throw new ControlError(404, `There is no region ${name}; there are ${this.layout.regions.join(', ')}.`)
+  }
+
+  #process(region: string, name: string): ServerProcess {
+    try {
+      return this.#region(region).process(name)
+    } catch (error) {
+      throw error instanceof UnknownProcessError ? new ControlError(404, error.message) : error
+    }
+  }
+}

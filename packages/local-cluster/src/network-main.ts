@@ -1,0 +1,30 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { Network, type NetworkPlan } from './network.ts'
+import { type NetworkReply, type NetworkRequest, startId } from './network-thread.ts'
+
+const port = parentPort
+if (port === null) throw new Error('network-main runs as a worker thread only')
+
+const network = new Network(workerData as NetworkPlan)
+
+async function answer(id: number, work: () => void | Promise<void>): Promise<void> {
+  const reply: NetworkReply = await Promise.resolve()
+    .then(work)
+    .then(
+      () => ({ id }),
+      (error: unknown) => ({ id, error: error instanceof Error ? error.message : String(error) }),
+    )
+  port?.postMessage(reply)
+}
+
+port.on('message', (request: NetworkRequest) => {
+  if (request.kind === 'setLink') {
+    void answer(request.id, () => {
+      network.setLink(request.from, request.to, request.changes)
+    })
+    return
+  }
+  void answer(request.id, () => network.close()).then(() => port.close())
+})
+
+void answer(startId, () => network.start())

@@ -1,0 +1,54 @@
+import type { Address } from './address.ts'
+import { DnsServer } from './dns-server.ts'
+import { DnsView, type DnsViewPlan } from './dns-view.ts'
+import { Link, type LinkSettings, Links } from './link.ts'
+import { Relay, type RelayPlan } from './relay.ts'
+
+export interface LinkPlan extends LinkSettings {
+  readonly from: string
+  readonly to: string
+}
+
+/** All that lies between the regions of a cluster, as plain data. */
+export interface NetworkPlan {
+  readonly links: readonly LinkPlan[]
+  readonly relays: readonly RelayPlan[]
+  readonly dns: readonly { readonly listen: Address; readonly view: DnsViewPlan }[]
+  /** The first three octets of each region's addresses, such as `127.0.2`. */
+  readonly subnets: readonly { readonly prefix: string; readonly region: string }[]
+}
+
+/** Links, relays and DNS servers of a cluster. */
+export class Network {
+  readonly #links: Links
+  readonly #relays: readonly Relay[]
+  readonly #dns: readonly DnsServer[]
+
+  constructor(plan: NetworkPlan) {
+    const links = new Links(plan.links.map(({ from, to, ...settings }) => new Link(from, to, settings)))
+    const regions = new Map(plan.subnets.map(({ prefix, region }) => [prefix, region]))
+    const regionOf = (address: string) => regions.get(address.slice(0, address.lastIndexOf('.')))
+    this.#links = links
+    this.#relays = plan.relays.map((relay) => new Relay(relay, links, regionOf))
+    this.#dns = plan.dns.map(({ listen, view }) => new DnsServer(listen, new DnsView(view)))
+  }
+
+  /** Starts to listen everywhere; on failure listens nowhere. */
+  async start(): Promise<void> {
+    const results = await Promise.allSettled([...this.#relays, ...this.#dns].map((part) => part.listen()))
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed === undefined) return
+    await this.close()
+    throw failed.reason
+  }
+
+  setLink(from: string, to: string, changes: Partial<LinkSettings>): LinkSettings {
+    const link = this.#links.between(from, to)
+    link.set(changes)
+    return link.settings
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#relays, ...this.#dns].map((part) => part.close().catch(() => {})))
+  }
+}

@@ -1,0 +1,166 @@
+import { join } from 'node:path'
+import {
+  type RedisAddress,
+  type RedisInstallation,
+  RedisProcess,
+  redisCall,
+  type ServerProcess,
+} from '@perigee/embedded-redis'
+import { addressText } from './address.ts'
+import type { ProcessName, RegionState } from './cluster-state.ts'
+import type { Layout } from './layout.ts'
+import { dataRedisConfig, indexRedisConfig, sentinelConfig } from './server-configs.ts'
+import { sidecarProcess } from './sidecar-process.ts'
+
+export interface RegionPlan {
+  readonly name: string
+  readonly primary: string
+  readonly layout: Layout
+  readonly domain: string
+  readonly installation: RedisInstallation
+  /** The cluster's folder; the region has one of its own in it. */
+  readonly dir: string
+  readonly sentinel: boolean
+  readonly sidecar: boolean
+  readonly sidecarEnv: Readonly<Record<string, string>>
+}
+
+const linkUpTimeoutMs = 30_000
+const pollEveryMs = 20
+
+/** One region's servers. */
+export class LocalRegion {
+  readonly name: string
+  readonly #plan: RegionPlan
+  readonly #processes: ReadonlyMap<ProcessName, ServerProcess>
+
+  constructor(plan: RegionPlan) {
+    this.name = plan.name
+    this.#plan = plan
+    this.#processes = new Map(regionProcesses(plan))
+  }
+
+  get processes(): ReadonlyMap<ProcessName, ServerProcess> {
+    return this.#processes
+  }
+
+  /** Starts all servers, and waits until a replica follows the primary. */
+  async start(): Promise<void> {
+    await Promise.all([...this.#processes.values()].map((server) => server.start()))
+    if (this.name !== this.#plan.primary) await this.#followsPrimary()
+  }
+
+  /** Ends all servers: first the sidecars and Sentinels, which watch the others. */
+  async stop(): Promise<void> {
+    const isRedis = (name: ProcessName) => name === 'dataRedis' || name === 'indexRedis'
+    const stopAll = (redis: boolean) =>
+      [...this.#processes].filter(([name]) => isRedis(name) === redis).map(([, server]) => server.stop())
+    await Promise.all(stopAll(false))
+    await Promise.all(stopAll(true))
+  }
+
+  process(name: string): ServerProcess {
+    const server = this.#processes.get(name as ProcessName)
+    if (server !== undefined) return server
+    throw new UnknownProcessError(this.name, name, [...this.#processes.keys()])
+  }
+
+  state(): RegionState {
+    const { layout, sentinel } = this.#plan
+    const name = this.name
+    const pid = (process: ProcessName) => this.#processes.get(process)?.pid ?? null
+    return {
+      name,
+      dns: addressText(layout.dns(name)),
+      grpc: addressText(layout.grpc(name, 0)),
+      http: addressText(layout.http(name, 0)),
+      dataRedis: addressText(layout.dataRedis(name)),
+      indexRedis: addressText(layout.indexRedis(name)),
+      ...(sentinel ? { sentinel: addressText(layout.sentinel(name)) } : {}),
+      pids: Object.fromEntries([...this.#processes.keys()].map((process) => [process, pid(process)])),
+      sidecars: Array.from({ length: layout.sidecars }, (_, index) => ({
+        grpc: addressText(layout.grpc(name, index)),
+        http: addressText(layout.http(name, index)),
+        pid: pid(sidecarName(index)),
+      })),
+    }
+  }
+
+  async #followsPrimary(): Promise<void> {
+    const address = this.#plan.layout.dataRedisItself(this.name)
+    const deadline = Date.now() + linkUpTimeoutMs
+    while (!(await linkIsUp(address))) {
+      if (Date.now() > deadline) {
+        throw new Error(
+          `The data Redis of ${this.name} didn't follow ${this.#plan.primary} within ${linkUpTimeoutMs} ms. The end of its log:\n${this.process('dataRedis').logTail()}`,
+        )
+      }
+      await new Promise((resolve) => setTimeout(resolve, pollEveryMs))
+    }
+  }
+}
+
+/** There is no process of that name in the region. */
+export class UnknownProcessError extends Error {
+  constructor(region: string, name: string, names: readonly string[]) {
+    super(`${region} has no process ${name}; it has ${names.join(', ')}.`)
+    this.name = 'UnknownProcessError'
+  }
+}
+
+function sidecarName(index: number): ProcessName {
+  return index === 0 ? 'sidecar' : `sidecar-${index + 1}`
+}
+
+function* regionProcesses(plan: RegionPlan): Generator<[ProcessName, ServerProcess]> {
+  const { name, layout, installation, primary } = plan
+  const dir = join(plan.dir, name)
+  const redis = { installation, dir, readyTimeoutMs: 60_000 }
+  yield [
+    'dataRedis',
+    new RedisProcess({
+      ...redis,
+      ...layout.dataRedisItself(name),
+      dir: join(dir, 'data'),
+      name: 'data-redis',
+      title: `data Redis of ${name}`,
+      config: dataRedisConfig(layout, name, primary),
+    }),
+  ]
+  yield [
+    'indexRedis',
+    new RedisProcess({
+      ...redis,
+      ...layout.indexRedis(name),
+      dir: join(dir, 'index'),
+      name: 'index-redis',
+      title: `index Redis of ${name}`,
+      search: true,
+      config: indexRedisConfig(layout, name),
+    }),
+  ]
+  if (plan.sentinel) {
+    yield [
+      'sentinel',
+      new RedisProcess({
+        ...redis,
+        ...layout.sentinelItself(name),
+        dir: join(dir, 'sentinel'),
+        name: 'sentinel',
+        title: `Sentinel of ${name}`,
+        sentinel: true,
+        config: sentinelConfig(layout, name, primary),
+      }),
+    ]
+  }
+  if (!plan.sidecar) return
+  for (let index = 0; index < layout.sidecars; index++) {
+    const sidecar = { layout, region: name, index, primary, domain: plan.domain, dir, env: plan.sidecarEnv }
+    yield [sidecarName(index), sidecarProcess(sidecar)]
+  }
+}
+
+async function linkIsUp(address: RedisAddress): Promise<boolean> {
+  const info = await redisCall(address, ['INFO', 'replication']).catch(() => '')
+  return String(info).includes('master_link_status:up')
+}

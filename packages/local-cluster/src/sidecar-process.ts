@@ -1,0 +1,96 @@
+import { existsSync } from 'node:fs'
+import { get } from 'node:http'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { ServerProcess } from '@perigee/embedded-redis'
+import { type Address, addressText } from './address.ts'
+import type { Layout } from './layout.ts'
+
+export interface SidecarPlan {
+  readonly layout: Layout
+  readonly region: string
+  /** From 0. */
+  readonly index: number
+  readonly primary: string
+  readonly domain: string
+  /** Folder for its log. */
+  readonly dir: string
+  /** Overrides and additions to what the cluster sets. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** The built sidecar's program. */
+function sidecarProgram(): string {
+  try {
+    const main = join(dirname(createRequire(import.meta.url).resolve('@perigee/sidecar')), 'main.js')
+    if (existsSync(main)) return main
+  } catch {
+    // Not built, like a missing main.js.
+  }
+  throw new Error("The sidecar isn't built. Run `npm run build`.")
+}
+
+/** A sidecar as the cluster runs it: configured by environment, ready when `/readyz` says so. */
+export function sidecarProcess(plan: SidecarPlan): ServerProcess {
+  const { layout, region, index, dir } = plan
+  const http = layout.http(region, index)
+  const name = index === 0 ? 'sidecar' : `sidecar-${index + 1}`
+  return new ServerProcess({
+    title: `${name} of ${region}`,
+    command: process.execPath,
+    args: ['--enable-source-maps', sidecarProgram()],
+    cwd: dir,
+    logFile: join(dir, `${name}.log`),
+    env: sidecarEnvironment(plan),
+    probe: () => answersReady(http),
+  })
+}
+
+/** The environment of a sidecar; nothing of its own settings is taken over from this process. */
+export function sidecarEnvironment({
+  layout,
+  region,
+  index,
+  primary,
+  domain,
+  env,
+}: SidecarPlan): Record<string, string> {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PERIGEE_'))
+  return {
+    ...(Object.fromEntries(inherited) as Record<string, string>),
+    PERIGEE_REGION: region,
+    PERIGEE_REGIONS: layout.regions.join(','),
+    PERIGEE_PRIMARY: primary,
+    PERIGEE_TOPOLOGY: 'static',
+    PERIGEE_GRPC_LISTEN: addressText(layout.grpc(region, index)),
+    PERIGEE_HTTP_LISTEN: addressText(layout.http(region, index)),
+    PERIGEE_DATA_REDIS: `redis://${addressText(layout.dataRedisItself(region))}`,
+    PERIGEE_INDEX_REDIS: `redis://${addressText(layout.indexRedis(region))}`,
+    PERIGEE_PEERS: peers(layout, region),
+    PERIGEE_DOMAIN: domain,
+    PERIGEE_LOCAL_ADDRESS: layout.host(region),
+    ...env,
+  }
+}
+
+/** `region=host:port,…`: the other regions' sidecars, each behind a relay of this region. */
+function peers(layout: Layout, region: string): string {
+  const others = layout.regions.filter((other) => other !== region)
+  return others
+    .flatMap((other) => {
+      const indexes = Array.from({ length: layout.sidecars }, (_, index) => index)
+      return indexes.map((index) => `${other}=${addressText(layout.grpcSeenFrom(region, other, index))}`)
+    })
+    .join(',')
+}
+
+function answersReady({ host, port }: Address): Promise<boolean> {
+  return new Promise((resolve) => {
+    const request = get({ host, port, path: '/readyz', timeout: 1_000, agent: false }, (response) => {
+      response.resume()
+      resolve(response.statusCode === 200)
+    })
+    request.on('timeout', () => request.destroy())
+    request.on('error', () => resolve(false))
+  })
+}
