@@ -1,4 +1,6 @@
 export { serialisedFileDescriptors } from './file-descriptors.ts'
+export { file_google_rpc_error_details } from './gen/google/rpc/error_details_pb.ts'
+export * from './gen/grpc/health/v1/health_pb.ts'
 export * from './gen/perigee/internal/v1/peer_pb.ts'
 export * from './gen/perigee/v1/cache_pb.ts'
 export * from './gen/perigee/v1/cluster_pb.ts'

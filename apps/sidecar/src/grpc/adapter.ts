@@ -1,0 +1,18 @@
+import type { DescMethod } from '@bufbuild/protobuf'
+import type { Logger } from 'pino'
+import type { CallGate } from './call-gate.ts'
+import type { CallObserver } from './call-observer.ts'
+import type { IncomingCall } from './incoming-call.ts'
+
+/** What all adapters from our handlers to grpc-js's share. */
+export interface AdapterContext {
+  readonly log: Logger
+  readonly gate: CallGate
+  readonly observer: CallObserver
+  /** Calls without a deadline get this one, milliseconds from their arrival. */
+  readonly unaryDeadlineMs: number
+  /** Streams that must end when the sidecar drains. */
+  readonly streams: Set<IncomingCall>
+  /** Refuses what no handler may see. Throws a StatusError. */
+  checkRequest(method: DescMethod, request: unknown): void
+}

@@ -1,0 +1,74 @@
+import { type Server, status, type UntypedServiceImplementation } from '@grpc/grpc-js'
+import { HealthImplementation } from 'grpc-health-check'
+
+/** What `grpc.health.v1` speaks of; the empty name is the sidecar as a whole. */
+export const HEALTH_SERVICES = ['', 'perigee.v1.CacheService', 'perigee.v1.SearchService'] as const
+
+export type HealthServiceName = (typeof HEALTH_SERVICES)[number]
+
+interface Watch {
+  emit(event: 'error', error: { code: number; details: string }): unknown
+  on(event: 'cancelled' | 'finish' | 'close', listener: () => void): unknown
+}
+
+/** `grpc.health.v1`: Check, Watch and List. Everything is NOT_SERVING until told otherwise, and again once it drains. */
+export class Health {
+  readonly #implementation: HealthImplementation
+  readonly #serving = new Map<HealthServiceName, boolean>()
+  readonly #watches = new Set<Watch>()
+  #draining = false
+
+  constructor() {
+    this.#implementation = new HealthImplementation(
+      Object.fromEntries(HEALTH_SERVICES.map((name) => [name, 'NOT_SERVING' as const])),
+    )
+  }
+
+  /** Whether a service is said to serve. */
+  serves(service: HealthServiceName): boolean {
+    return this.#serving.get(service) ?? false
+  }
+
+  /** Says whether a service serves; watchers hear of changes only. */
+  set(service: HealthServiceName, serving: boolean): void {
+    if (this.#draining || this.serves(service) === serving) return
+    this.#serving.set(service, serving)
+    this.#implementation.setStatus(service, serving ? 'SERVING' : 'NOT_SERVING')
+  }
+
+  /** Says NOT_SERVING for good. */
+  drain(): void {
+    for (const service of HEALTH_SERVICES) this.set(service, false)
+    this.#draining = true
+  }
+
+  /** Ends all watches, so that the server can close. */
+  endWatches(): void {
+    for (const watch of this.#watches) {
+      watch.emit('error', {
+        code: status.UNAVAILABLE,
+        details: 'This sidecar is shutting down; ask another.',
+      })
+    }
+    this.#watches.clear()
+  }
+
+  /** Registers the service. */
+  addToServer(server: Server): void {
+    const register: Pick<Server, 'addService'> = {
+      addService: (definition, implementation) =>
+        server.addService(definition, { ...implementation, watch: this.#remember(implementation) }),
+    }
+    this.#implementation.addToServer(register as Server)
+  }
+
+  #remember(implementation: UntypedServiceImplementation): (call: Watch) => void {
+    const watch = implementation.watch as unknown as (call: Watch) => void
+    return (call) => {
+      this.#watches.add(call)
+      call.on('close', () => this.#watches.delete(call))
+      call.on('cancelled', () => this.#watches.delete(call))
+      watch(call)
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import type { Deadline } from '@grpc/grpc-js'
+import { StatusError } from '../status-error.ts'
+import type { CallContext } from './call.ts'
+
+/** What grpc-js tells of a call: its deadline, and an event when the caller gives up or the deadline passes. */
+interface Cancellable {
+  getDeadline(): Deadline
+  on(event: 'cancelled', listener: () => void): unknown
+}
+
+/** One call on its way through the sidecar: the context its handler sees, and the ways it may be cut short. */
+export class IncomingCall implements CallContext {
+  readonly deadlineMs: number
+  readonly #abort = new AbortController()
+
+  /** @param deadlineMs for callers that gave none, Unix milliseconds. */
+  constructor(call: Cancellable, deadlineMs: number) {
+    const deadline = Number(call.getDeadline())
+    this.deadlineMs = Number.isFinite(deadline) ? deadline : deadlineMs
+    call.on('cancelled', () => this.#abort.abort(new StatusError('CANCELLED', 'The caller gave up.')))
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** Gives the call up; its handler's signal aborts with the error. */
+  abort(error: StatusError): void {
+    this.#abort.abort(error)
+  }
+}

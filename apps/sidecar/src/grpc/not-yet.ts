@@ -1,0 +1,11 @@
+import type { DescMethod } from '@bufbuild/protobuf'
+import { refusal, type StatusError } from '../status-error.ts'
+import { methodName } from './call.ts'
+
+/** The answer of a method that the contract has and this version lacks. */
+export function notYet(method: DescMethod): StatusError {
+  return refusal(
+    'NOT_YET',
+    `${methodName(method)} isn't built yet; this version's README says what is. Nothing was changed.`,
+  )
+}

@@ -1,0 +1,197 @@
+import type { DescMethod, DescService, Message } from '@bufbuild/protobuf'
+import type { GenService, GenServiceMethods } from '@bufbuild/protobuf/codegenv2'
+import {
+  type handleBidiStreamingCall,
+  type MethodDefinition,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js'
+import type { Limits } from '@perigee/core'
+import { grpcServiceDefinition } from '@perigee/protocol'
+import type { Logger } from 'pino'
+import { checkMessage } from '../services/validation/message-walk.ts'
+import { StatusError } from '../status-error.ts'
+import type { AdapterContext } from './adapter.ts'
+import type { ServiceRegistration, StreamHandler, UnaryHandler } from './call.ts'
+import { CallGate } from './call-gate.ts'
+import type { CallObserver } from './call-observer.ts'
+import { toGrpcStatus } from './error-boundary.ts'
+import { Health } from './health.ts'
+import type { IncomingCall } from './incoming-call.ts'
+import { notYet } from './not-yet.ts'
+import { addReflection } from './reflection.ts'
+import { OversizedRequest, requestDecoder } from './request-bytes.ts'
+import { adaptServerStream } from './stream-adapter.ts'
+import { adaptUnary } from './unary-adapter.ts'
+
+/** Room that a forwarded request takes beyond the request itself: method, region, framing. */
+const FORWARDING_BYTES = 4096
+
+/** How a server listens and what it takes. */
+export interface GrpcServerOptions {
+  /** `host:port`; port 0 takes a free one. */
+  readonly listen: string
+  readonly limits: Limits
+  readonly log: Logger
+  readonly observer?: CallObserver
+  /** For unary calls that bring no deadline. Default 10,000. */
+  readonly unaryDeadlineMs?: number
+  /** How often an idle connection is pinged. Default 30,000. */
+  readonly keepaliveMs?: number
+  /** How long a ping may go unanswered before the connection is closed. Default 10,000. */
+  readonly keepaliveTimeoutMs?: number
+  /** Connections without a call for this long are closed. Default 300,000. */
+  readonly connectionIdleMs?: number
+  /** Connections this old are closed gracefully, so that clients spread anew. Default: never. */
+  readonly connectionAgeMs?: number
+  /** How long calls may still run on a connection that is too old. Default 60,000. */
+  readonly connectionAgeGraceMs?: number
+}
+
+/**
+ * The gRPC server: public services, the peers' service, health and reflection. Its order of life: `add` all services,
+ * `start`, `drain`.
+ */
+export class GrpcServer {
+  /** Says whether the services serve; everything is NOT_SERVING until set. */
+  readonly health = new Health()
+  readonly #server: Server
+  readonly #options: GrpcServerOptions
+  readonly #gate: CallGate
+  readonly #streams = new Set<IncomingCall>()
+  readonly #services: DescService[] = []
+  #draining: Promise<void> | undefined
+
+  constructor(options: GrpcServerOptions) {
+    this.#options = options
+    this.#gate = new CallGate(options.limits.callsInFlightMax)
+    this.#server = new Server({
+      'grpc.max_receive_message_length': options.limits.messageBytesMax + FORWARDING_BYTES,
+      'grpc.max_send_message_length': -1,
+      // Above the limit of calls in flight, so that a client on one connection is told OVERLOADED instead of waiting.
+      'grpc.max_concurrent_streams': options.limits.callsInFlightMax + 1000,
+      'grpc.keepalive_time_ms': options.keepaliveMs ?? 30_000,
+      'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? 10_000,
+      'grpc.max_connection_idle_ms': options.connectionIdleMs ?? 300_000,
+      'grpc.enable_channelz': 0,
+      ...(options.connectionAgeMs && {
+        'grpc.max_connection_age_ms': options.connectionAgeMs,
+        'grpc.max_connection_age_grace_ms': options.connectionAgeGraceMs ?? 60_000,
+      }),
+    })
+  }
+
+  /** Calls being answered at this moment. */
+  get callsInFlight(): number {
+    return this.#gate.inFlight
+  }
+
+  /** Registers a service. Its methods without a handler answer UNIMPLEMENTED, NOT_YET. */
+  add(registration: ServiceRegistration): void {
+    const { service, handlers } = registration
+    const implementation: UntypedServiceImplementation = {}
+    for (const method of service.methods) {
+      implementation[method.localName] = this.#adapt(method, handlers[method.localName])
+    }
+    this.#server.addService(this.#definition(service), implementation)
+    this.#services.push(service)
+  }
+
+  /**
+   * Listens.
+   *
+   * @returns the port.
+   * @throws when the address can't be bound.
+   */
+  async start(): Promise<number> {
+    this.health.addToServer(this.#server)
+    addReflection(
+      this.#server,
+      this.#services.map((service) => service.file),
+    )
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(this.#options.listen, ServerCredentials.createInsecure(), (error, port) =>
+        error ? reject(error) : resolve(port),
+      )
+    })
+  }
+
+  /**
+   * Says NOT_SERVING, takes no more connections, ends streams with UNAVAILABLE, lets unary calls finish, and cuts off
+   * what is left after `boundMs`.
+   */
+  drain(boundMs: number): Promise<void> {
+    this.#draining ??= this.#drain(boundMs)
+    return this.#draining
+  }
+
+  async #drain(boundMs: number): Promise<void> {
+    this.health.drain()
+    const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
+    for (const stream of this.#streams) {
+      stream.abort(new StatusError('UNAVAILABLE', 'This sidecar is shutting down; ask another.'))
+    }
+    this.health.endWatches()
+    const bound = setTimeout(() => {
+      this.#options.log.warn(
+        { calls: this.callsInFlight },
+        'drain took too long, remaining calls are cut off',
+      )
+      this.#server.forceShutdown()
+    }, boundMs)
+    await closed
+    clearTimeout(bound)
+  }
+
+  #definition(service: GenService<GenServiceMethods>): ServiceDefinition {
+    const bytesMax = this.#options.limits.messageBytesMax
+    const roomy = service.typeName.startsWith('perigee.internal.')
+    return Object.fromEntries(
+      Object.entries(grpcServiceDefinition(service)).map(([name, definition]) => {
+        const { input } = service.method[name] as DescMethod
+        const decoder = requestDecoder(input, roomy ? bytesMax + FORWARDING_BYTES : bytesMax)
+        return [name, { ...(definition as MethodDefinition<Message, Message>), requestDeserialize: decoder }]
+      }),
+    ) as ServiceDefinition
+  }
+
+  #adapt(
+    method: DescMethod,
+    handler: UnaryHandler<never, unknown> | StreamHandler<never, unknown> | undefined,
+  ): UntypedServiceImplementation[string] {
+    const refuse = () => {
+      throw notYet(method)
+    }
+    switch (method.methodKind) {
+      case 'unary':
+        return adaptUnary(method, (handler as UnaryHandler<never, unknown>) ?? refuse, this.#context)
+      case 'server_streaming':
+        return adaptServerStream(method, (handler as StreamHandler<never, unknown>) ?? refuse, this.#context)
+      default: {
+        const refuseStream: handleBidiStreamingCall<Message, Message> = (call) => {
+          call.emit('error', toGrpcStatus(notYet(method), this.#options.log, method.name))
+        }
+        return refuseStream
+      }
+    }
+  }
+
+  get #context(): AdapterContext {
+    const { log, observer, unaryDeadlineMs } = this.#options
+    return {
+      log,
+      gate: this.#gate,
+      observer: observer ?? { callEnded: () => {} },
+      unaryDeadlineMs: unaryDeadlineMs ?? 10_000,
+      streams: this.#streams,
+      checkRequest,
+    }
+  }
+}
+
+function checkRequest(method: DescMethod, request: unknown): void {
+  if (request instanceof OversizedRequest) throw request.error()
+  checkMessage(method.input, request as Message)
+}

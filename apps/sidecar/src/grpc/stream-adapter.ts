@@ -1,0 +1,81 @@
+import { once } from 'node:events'
+import type { DescMethod, Message } from '@bufbuild/protobuf'
+import { type handleServerStreamingCall, type ServerWritableStream, status } from '@grpc/grpc-js'
+import type { AdapterContext } from './adapter.ts'
+import { methodName, type StreamHandler } from './call.ts'
+import { statusLabel, toGrpcStatus } from './error-boundary.ts'
+import { IncomingCall } from './incoming-call.ts'
+
+/** grpc-js's form of a server-streaming handler. A stream that the sidecar's drain cuts short ends with UNAVAILABLE. */
+export function adaptServerStream(
+  method: DescMethod,
+  handler: StreamHandler<never, unknown>,
+  context: AdapterContext,
+): handleServerStreamingCall<Message, Message> {
+  const name = methodName(method)
+  const { log, gate, observer, streams } = context
+
+  return (call) => {
+    const startedMs = performance.now()
+    const incoming = new IncomingCall(call, Number.POSITIVE_INFINITY)
+    let entered = false
+
+    const end = (code: number) => {
+      observer.callEnded(name, statusLabel(code), performance.now() - startedMs)
+    }
+    const run = async () => {
+      gate.enter()
+      entered = true
+      streams.add(incoming)
+      context.checkRequest(method, call.request)
+      await pipe(handler(call.request as never, incoming), call, incoming.signal)
+    }
+    run()
+      .then(
+        () => {
+          end(status.OK)
+          call.end()
+        },
+        (thrown) => {
+          if (call.cancelled) return end(status.CANCELLED)
+          const answer = toGrpcStatus(thrown, log, name)
+          end(answer.code)
+          call.emit('error', answer)
+        },
+      )
+      .finally(() => {
+        streams.delete(incoming)
+        if (entered) gate.leave()
+      })
+  }
+}
+
+/** Writes what comes, no faster than the caller reads; rejects with the signal's reason as soon as it aborts. */
+async function pipe(
+  messages: AsyncIterable<unknown>,
+  call: ServerWritableStream<Message, Message>,
+  signal: AbortSignal,
+): Promise<void> {
+  const aborted = abortion(signal)
+  const iterator = messages[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), aborted.promise])
+      if (next.done) return
+      if (!call.write(next.value as Message)) await Promise.race([once(call, 'drain'), aborted.promise])
+    }
+  } finally {
+    aborted.release()
+    // A generator that is waiting for something slow finishes on its own; nobody waits for it.
+    iterator.return?.().catch(() => {})
+  }
+}
+
+function abortion(signal: AbortSignal): { promise: Promise<never>; release: () => void } {
+  const { promise, reject } = Promise.withResolvers<never>()
+  promise.catch(() => {})
+  const onAbort = () => reject(signal.reason)
+  if (signal.aborted) onAbort()
+  else signal.addEventListener('abort', onAbort, { once: true })
+  return { promise, release: () => signal.removeEventListener('abort', onAbort) }
+}

@@ -1,0 +1,67 @@
+import type { DescMethod, Message } from '@bufbuild/protobuf'
+import { type handleUnaryCall, status } from '@grpc/grpc-js'
+import { StatusError } from '../status-error.ts'
+import type { AdapterContext } from './adapter.ts'
+import { methodName, type UnaryHandler } from './call.ts'
+import { statusLabel, toGrpcStatus } from './error-boundary.ts'
+import { IncomingCall } from './incoming-call.ts'
+
+/** grpc-js's form of a unary handler. */
+export function adaptUnary(
+  method: DescMethod,
+  handler: UnaryHandler<never, unknown>,
+  context: AdapterContext,
+): handleUnaryCall<Message, Message> {
+  const name = methodName(method)
+  const { log, gate, observer, unaryDeadlineMs } = context
+
+  return (call, callback) => {
+    const startedMs = performance.now()
+    const incoming = new IncomingCall(call, Date.now() + unaryDeadlineMs)
+    const deadline = callerSetDeadline(call) ? undefined : setTimeout(() => giveUp(), unaryDeadlineMs)
+    let entered = false
+    let ended = false
+
+    const giveUp = () => {
+      const error = new StatusError(
+        'DEADLINE_EXCEEDED',
+        `No answer within ${unaryDeadlineMs} ms, this sidecar's default; set a deadline of your own to wait longer.`,
+      )
+      incoming.abort(error)
+      fail(error)
+    }
+    const end = (code: number) => {
+      ended = true
+      clearTimeout(deadline)
+      observer.callEnded(name, statusLabel(code), performance.now() - startedMs)
+    }
+    const fail = (thrown: unknown) => {
+      if (ended) return
+      if (call.cancelled) return end(pastDeadline(incoming) ? status.DEADLINE_EXCEEDED : status.CANCELLED)
+      const answer = toGrpcStatus(thrown, log, name)
+      end(answer.code)
+      callback(answer)
+    }
+    const run = async () => {
+      gate.enter()
+      entered = true
+      context.checkRequest(method, call.request)
+      const response = await handler(call.request as never, incoming)
+      if (ended) return
+      if (call.cancelled) return fail(undefined)
+      end(status.OK)
+      callback(null, response as Message)
+    }
+    run()
+      .catch(fail)
+      .finally(() => entered && gate.leave())
+  }
+}
+
+function callerSetDeadline(call: Parameters<handleUnaryCall<Message, Message>>[0]): boolean {
+  return Number.isFinite(Number(call.getDeadline()))
+}
+
+function pastDeadline(call: IncomingCall): boolean {
+  return Date.now() >= call.deadlineMs
+}
