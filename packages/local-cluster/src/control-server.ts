@@ -47,7 +47,9 @@ export class ControlServer {
   }
 
   get url(): string {
-    return `http://${this.#address.host}:${this.#address.port}`
+    const listening = this.#server.address()
+    const port = listening === null || typeof listening === 'string' ? this.#address.port : listening.port
+    return `http://${this.#address.host}:${port}`
   }
 
   /** Takes the address. Requests are refused until {@link serve}. */

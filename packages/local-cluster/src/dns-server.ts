@@ -31,8 +31,14 @@ export class DnsServer {
     })
     await new Promise<void>((resolve, reject) => {
       this.#udp.once('error', (error) => reject(listenError(error, this.address)))
-      this.#udp.bind(port, host, resolve)
+      this.#udp.bind(this.port, host, resolve)
     })
+  }
+
+  /** The port it listens at: a free one if its address asks for port 0. */
+  get port(): number {
+    const address = this.#tcp.address()
+    return address === null || typeof address === 'string' ? this.address.port : address.port
   }
 
   async close(): Promise<void> {

@@ -39,6 +39,13 @@ export class Relay {
     })
   }
 
+  /** Where it listens. */
+  get address(): Address {
+    const address = this.#server.address()
+    if (address === null || typeof address === 'string') throw new Error('the relay does not listen')
+    return { host: address.address, port: address.port }
+  }
+
   /** Ends the relay and all its connections. */
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve))
