@@ -16,6 +16,8 @@ export {
   samePosition,
 } from './position.ts'
 export { isReason, type Reason, STATUS, STATUS_OF_REASON, type StatusName, statusName } from './reason.ts'
+export { type Coordinates, coordinatesOf } from './region-coordinates.ts'
+export { distanceKm, isPlace, nearestRegion } from './region-distance.ts'
 export {
   decodeToken,
   encodeToken,

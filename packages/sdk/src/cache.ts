@@ -1,0 +1,394 @@
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import { durationFromMs, timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt'
+import { DEFAULT_LIMITS } from '@perigee/core'
+import { CacheService, type PreconditionSchema, type Entry as WireEntry } from '@perigee/protocol'
+import { batchesOf, firstBatch } from './batch.ts'
+import type { ReadOptions, WriteOptions } from './call-options.ts'
+import type { Calls } from './calls.ts'
+import { type Codec, UnreadableValueError } from './codec.ts'
+import type { Computations } from './computations.ts'
+import type { EventListener } from './event.ts'
+import { invalidArgument, PerigeeError } from './perigee-error.ts'
+import type { Receipt } from './receipt.ts'
+
+const methods = CacheService.method
+const WRITE_BATCH = 200
+
+/** How to open a cache. */
+export interface CacheOptions<Out, In = Out> {
+  /** How values become bytes: `json(schema)`, `json()`, `text`, `bytes`, or your own. Default: `json()`. */
+  readonly codec?: Codec<Out, In> | undefined
+  /** For writes that bring no `ttlMs`, in milliseconds. Default: the sidecar's, which is that entries don't expire. */
+  readonly defaultTtlMs?: number | undefined
+}
+
+/** How to write one entry. */
+export interface SetOptions extends WriteOptions {
+  /** Expiry in milliseconds from now, above zero. Default: the cache's `defaultTtlMs`. */
+  readonly ttlMs?: number | undefined
+  /** Write only if the key is there. */
+  readonly ifExists?: boolean | undefined
+  /** Write only if the key isn't there. */
+  readonly ifAbsent?: boolean | undefined
+  /** Write only if the entry still has this version. */
+  readonly ifVersion?: string | undefined
+}
+
+/** How to write many entries. */
+export interface SetManyOptions extends WriteOptions {
+  /** Expiry in milliseconds from now, above zero. Default: the cache's `defaultTtlMs`. */
+  readonly ttlMs?: number | undefined
+}
+
+/** How to delete. */
+export interface DeleteOptions extends WriteOptions {
+  /** Delete only if the entry still has this version; for one key alone. */
+  readonly ifVersion?: string | undefined
+}
+
+/** How to list keys. */
+export interface KeysOptions extends ReadOptions {
+  /** Keys a page, 1 to 1,000. Default 1,000. */
+  readonly pageSize?: number | undefined
+}
+
+/** How `getOrCompute` reads and writes. */
+export interface GetOrComputeOptions extends ReadOptions {
+  /** Expiry of a computed value in milliseconds. Default: the cache's `defaultTtlMs`. */
+  readonly ttlMs?: number | undefined
+}
+
+/** An entry with what is known of it. */
+export interface CacheEntry<T> {
+  readonly key: string
+  readonly value: T
+  /** Changes with every write of the key: compare for equality only, and hand it to `ifVersion`. */
+  readonly version: string
+  readonly contentType: string
+  readonly writtenAt: Date | undefined
+  /** Absent when it doesn't expire. */
+  readonly expiresAt: Date | undefined
+  readonly receipt: Receipt
+}
+
+/**
+ * One namespace of the replicated cache: read in the nearest region, written in the primary one.
+ *
+ * A cache may forget an entry, but in a session it never goes back to an older one. Every method fails with a
+ * {@link PerigeeError}; a miss is no error.
+ */
+export class Cache<Out, In = Out> {
+  readonly namespace: string
+  readonly #codec: Codec<Out, In>
+  readonly #defaultTtlMs: number | undefined
+  readonly #calls: Calls
+  readonly #computations: Computations
+  readonly #onEvent: EventListener
+
+  /** Use `perigee.cache()` or `session.cache()`. */
+  constructor(
+    namespace: string,
+    options: CacheOptions<Out, In> & { readonly codec: Codec<Out, In> },
+    parts: { readonly calls: Calls; readonly computations: Computations; readonly onEvent: EventListener },
+  ) {
+    this.namespace = namespace
+    this.#codec = options.codec
+    this.#defaultTtlMs = options.defaultTtlMs
+    this.#calls = parts.calls
+    this.#computations = parts.computations
+    this.#onEvent = parts.onEvent
+  }
+
+  /**
+   * The value of a key; `undefined` when there is none.
+   *
+   * @throws PerigeeError `FAILED_PRECONDITION` when the stored value doesn't fit the codec.
+   */
+  async get(key: string, options?: ReadOptions): Promise<Out | undefined> {
+    return (await this.getEntry(key, options))?.value
+  }
+
+  /** The entry of a key with its version, times and receipt; `undefined` when there is none. */
+  async getEntry(key: string, options?: ReadOptions): Promise<CacheEntry<Out> | undefined> {
+    const { response, receipt } = await this.#calls.read(
+      methods.get,
+      { namespace: this.namespace, key },
+      options,
+    )
+    if (!response.entry) return undefined
+    return this.#entry(response.entry, receipt)
+  }
+
+  /** The values of those keys that are there, in the order asked. Any number of keys; each call is atomic for itself. */
+  async getMany(keys: Iterable<string>, options?: ReadOptions): Promise<Map<string, Out>> {
+    const entries = await this.getManyEntries(keys, options)
+    return new Map([...entries].map(([key, entry]) => [key, entry.value]))
+  }
+
+  /** The entries of those keys that are there, in the order asked. */
+  async getManyEntries(keys: Iterable<string>, options?: ReadOptions): Promise<Map<string, CacheEntry<Out>>> {
+    const asked = [...new Set(keys)]
+    const found = new Map<string, CacheEntry<Out>>()
+    let rest = asked
+    while (rest.length > 0) {
+      const now = firstBatch(rest)
+      const { response, receipt } = await this.#calls.read(
+        methods.getMany,
+        { namespace: this.namespace, keys: now },
+        options,
+      )
+      for (const entry of response.entries) found.set(entry.key, await this.#entry(entry, receipt))
+      if (response.unreadKeys.length >= now.length) {
+        throw new PerigeeError(
+          `the sidecar left every key unread of ${now.length}: raise its message limit`,
+          {
+            code: 'INTERNAL',
+            region: receipt.region,
+          },
+        )
+      }
+      rest = [...response.unreadKeys, ...rest.slice(now.length)]
+    }
+    return new Map(asked.flatMap((key) => (found.has(key) ? [[key, found.get(key) as CacheEntry<Out>]] : [])))
+  }
+
+  /**
+   * Writes an entry.
+   *
+   * @throws PerigeeError `ABORTED`, `PRECONDITION_FAILED`, when `ifExists`, `ifAbsent` or `ifVersion` doesn't hold;
+   * nothing was changed then.
+   */
+  async set(
+    key: string,
+    value: In,
+    options: SetOptions = {},
+  ): Promise<{ readonly version: string; readonly receipt: Receipt }> {
+    return this.#setEncoded(this.#calls, key, await this.#encode(key, value), options)
+  }
+
+  /**
+   * Writes many entries, in calls of at most 200 that fit a message. Each call is written whole or not at all; when
+   * one fails, the calls before it stay written.
+   *
+   * @returns each key's version, and the last call's receipt.
+   */
+  async setMany(
+    entries: Iterable<readonly [key: string, value: In]>,
+    options: SetManyOptions = {},
+  ): Promise<{ readonly versions: Map<string, string>; readonly receipt: Receipt | undefined }> {
+    const ttlMs = ttlOf(options.ttlMs ?? this.#defaultTtlMs)
+    const contentType = this.#codec.contentType
+    const encoded: { key: string; value: Uint8Array }[] = []
+    for (const [key, value] of entries) encoded.push({ key, value: await this.#encode(key, value) })
+    const versions = new Map<string, string>()
+    let last: Receipt | undefined
+    const sizeOf = (e: { key: string; value: Uint8Array }) => e.value.length + e.key.length * 3 + 320
+    for (const batch of batchesOf(encoded, { countMax: WRITE_BATCH, sizeOf })) {
+      const expiry = ttlMs === undefined ? {} : { expiresAt: timestampFromMs(Date.now() + ttlMs) }
+      const { response, receipt } = await this.#calls.write(
+        methods.setMany,
+        { namespace: this.namespace, entries: batch.map((entry) => ({ ...entry, contentType, ...expiry })) },
+        options,
+      )
+      for (const [i, { key }] of batch.entries()) versions.set(key, response.versions[i] ?? '')
+      last = receipt
+    }
+    return { versions, receipt: last }
+  }
+
+  /**
+   * Deletes one key or several.
+   *
+   * @returns how many there were.
+   * @throws PerigeeError `ABORTED`, `PRECONDITION_FAILED`, when `ifVersion` doesn't hold.
+   */
+  async delete(
+    keys: string | readonly string[],
+    options: DeleteOptions = {},
+  ): Promise<{ readonly deleted: number; readonly receipt: Receipt | undefined }> {
+    const precondition = preconditionOf(options)
+    let deleted = 0
+    let last: Receipt | undefined
+    let rest = typeof keys === 'string' ? [keys] : [...new Set(keys)]
+    if (precondition && rest.length !== 1) throw invalidArgument('ifVersion is for exactly one key', 'keys')
+    while (rest.length > 0) {
+      const batch = firstBatch(rest)
+      rest = rest.slice(batch.length)
+      const { response, receipt } = await this.#calls.write(
+        methods.delete,
+        { namespace: this.namespace, keys: batch, ...(precondition && { precondition }) },
+        options,
+      )
+      deleted += response.deleted
+      last = receipt
+    }
+    return { deleted, receipt: last }
+  }
+
+  /** All keys that begin with `prefix`, in no order; each key there all the while comes at least once. */
+  async *keys(prefix = '', options: KeysOptions = {}): AsyncGenerator<string, void, undefined> {
+    let pageToken = ''
+    let region: string | undefined
+    do {
+      const fields = {
+        namespace: this.namespace,
+        prefix,
+        pageSize: options.pageSize ?? DEFAULT_LIMITS.batchMax,
+        pageToken,
+      }
+      // A page token means something only where the page before it came from.
+      const { response, sidecarRegion } = await this.#calls.read(methods.listKeys, fields, options, {
+        region,
+      })
+      yield* response.keys
+      pageToken = response.nextPageToken
+      region = sidecarRegion
+    } while (pageToken)
+  }
+
+  /** Forgets every entry written before it, at once. */
+  async clear(options?: WriteOptions): Promise<{ readonly receipt: Receipt }> {
+    const { receipt } = await this.#calls.write(
+      methods.clearNamespace,
+      { namespace: this.namespace },
+      options,
+    )
+    return { receipt }
+  }
+
+  /**
+   * The value of a key, or what `compute` makes of it, which is then cached.
+   *
+   * In one process a key is computed once at a time: callers that find it missing meanwhile share the result. Errors
+   * of `compute` are thrown and not cached, nor is `undefined`. A cached value that no longer fits the codec counts as
+   * missing. When the cache can't be reached, the value is computed and returned all the same, and `onEvent` hears
+   * `cache-bypassed`. `timeoutMs` holds for the read and for the write, not for `compute`.
+   */
+  async getOrCompute(
+    key: string,
+    compute: () => In | Promise<In>,
+    options: GetOrComputeOptions = {},
+  ): Promise<Out> {
+    let reachable = true
+    try {
+      const found = await this.getEntry(key, options)
+      if (found) return found.value
+    } catch (thrown) {
+      const error = PerigeeError.from(thrown)
+      if (!(error instanceof UnreadableValueError)) {
+        if (!isOutage(error)) throw error
+        reachable = false
+        this.#onEvent({ type: 'cache-bypassed', namespace: this.namespace, key, error })
+      }
+    }
+    const slot = JSON.stringify([this.namespace, key, this.#codec.contentType])
+    const start = () => this.#computeAndSet(key, compute, reachable, options)
+    const { value, seen } = await this.#computations.join(slot, options.signal, start)
+    this.#calls.include(seen)
+    return value
+  }
+
+  /** @returns what a reader of the cache will get, and what whoever takes it has seen. */
+  async #computeAndSet(
+    key: string,
+    compute: () => In | Promise<In>,
+    reachable: boolean,
+    { ttlMs, timeoutMs, onReceipt }: GetOrComputeOptions,
+  ): Promise<{ readonly value: Out; readonly seen: Uint8Array | undefined }> {
+    const computed = await compute()
+    if (computed === undefined) return { value: undefined as Out, seen: undefined }
+    const stored = await this.#encode(key, computed)
+    const calls = this.#calls.fork()
+    if (reachable) {
+      try {
+        // Without the caller's signal: others may wait for this computation too.
+        await this.#setEncoded(calls, key, stored, { ttlMs, timeoutMs, onReceipt })
+      } catch (thrown) {
+        const error = PerigeeError.from(thrown)
+        if (!isOutage(error)) throw error
+        this.#onEvent({ type: 'cache-bypassed', namespace: this.namespace, key, error })
+      }
+    }
+    return { value: await this.#decode(key, stored), seen: calls.seen }
+  }
+
+  async #setEncoded(
+    calls: Calls,
+    key: string,
+    value: Uint8Array,
+    options: SetOptions,
+  ): Promise<{ readonly version: string; readonly receipt: Receipt }> {
+    const ttlMs = ttlOf(options.ttlMs ?? this.#defaultTtlMs)
+    const precondition = preconditionOf(options)
+    const fields = {
+      namespace: this.namespace,
+      key,
+      value,
+      contentType: this.#codec.contentType,
+      ...(ttlMs !== undefined && { ttl: durationFromMs(ttlMs) }),
+      ...(precondition && { precondition }),
+    }
+    const { response, receipt } = await calls.write(methods.set, fields, options)
+    return { version: response.version, receipt }
+  }
+
+  async #encode(key: string, value: In): Promise<Uint8Array> {
+    try {
+      return await this.#codec.encode(value)
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw invalidArgument(
+        `the value for ${this.namespace}/${key} does not fit the codec: ${why}`,
+        'value',
+        { cause },
+      )
+    }
+  }
+
+  async #decode(key: string, stored: Uint8Array): Promise<Out> {
+    try {
+      return await this.#codec.decode(stored)
+    } catch (cause) {
+      throw new UnreadableValueError(`${this.namespace}/${key}`, cause)
+    }
+  }
+
+  async #entry(wire: WireEntry, receipt: Receipt): Promise<CacheEntry<Out>> {
+    return {
+      key: wire.key,
+      value: await this.#decode(wire.key, wire.value),
+      version: wire.version,
+      contentType: wire.contentType,
+      writtenAt: wire.writtenAt && timestampDate(wire.writtenAt),
+      expiresAt: wire.expiresAt && timestampDate(wire.expiresAt),
+      receipt,
+    }
+  }
+}
+
+function ttlOf(ttlMs: number | undefined): number | undefined {
+  if (ttlMs === undefined || (Number.isFinite(ttlMs) && ttlMs > 0)) return ttlMs
+  throw invalidArgument(
+    `ttlMs is a number of milliseconds above zero, not ${ttlMs}; leave it out for no expiry`,
+    'ttl',
+  )
+}
+
+type Conditions = Pick<SetOptions, 'ifExists' | 'ifAbsent' | 'ifVersion'>
+
+function preconditionOf(options: Conditions): MessageInitShape<typeof PreconditionSchema> | undefined {
+  const { ifExists, ifAbsent, ifVersion } = options
+  if ([ifExists, ifAbsent, ifVersion !== undefined].filter(Boolean).length > 1) {
+    throw invalidArgument('give only one of ifExists, ifAbsent and ifVersion', 'precondition')
+  }
+  if (ifExists) return { condition: { case: 'exists', value: true } }
+  if (ifAbsent) return { condition: { case: 'exists', value: false } }
+  return ifVersion === undefined ? undefined : { condition: { case: 'version', value: ifVersion } }
+}
+
+/** Whether an error means that the cache can't be used just now, not that the call was wrong. */
+function isOutage(error: PerigeeError): boolean {
+  return ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED', 'INTERNAL', 'UNKNOWN'].includes(
+    error.code,
+  )
+}

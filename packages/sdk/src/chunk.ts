@@ -1,0 +1,105 @@
+import type { JsonObject, JsonValue, MessageInitShape } from '@bufbuild/protobuf'
+import { durationFromMs, timestampDate } from '@bufbuild/protobuf/wkt'
+import { type ChunkSchema, ChunkView, type Chunk as WireChunk, type Hit as WireHit } from '@perigee/protocol'
+import type { Receipt } from './receipt.ts'
+import { type Vector, vectorBytes, vectorFromWire, vectorToWire } from './vector.ts'
+
+/** A chunk to be written. */
+export interface ChunkInput {
+  /** Unique in the index; at most 256 bytes of UTF-8. */
+  readonly id: string
+  /** At most 1 MiB. */
+  readonly text?: string | undefined
+  /** With as many dimensions as the index has. */
+  readonly vector: Vector
+  /** Any JSON object; what the index declares as attributes can be filtered by. */
+  readonly metadata?: JsonObject | undefined
+  /** In a region-scoped index: the regions whose indexes hold it. Default: all of them. */
+  readonly regions?: readonly string[] | undefined
+  /** Expiry in milliseconds from now, above zero. Default: the index's. */
+  readonly ttlMs?: number | undefined
+}
+
+/** A chunk as it was stored. Which parts are there depends on the view asked for. */
+export interface StoredChunk {
+  readonly id: string
+  readonly text: string
+  readonly metadata: JsonObject
+  /** In the view `full` alone. */
+  readonly vector?: Float32Array | Float64Array | undefined
+  /** The regions whose indexes hold it; empty for all of them. */
+  readonly regions: readonly string[]
+  /** Changes with every write of the chunk: compare for equality only. */
+  readonly version: string
+  readonly writtenAt: Date | undefined
+  /** Absent when it doesn't expire. */
+  readonly expiresAt: Date | undefined
+}
+
+/** A chunk that a search found. */
+export interface Hit extends StoredChunk {
+  /** From the vector asked for, by the index's metric: smaller is nearer. */
+  readonly distance: number
+}
+
+/** Best first, with the receipt of the answer. */
+export type Hits = readonly Hit[] & { readonly receipt: Receipt }
+
+/** Parts of chunks to be answered: `id`: id and version; `basic`: all but the vector; `full`: everything. */
+export type View = 'id' | 'basic' | 'full'
+
+const VIEWS = { id: ChunkView.ID, basic: ChunkView.BASIC, full: ChunkView.FULL } as const
+
+export function viewToWire(view: View | undefined): ChunkView {
+  return view ? VIEWS[view] : ChunkView.UNSPECIFIED
+}
+
+export function chunkToWire(
+  chunk: ChunkInput,
+  arraysAsFloat32: boolean,
+): MessageInitShape<typeof ChunkSchema> {
+  return {
+    id: chunk.id,
+    text: chunk.text ?? '',
+    vector: vectorToWire(chunk.vector, arraysAsFloat32),
+    ...(chunk.metadata && { metadata: chunk.metadata }),
+    ...(chunk.regions && { regionTags: [...chunk.regions] }),
+    ...(chunk.ttlMs !== undefined && { ttl: durationFromMs(chunk.ttlMs) }),
+  }
+}
+
+export function chunkFromWire(wire: WireChunk): StoredChunk {
+  return {
+    id: wire.id,
+    text: wire.text,
+    metadata: wire.metadata ?? {},
+    vector: vectorFromWire(wire.vector),
+    regions: wire.regionTags,
+    version: wire.version,
+    writtenAt: wire.writtenAt && timestampDate(wire.writtenAt),
+    expiresAt: wire.expiresAt && timestampDate(wire.expiresAt),
+  }
+}
+
+export function hitFromWire(wire: WireHit): Hit {
+  if (!wire.chunk) throw new TypeError('the sidecar answered with a hit that has no chunk')
+  return { ...chunkFromWire(wire.chunk), distance: wire.distance ?? Number.NaN }
+}
+
+/** Bytes of a chunk on the wire, at most. */
+export function chunkBytes(chunk: ChunkInput): number {
+  const text = chunk.text === undefined ? 0 : Buffer.byteLength(chunk.text)
+  const regions = chunk.regions?.reduce((sum, region) => sum + region.length + 4, 0) ?? 0
+  return 64 + chunk.id.length * 3 + text + regions + vectorBytes(chunk.vector) + jsonBytes(chunk.metadata)
+}
+
+/** Bytes of a JSON value as a `google.protobuf.Value`, at most: lengths take up to 5 bytes at each of 3 levels. */
+function jsonBytes(value: JsonValue | undefined): number {
+  if (typeof value === 'string') return Buffer.byteLength(value) + 18
+  if (typeof value !== 'object' || value === null) return 24
+  if (Array.isArray(value)) return value.reduce<number>((sum, member) => sum + jsonBytes(member), 24)
+  return Object.entries(value).reduce(
+    (sum, [key, member]) => sum + key.length * 3 + 18 + jsonBytes(member),
+    24,
+  )
+}

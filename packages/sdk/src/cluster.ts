@@ -1,0 +1,95 @@
+import { create } from '@bufbuild/protobuf'
+import { durationFromMs } from '@bufbuild/protobuf/wkt'
+import {
+  ClusterService,
+  GetStatusRequestSchema,
+  ProbeLagRequestSchema,
+  WatchStatusRequestSchema,
+} from '@perigee/protocol'
+import {
+  type ClusterStatus,
+  clusterStatusFrom,
+  type LagSample,
+  type LagSummary,
+  lagEventFrom,
+} from './cluster-status.ts'
+import type { Failover } from './failover.ts'
+
+const methods = ClusterService.method
+
+/** What any call about the cluster takes. */
+export interface ClusterOptions {
+  /** The region to ask. Default: the nearest one that answers. */
+  readonly region?: string | undefined
+  /** Gives the call up: it fails with code `CANCELLED`, and the signal's reason as the cause. */
+  readonly signal?: AbortSignal | undefined
+  /** In milliseconds. Default: the client's `defaultTimeoutMs`; none for what goes on and on. */
+  readonly timeoutMs?: number | undefined
+}
+
+/** How to watch. */
+export interface WatchStatusOptions extends ClusterOptions {
+  /** Longest time between two answers in milliseconds, at least 100. Default 1,000. */
+  readonly intervalMs?: number | undefined
+}
+
+/** How to probe. */
+export interface ProbeLagOptions extends ClusterOptions {
+  /** Default 100, at most 10,000. */
+  readonly samples?: number | undefined
+  /** Between samples, in milliseconds. Default 50. */
+  readonly intervalMs?: number | undefined
+}
+
+/** What operators ask about the regions themselves. Every method fails with a `PerigeeError`. */
+export class Cluster {
+  readonly #failover: Failover
+  readonly #defaultTimeoutMs: number
+
+  /** Use `perigee.cluster`. */
+  constructor(failover: Failover, defaultTimeoutMs: number) {
+    this.#failover = failover
+    this.#defaultTimeoutMs = defaultTimeoutMs
+  }
+
+  /** All regions, as the answering one knows them. */
+  async status(options: ClusterOptions = {}): Promise<ClusterStatus> {
+    const timeoutMs = options.timeoutMs ?? this.#defaultTimeoutMs
+    const request = create(GetStatusRequestSchema)
+    const { response } = await this.#failover.unary(methods.getStatus, () => request, {
+      ...options,
+      timeoutMs,
+    })
+    return clusterStatusFrom(response)
+  }
+
+  /**
+   * The status now, and again at every change and at least every interval, until the loop is left. When the sidecar goes
+   * away the loop fails with `UNAVAILABLE`: begin it anew.
+   */
+  async *watchStatus(options: WatchStatusOptions = {}): AsyncGenerator<ClusterStatus, void, undefined> {
+    const { intervalMs, timeoutMs = Number.POSITIVE_INFINITY } = options
+    const interval = intervalMs === undefined ? {} : { interval: durationFromMs(intervalMs) }
+    const request = create(WatchStatusRequestSchema, interval)
+    for await (const { status } of this.#failover.serverStream(methods.watchStatus, request, {
+      ...options,
+      timeoutMs,
+    })) {
+      if (status) yield clusterStatusFrom(status)
+    }
+  }
+
+  /** Writes timestamped entries at the primary and observes them in the region asked: samples, and at last a summary. */
+  async *probeLag(options: ProbeLagOptions = {}): AsyncGenerator<LagSample | LagSummary, void, undefined> {
+    const { samples = 0, intervalMs, timeoutMs = Number.POSITIVE_INFINITY } = options
+    const interval = intervalMs === undefined ? {} : { interval: durationFromMs(intervalMs) }
+    const request = create(ProbeLagRequestSchema, { samples, ...interval })
+    for await (const answer of this.#failover.serverStream(methods.probeLag, request, {
+      ...options,
+      timeoutMs,
+    })) {
+      const event = lagEventFrom(answer)
+      if (event) yield event
+    }
+  }
+}

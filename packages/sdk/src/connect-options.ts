@@ -1,0 +1,106 @@
+import { isIP } from 'node:net'
+import { formatAddress, parseAddress } from './connection.ts'
+import type { EventListener } from './event.ts'
+import { invalidArgument } from './perigee-error.ts'
+
+/** The port of sidecars that DNS gives no other one for. */
+export const DEFAULT_PORT = 7700
+
+/** How to find the sidecars, and how patient to be. */
+export interface ConnectOptions {
+  /** Sidecars are at `api.<region>.<domain>`. Needed unless `addresses` are given. */
+  readonly domain?: string | undefined
+  /** All regions. Default: those of `addresses`. */
+  readonly regions?: readonly string[] | undefined
+  /**
+   * Where this process runs. Default: the environment's `REGION`, or `AWS_REGION`; else the region with the smallest
+   * round trip counts. It need not be one of `regions`: the nearest ones on the globe come first.
+   */
+  readonly region?: string | undefined
+  /** Addresses by region, as `host:port`, instead of DNS. */
+  readonly addresses?: Readonly<Record<string, string | readonly string[]>> | undefined
+  /** The DNS server to ask, as `host:port`. Default: the system's. */
+  readonly dns?: string | undefined
+  /** The sidecars' port, unless SRV records `_perigee._tcp.api.<region>.<domain>` name others. Default 7700. */
+  readonly port?: number | undefined
+  /** For calls that bring no `timeoutMs`: longest time with all attempts, in milliseconds. Default 5,000. */
+  readonly defaultTimeoutMs?: number | undefined
+  /** Longest wait for a connection to one address before the next one is tried, in milliseconds. Default 1,000. */
+  readonly connectTimeoutMs?: number | undefined
+  /** Hears what happened without failing a call: failovers, a cache bypassed, names that don't resolve. */
+  readonly onEvent?: EventListener | undefined
+}
+
+/** The options with every default filled in, checked. */
+export interface ConnectSettings {
+  readonly regions: readonly string[]
+  readonly region: string | undefined
+  readonly addresses: ReadonlyMap<string, readonly string[]> | undefined
+  readonly domain: string
+  readonly dns: string | undefined
+  readonly port: number
+  readonly defaultTimeoutMs: number
+  readonly connectTimeoutMs: number
+}
+
+/**
+ * Fills in defaults.
+ *
+ * @throws PerigeeError `INVALID_ARGUMENT` naming the option that is wrong.
+ */
+export function connectSettings(options: ConnectOptions, environment: NodeJS.ProcessEnv): ConnectSettings {
+  const addresses = addressesFrom(options)
+  const regions = [...new Set(options.regions ?? addresses?.keys() ?? [])]
+  if (regions.length === 0) {
+    throw invalidArgument(
+      "say which regions there are: `regions: ['eu-west-1', …]`, or `addresses` by region",
+      'regions',
+    )
+  }
+  if (!addresses && !options.domain) {
+    throw invalidArgument(
+      'say where sidecars are: `domain`, for api.<region>.<domain>, or `addresses` by region',
+      'domain',
+    )
+  }
+  return {
+    regions,
+    region: options.region ?? (environment.REGION || environment.AWS_REGION || undefined),
+    addresses,
+    domain: options.domain ?? '',
+    dns: options.dns === undefined ? undefined : dnsServerFrom(options.dns),
+    port: options.port ?? DEFAULT_PORT,
+    defaultTimeoutMs: positive(options.defaultTimeoutMs ?? 5_000, 'defaultTimeoutMs'),
+    connectTimeoutMs: positive(options.connectTimeoutMs ?? 1_000, 'connectTimeoutMs'),
+  }
+}
+
+function addressesFrom(options: ConnectOptions): ReadonlyMap<string, readonly string[]> | undefined {
+  if (!options.addresses) return undefined
+  const port = options.port ?? DEFAULT_PORT
+  const entries = Object.entries(options.addresses).map(([region, list]) => {
+    const addresses = typeof list === 'string' ? [list] : list
+    return [region, addresses.map((address) => addressFrom(address, port, `addresses.${region}`))] as const
+  })
+  return new Map(entries)
+}
+
+function dnsServerFrom(server: string): string {
+  const address = addressFrom(server, 53, 'dns')
+  if (isIP(parseAddress(address).host)) return address
+  throw invalidArgument(`dns is an IP address with a port, such as 127.0.0.1:53, not ${server}`, 'dns')
+}
+
+/** Adds the port when there is none. */
+function addressFrom(text: string, port: number, field: string): string {
+  if (isIP(text)) return formatAddress(text, port)
+  const address = /:\d+$/.test(text) ? text : `${text}:${port}`
+  const parsed = parseAddress(address)
+  if (parsed.host && /^[^\s/]+$/.test(parsed.host) && parsed.port > 0 && parsed.port < 65_536) return address
+  throw invalidArgument(`${field} is host:port, such as 10.0.0.1:7700, not ${text}`, field)
+}
+
+function positive(ms: number, field: string): number {
+  if (Number.isFinite(ms) && ms > 0) return ms
+  throw invalidArgument(`${field} is a number of milliseconds above zero, not ${ms}`, field)
+}

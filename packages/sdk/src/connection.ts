@@ -1,0 +1,143 @@
+import { connect, isIPv6 } from 'node:net'
+import { type ChannelOptions, Client, connectivityState, credentials } from '@grpc/grpc-js'
+import { Deadline } from './deadline.ts'
+import { PerigeeError } from './perigee-error.ts'
+
+const CHANNEL_OPTIONS: ChannelOptions = {
+  // A dead peer behind a live address is noticed by this, not by TCP after minutes.
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 3_000,
+  // grpc-js waits up to two minutes between attempts by default.
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+  // Sidecars answer at most 4 MiB; the rest is room for their framing.
+  'grpc.max_receive_message_length': 8 * 1024 * 1024,
+  'grpc-node.flow_control_window': 4 * 1024 * 1024,
+  // One client's closing or back-off is no business of another's in the same process.
+  'grpc.use_local_subchannel_pool': 1,
+  // Sidecars are in the private network: a proxy for the internet answers for addresses it can't reach.
+  'grpc.enable_http_proxy': 0,
+  'grpc.service_config_disable_resolution': 1,
+  // Retries belong to one layer, ours.
+  'grpc.enable_retries': 0,
+  'grpc.enable_channelz': 0,
+}
+
+/**
+ * A gRPC channel to one address, with a bounded way to connect it.
+ *
+ * grpc-js neither bounds a connection attempt nor ends one when its channel is closed: an address that swallows
+ * packets would hold the process for two minutes. So a plain TCP connection goes ahead, which can be bounded and
+ * destroyed, and the channel only ever connects to an address that just accepted one.
+ */
+export class Connection {
+  readonly #address: string
+  #client: Client
+  #establishing: Promise<void> | undefined
+  #probe: AbortController | undefined
+  #closed = false
+
+  constructor(address: string) {
+    this.#address = address
+    this.#client = newClient(address)
+  }
+
+  get client(): Client {
+    return this.#client
+  }
+
+  get ready(): boolean {
+    return this.#client.getChannel().getConnectivityState(false) === connectivityState.READY
+  }
+
+  /**
+   * Connects, or joins the attempt under way.
+   *
+   * @throws PerigeeError `UNAVAILABLE` when that fails or takes longer than `timeoutMs`.
+   */
+  connect(timeoutMs: number): Promise<void> {
+    this.#establishing ??= this.#establish(timeoutMs).finally(() => {
+      this.#establishing = undefined
+    })
+    return this.#establishing
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#probe?.abort()
+    this.#client.close()
+  }
+
+  async #establish(timeoutMs: number): Promise<void> {
+    const deadline = Deadline.in(timeoutMs)
+    this.#probe = new AbortController()
+    await tcpConnect(this.#address, timeoutMs, this.#probe.signal)
+    if (this.#closed) throw unreachable(this.#address, 'the client was closed')
+    const state = await this.#settle(deadline)
+    if (state === connectivityState.READY) return
+    if (state === connectivityState.TRANSIENT_FAILURE && !this.#closed) {
+      // It would go on trying by itself, unbounded; the next attempt starts with a new one.
+      this.#client.close()
+      this.#client = newClient(this.#address)
+      throw unreachable(this.#address, 'it accepted a connection and closed it')
+    }
+    throw unreachable(this.#address, `it accepted a connection and then said nothing for ${timeoutMs} ms`)
+  }
+
+  /** The channel's state once it is connected or has failed, or whatever it is at the deadline. */
+  #settle(deadline: Deadline): Promise<connectivityState> {
+    const channel = this.#client.getChannel()
+    return new Promise((resolve) => {
+      const look = () => {
+        if (this.#closed) return resolve(connectivityState.SHUTDOWN)
+        const state = channel.getConnectivityState(true)
+        const pending = state === connectivityState.IDLE || state === connectivityState.CONNECTING
+        if (!pending || deadline.passed) return resolve(state)
+        channel.watchConnectivityState(state, Date.now() + deadline.remainingMs, look)
+      }
+      look()
+    })
+  }
+}
+
+function newClient(address: string): Client {
+  return new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS)
+}
+
+function tcpConnect(address: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ ...parseAddress(address), signal })
+    const timer = setTimeout(() => {
+      socket.destroy()
+      reject(unreachable(address, `no connection within ${Math.round(timeoutMs)} ms`))
+    }, timeoutMs)
+    socket.once('connect', () => {
+      clearTimeout(timer)
+      socket.destroy()
+      resolve()
+    })
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer)
+      reject(unreachable(address, error.code ?? error.message, error))
+    })
+  })
+}
+
+/** `host:port`, `[v6]:port`. */
+export function parseAddress(address: string): { readonly host: string; readonly port: number } {
+  const colon = address.lastIndexOf(':')
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
+  return { host, port: Number(address.slice(colon + 1)) }
+}
+
+/** The address of a host and a port, with an IPv6 host in brackets. */
+export function formatAddress(host: string, port: number): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+function unreachable(address: string, why: string, cause?: Error): PerigeeError {
+  return new PerigeeError(`the sidecar at ${address} can't be reached: ${why}`, {
+    code: 'UNAVAILABLE',
+    cause,
+  })
+}

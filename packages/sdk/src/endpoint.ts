@@ -1,0 +1,25 @@
+import type { PerigeeError } from './perigee-error.ts'
+
+/** One sidecar's address. */
+export interface Endpoint {
+  readonly region: string
+  /** `host:port`; an IPv6 host stands in brackets. */
+  readonly address: string
+}
+
+/**
+ * The seam between "which sidecar" and "how to call it": puts the sidecars in the order in which a call should try
+ * them, and is told how they did.
+ */
+export interface EndpointChooser {
+  /** The nearest region, whose answers are preferred and region-scoped searches bound to. */
+  readonly home: string
+  /** Best first; those of one region alone when it is given. Failing ones come last, and are never left out. */
+  candidates(region?: string): readonly Endpoint[]
+  succeeded(endpoint: Endpoint): void
+  failed(endpoint: Endpoint, error: PerigeeError): void
+  /** Called when nobody answered: looks for other addresses. Never fails, returns within a second. */
+  refresh(): Promise<void>
+  /** Why a region has no candidates, for the error message; empty when nothing is known. */
+  explain(region?: string): string
+}

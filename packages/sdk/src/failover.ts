@@ -1,0 +1,224 @@
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageShape,
+} from '@bufbuild/protobuf'
+import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt'
+import { Deadline } from './deadline.ts'
+import type { Endpoint, EndpointChooser } from './endpoint.ts'
+import type { EventListener } from './event.ts'
+import { pause } from './pause.ts'
+import { aborted, PerigeeError } from './perigee-error.ts'
+import type { Transport } from './transport.ts'
+
+/** After everyone failed once, how long to wait before asking all of them again. */
+const PAUSES_MS = [100, 300]
+/** Sidecars remember a request id for 60 s; a write isn't sent again after this. */
+const REPEAT_WRITES_FOR_MS = 45_000
+/** Timers are no finer than this. */
+const TIMER_SLACK_MS = 2
+
+/** How one call is to be made. */
+export interface CallSettings {
+  /** Over all attempts. */
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal | undefined
+  /** Only this region will do. */
+  readonly region?: string | undefined
+  /** No attempt is cut shorter than this to leave time for another one. */
+  readonly patienceMs?: number | undefined
+  /** Asked before the first attempt outside the home region: whether another region's answer would be as right. */
+  readonly mayLeaveHome?: ((deadline: Deadline) => Promise<boolean>) | undefined
+}
+
+interface Failure {
+  readonly endpoint: Endpoint
+  readonly error: PerigeeError
+}
+
+/**
+ * Makes one call by as many attempts as it takes: at the nearest sidecar, and when that one fails at the next nearest,
+ * until one answers or the total deadline passes.
+ *
+ * Invariant: only what may be repeated is repeated. Reads are free of side effects; every write carries a request id,
+ * which stays the same in all attempts, and which the primary remembers for longer than this keeps trying. When the
+ * process dies between two attempts the write happened at most once.
+ */
+export class Failover {
+  readonly #chooser: EndpointChooser
+  readonly #transport: Transport
+  readonly #connectTimeoutMs: number
+  readonly #onEvent: EventListener
+
+  constructor(options: {
+    readonly chooser: EndpointChooser
+    readonly transport: Transport
+    readonly connectTimeoutMs: number
+    readonly onEvent: EventListener
+  }) {
+    this.#chooser = options.chooser
+    this.#transport = options.transport
+    this.#connectTimeoutMs = options.connectTimeoutMs
+    this.#onEvent = options.onEvent
+  }
+
+  /** @param request made anew for each attempt, so that it carries what the session has seen by then. */
+  async unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: () => MessageShape<I>,
+    settings: CallSettings,
+  ): Promise<{ readonly response: MessageShape<O>; readonly endpoint: Endpoint }> {
+    return this.#attempts(isRead(method), settings, async (endpoint, deadline, connectTimeoutMs) => {
+      const options = { deadline, connectTimeoutMs, signal: settings.signal }
+      const response = await this.#transport.unary(endpoint, method, request(), options)
+      return { response, endpoint }
+    })
+  }
+
+  /** A stream fails over until its first answer; one that breaks later is the caller's to open again. */
+  async *serverStream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageShape<I>,
+    settings: CallSettings,
+  ): AsyncGenerator<MessageShape<O>> {
+    const started = await this.#attempts(true, settings, async (endpoint, _deadline, connectTimeoutMs) => {
+      const deadline = Deadline.in(settings.timeoutMs)
+      const options = { deadline, connectTimeoutMs, signal: settings.signal }
+      const answers = this.#transport.serverStream(endpoint, method, request, options)[Symbol.asyncIterator]()
+      return { answers, first: await answers.next() }
+    })
+    try {
+      for (let next = started.first; !next.done; next = await started.answers.next()) yield next.value
+    } finally {
+      await started.answers.return?.()
+    }
+  }
+
+  async #attempts<T>(
+    read: boolean,
+    settings: CallSettings,
+    attempt: (endpoint: Endpoint, deadline: Deadline, connectTimeoutMs: number) => Promise<T>,
+  ): Promise<T> {
+    const deadline = Deadline.in(settings.timeoutMs)
+    const repeatUntil = read ? deadline : deadline.within(REPEAT_WRITES_FOR_MS)
+    const failures: Failure[] = []
+    let mayLeaveHome: boolean | undefined
+
+    for (let round = 0; round <= PAUSES_MS.length; round++) {
+      if (round > 0) {
+        const pauseMs = (PAUSES_MS[round - 1] ?? 0) * (0.75 + Math.random() / 2)
+        if (repeatUntil.remainingMs < pauseMs) break
+        await Promise.all([pause(pauseMs, settings.signal), this.#chooser.refresh()])
+      }
+      const candidates = this.#chooser.candidates(settings.region)
+      for (const [i, endpoint] of candidates.entries()) {
+        if (settings.signal?.aborted) throw aborted(settings.signal)
+        if (failures.length > 0 && repeatUntil.remainingMs < TIMER_SLACK_MS) break
+        if (settings.mayLeaveHome && endpoint.region !== this.#chooser.home) {
+          mayLeaveHome ??= await settings.mayLeaveHome(deadline)
+          if (!mayLeaveHome) continue
+        }
+        const last = failures.at(-1)
+        if (last) this.#onEvent({ type: 'failover', from: last.endpoint, to: endpoint, error: last.error })
+        const shareMs = i < candidates.length - 1 ? deadline.remainingMs / 2 : deadline.remainingMs
+        const attemptDeadline = deadline.within(Math.max(shareMs, settings.patienceMs ?? 0))
+        try {
+          const result = await attempt(endpoint, attemptDeadline, Math.min(this.#connectTimeoutMs, shareMs))
+          this.#chooser.succeeded(endpoint)
+          return result
+        } catch (thrown) {
+          const error = PerigeeError.from(thrown, endpoint.region)
+          if (settings.signal?.aborted) throw error
+          const verdict = judge(error, read)
+          if (verdict.endpointFailed) this.#chooser.failed(endpoint, error)
+          else this.#chooser.succeeded(endpoint)
+          if (!verdict.tryNext) throw error
+          failures.push({ endpoint, error })
+        }
+      }
+      if (deadline.remainingMs < TIMER_SLACK_MS) break
+    }
+    throw this.#exhausted(
+      failures,
+      mayLeaveHome === false ? this.#chooser.home : settings.region,
+      settings,
+      deadline,
+    )
+  }
+
+  #exhausted(
+    failures: readonly Failure[],
+    region: string | undefined,
+    settings: CallSettings,
+    deadline: Deadline,
+  ): PerigeeError {
+    const latest = new Map(failures.map((failure) => [failure.endpoint.address, failure]))
+    const told = [...latest.values()].map(({ endpoint, error }) => `${endpoint.region}: ${error.message}`)
+    const unknown = this.#chooser.explain(region)
+    const story = [...told, ...(unknown ? [unknown] : [])].join('; ') || 'no address is known'
+    // A sidecar's own reason says more than that others were silent.
+    const best = failures.findLast(({ error }) => error.reason) ?? failures.at(-1)
+    const where = region === undefined ? 'any region' : `region ${region}, which alone may answer this`
+    if (deadline.remainingMs < TIMER_SLACK_MS) {
+      return new PerigeeError(
+        `no answer from ${where} within ${settings.timeoutMs} ms (${story}): check that sidecars run and can be reached, or allow more time with \`timeoutMs\``,
+        { code: 'DEADLINE_EXCEEDED', region: best?.endpoint.region, cause: best?.error },
+      )
+    }
+    if (best?.error.reason) return best.error
+    return new PerigeeError(
+      `no sidecar of ${where} could be reached (${story}): check that sidecars run and that their addresses can be reached from here`,
+      { code: 'UNAVAILABLE', region: best?.endpoint.region, cause: best?.error },
+    )
+  }
+}
+
+function isRead(method: DescMethodUnary): boolean {
+  return method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS
+}
+
+interface Verdict {
+  /** Another sidecar may do better. */
+  readonly tryNext: boolean
+  /** The sidecar itself is in trouble: ask others first for a while. */
+  readonly endpointFailed: boolean
+}
+
+const FINAL: Verdict = { tryNext: false, endpointFailed: false }
+const NEXT: Verdict = { tryNext: true, endpointFailed: false }
+const FAILED: Verdict = { tryNext: true, endpointFailed: true }
+
+/** What an error says of the call and of the sidecar it came from. */
+function judge(error: PerigeeError, read: boolean): Verdict {
+  switch (error.reason) {
+    case 'DATA_UNAVAILABLE':
+      return FAILED
+    case 'INDEX_BUILDING':
+    case 'NO_PRIMARY':
+    case 'NOT_PRIMARY':
+    case 'OUTCOME_UNKNOWN':
+      return NEXT
+    case undefined:
+      break
+    default:
+      return FINAL
+  }
+  switch (error.code) {
+    case 'UNAVAILABLE':
+    case 'DEADLINE_EXCEEDED':
+      return FAILED
+    // Something that isn't a sidecar answers at that address: a proxy, another service.
+    case 'UNIMPLEMENTED':
+      return FAILED
+    // Reset by the other side, with gRPC's error as its cause; our own close has none.
+    case 'CANCELLED':
+      return error.cause === undefined ? FINAL : FAILED
+    // A fault of that sidecar. A write may have happened, and the next one would be told the first answer.
+    case 'INTERNAL':
+    case 'UNKNOWN':
+      return read ? NEXT : FINAL
+    default:
+      return FINAL
+  }
+}

@@ -1,0 +1,200 @@
+import {
+  type DescMessage,
+  type DescMethod,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf'
+import { type ClientReadableStream, Metadata } from '@grpc/grpc-js'
+import { Connection } from './connection.ts'
+import type { Deadline } from './deadline.ts'
+import type { Endpoint } from './endpoint.ts'
+import { aborted, PerigeeError } from './perigee-error.ts'
+import type { AttemptOptions, Transport } from './transport.ts'
+
+const HEALTH_CHECK = '/grpc.health.v1.Health/Check'
+
+interface Cancellable {
+  cancel(): void
+}
+
+/** Calls over HTTP/2, one stream each, by grpc-js; one connection an address. */
+export class GrpcTransport implements Transport {
+  readonly #connections = new Map<string, Connection>()
+  readonly #inFlight = new Set<Cancellable>()
+  #closed = false
+
+  async unary<I extends DescMessage, O extends DescMessage>(
+    endpoint: Endpoint,
+    method: DescMethodUnary<I, O>,
+    request: MessageShape<I>,
+    options: AttemptOptions,
+  ): Promise<MessageShape<O>> {
+    const bytes = encode(method, request)
+    const connection = await this.#connected(endpoint, options)
+    const answer = await this.#unary(connection, pathOf(method), bytes, options, endpoint.region)
+    return fromBinary(method.output, answer)
+  }
+
+  async *serverStream<I extends DescMessage, O extends DescMessage>(
+    endpoint: Endpoint,
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageShape<I>,
+    options: AttemptOptions,
+  ): AsyncGenerator<MessageShape<O>> {
+    const bytes = encode(method, request)
+    const connection = await this.#connected(endpoint, options)
+    const call: ClientReadableStream<Buffer> = connection.client.makeServerStreamRequest(
+      pathOf(method),
+      asIs,
+      asIs,
+      bytes,
+      new Metadata(),
+      { deadline: grpcDeadline(options.deadline) },
+    )
+    const end = this.#follow(call, options.signal)
+    try {
+      for await (const answer of call) yield fromBinary(method.output, answer as Buffer)
+    } catch (thrown) {
+      throw this.#failure(thrown, options.signal, endpoint.region)
+    } finally {
+      end()
+      call.cancel()
+    }
+  }
+
+  async roundTrip(endpoint: Endpoint, options: AttemptOptions): Promise<number> {
+    const connection = await this.#connected(endpoint, options)
+    const start = performance.now()
+    await this.#unary(connection, HEALTH_CHECK, Buffer.alloc(0), options, endpoint.region)
+    return performance.now() - start
+  }
+
+  keepOnly(endpoints: readonly Endpoint[]): void {
+    const wanted = new Set(endpoints.map((e) => e.address))
+    for (const [address, connection] of this.#connections) {
+      if (wanted.has(address)) continue
+      this.#connections.delete(address)
+      connection.close()
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const call of this.#inFlight) call.cancel()
+    for (const connection of this.#connections.values()) connection.close()
+    this.#connections.clear()
+  }
+
+  async #connected(endpoint: Endpoint, options: AttemptOptions): Promise<Connection> {
+    if (this.#closed) throw closedError()
+    if (options.signal?.aborted) throw aborted(options.signal)
+    let connection = this.#connections.get(endpoint.address)
+    if (!connection) {
+      connection = new Connection(endpoint.address)
+      this.#connections.set(endpoint.address, connection)
+    }
+    if (!connection.ready) await this.#bounded(connection.connect(options.connectTimeoutMs), options)
+    if (this.#closed) throw closedError()
+    return connection
+  }
+
+  /** The shared attempt goes on for others when this caller's time is over. */
+  #bounded(connecting: Promise<void>, { deadline, signal }: AttemptOptions): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = () => signal && finish(() => reject(aborted(signal)))
+      const late = () => finish(() => reject(deadlineExceeded()))
+      const timer = Number.isFinite(deadline.remainingMs) ? setTimeout(late, deadline.remainingMs) : undefined
+      const finish = (settle: () => void) => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+        settle()
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      connecting.then(
+        () => finish(resolve),
+        (error) => finish(() => reject(this.#closed ? closedError() : error)),
+      )
+    })
+  }
+
+  #unary(
+    connection: Connection,
+    path: string,
+    request: Buffer,
+    { deadline, signal }: AttemptOptions,
+    region: string,
+  ): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(aborted(signal))
+      const call = connection.client.makeUnaryRequest<Buffer, Buffer>(
+        path,
+        asIs,
+        asIs,
+        request,
+        new Metadata(),
+        { deadline: grpcDeadline(deadline) },
+        (error, answer) => {
+          end()
+          if (answer) resolve(answer)
+          else reject(this.#failure(error, signal, region))
+        },
+      )
+      const end = this.#follow(call, signal)
+    })
+  }
+
+  /** Cancels the call when the signal fires or the transport closes, until the function returned is called. */
+  #follow(call: Cancellable, signal: AbortSignal | undefined): () => void {
+    const onAbort = () => call.cancel()
+    this.#inFlight.add(call)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    return () => {
+      this.#inFlight.delete(call)
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  #failure(thrown: unknown, signal: AbortSignal | undefined, region: string): PerigeeError {
+    if (signal?.aborted) return aborted(signal)
+    if (this.#closed) return closedError()
+    return PerigeeError.from(thrown, region)
+  }
+}
+
+function pathOf(method: DescMethod): string {
+  return `/${method.parent.typeName}/${method.name}`
+}
+
+function encode<I extends DescMessage>(method: DescMethod & { input: I }, request: MessageShape<I>): Buffer {
+  try {
+    const bytes = toBinary(method.input, request)
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw new PerigeeError(`the request can't be written as a ${method.input.typeName}: ${message}`, {
+      code: 'INVALID_ARGUMENT',
+      cause: error,
+    })
+  }
+}
+
+function asIs(bytes: Buffer): Buffer {
+  return bytes
+}
+
+function grpcDeadline(deadline: Deadline): number {
+  return Date.now() + deadline.remainingMs
+}
+
+function deadlineExceeded(): PerigeeError {
+  return new PerigeeError('the deadline passed before a connection was there', { code: 'DEADLINE_EXCEEDED' })
+}
+
+function closedError(): PerigeeError {
+  return new PerigeeError('this Perigee client is closed: connect a new one with Perigee.connect()', {
+    code: 'CANCELLED',
+  })
+}

@@ -1,0 +1,40 @@
+import { Cache, type CacheOptions } from './cache.ts'
+import type { Calls } from './calls.ts'
+import { json } from './codec.ts'
+import type { Computations } from './computations.ts'
+import type { EventListener } from './event.ts'
+import type { KnownIndexes } from './known-indexes.ts'
+import type { Seen } from './seen.ts'
+import { VectorIndex, type VectorIndexOptions } from './vector-index.ts'
+
+/** Opens caches and indexes on the calls of one session, or of none. */
+export class Handles {
+  readonly #parts: HandleParts
+
+  constructor(parts: HandleParts) {
+    this.#parts = parts
+  }
+
+  /** The same, for a session. */
+  of(seen: Seen): Handles {
+    return new Handles({ ...this.#parts, calls: this.#parts.calls.of(seen) })
+  }
+
+  cache<Out, In>(namespace: string, options: CacheOptions<Out, In> = {}): Cache<Out, In> {
+    // Without a codec, Out and In are one type, which the overloads of the public methods see to.
+    const codec = options.codec ?? (json() as NonNullable<typeof options.codec>)
+    return new Cache(namespace, { ...options, codec }, this.#parts)
+  }
+
+  index(name: string, options: VectorIndexOptions = {}): VectorIndex {
+    return new VectorIndex(name, options, this.#parts)
+  }
+}
+
+/** What all handles of one client share, and the calls they make. */
+export interface HandleParts {
+  readonly calls: Calls
+  readonly computations: Computations
+  readonly known: KnownIndexes
+  readonly onEvent: EventListener
+}

@@ -1,0 +1,55 @@
+export type { Reason, StatusName } from '@perigee/core'
+export type { FieldViolation } from '@perigee/protocol'
+export type {
+  Cache,
+  CacheEntry,
+  CacheOptions,
+  DeleteOptions,
+  GetOrComputeOptions,
+  KeysOptions,
+  SetManyOptions,
+  SetOptions,
+} from './cache.ts'
+export type { CallOptions, ReadOptions, WriteOptions } from './call-options.ts'
+export type { ChunkInput, Hit, Hits, StoredChunk, View } from './chunk.ts'
+export type { Cluster, ClusterOptions, ProbeLagOptions, WatchStatusOptions } from './cluster.ts'
+export type { ClusterStatus, LagSample, LagSummary, RegionStatus } from './cluster-status.ts'
+export { bytes, type Codec, json, text } from './codec.ts'
+export type { ConnectOptions } from './connect-options.ts'
+export type { Endpoint } from './endpoint.ts'
+export type { EventListener, PerigeeEvent } from './event.ts'
+export {
+  all,
+  any,
+  type Condition,
+  type Conditions,
+  type Filter,
+  type FilterTree,
+  type NumberRange,
+  not,
+  type TextWords,
+} from './filter.ts'
+export type {
+  Algorithm,
+  AttributeKind,
+  EmbeddingModel,
+  IndexDefinition,
+  IndexInput,
+  RegionalIndex,
+} from './index-definition.ts'
+export { Perigee } from './perigee.ts'
+export { PerigeeError } from './perigee-error.ts'
+export type { Receipt } from './receipt.ts'
+export { regionFromHeaders } from './region-from-headers.ts'
+export { type Coordinates, type RegionPlaces, regionFromLocation } from './region-from-location.ts'
+export type { Session } from './session.ts'
+export type { Vector } from './vector.ts'
+export type {
+  GetChunksOptions,
+  ListOptions,
+  SearchOptions,
+  UpsertOptions,
+  UpsertProgress,
+  VectorIndex,
+  VectorIndexOptions,
+} from './vector-index.ts'

@@ -1,0 +1,144 @@
+import { SearchService } from '@perigee/protocol'
+import type { Cache, CacheOptions } from './cache.ts'
+import type { ReadOptions } from './call-options.ts'
+import { Calls } from './calls.ts'
+import { Cluster } from './cluster.ts'
+import type { Codec } from './codec.ts'
+import { Computations } from './computations.ts'
+import { type ConnectOptions, connectSettings } from './connect-options.ts'
+import { DnsDiscovery, ListedAddresses } from './discovery.ts'
+import type { Endpoint } from './endpoint.ts'
+import { guarded } from './event.ts'
+import { Failover } from './failover.ts'
+import { GrpcTransport } from './grpc-transport.ts'
+import { Handles } from './handles.ts'
+import { definitionFromWire, type IndexDefinition } from './index-definition.ts'
+import { KnownIndexes } from './known-indexes.ts'
+import { NearestFirst } from './nearest-first.ts'
+import { Seen } from './seen.ts'
+import { Session } from './session.ts'
+import type { VectorIndex, VectorIndexOptions } from './vector-index.ts'
+
+/**
+ * The client: finds the nearest sidecar, and goes on to the next nearest when it fails.
+ *
+ * One for a process; everything it opens shares its connections. Close it by {@link close}, or by `await using`.
+ *
+ * ```ts
+ * await using perigee = await Perigee.connect({ domain: 'rag.internal', regions: ['us-east-1', 'eu-west-1'] })
+ * const answers = perigee.session().cache('answers')
+ * ```
+ */
+export class Perigee {
+  /** What operators ask about the regions themselves. */
+  readonly cluster: Cluster
+  readonly #transport: GrpcTransport
+  readonly #chooser: NearestFirst
+  readonly #calls: Calls
+  readonly #handles: Handles
+
+  private constructor(parts: {
+    readonly transport: GrpcTransport
+    readonly chooser: NearestFirst
+    readonly calls: Calls
+    readonly cluster: Cluster
+    readonly handles: Handles
+  }) {
+    this.#transport = parts.transport
+    this.#chooser = parts.chooser
+    this.#calls = parts.calls
+    this.#handles = parts.handles
+    this.cluster = parts.cluster
+  }
+
+  /**
+   * Looks the regions up and puts them in order of nearness. Takes about two seconds at most, and succeeds while
+   * regions, or all of them, are down: calls say so then.
+   *
+   * @throws PerigeeError `INVALID_ARGUMENT` for options that can't be meant.
+   */
+  static async connect(options: ConnectOptions): Promise<Perigee> {
+    const settings = connectSettings(options, process.env)
+    const { regions, region, domain, port, connectTimeoutMs, defaultTimeoutMs } = settings
+    const onEvent = guarded(options.onEvent)
+    const transport = new GrpcTransport()
+    const discovery = settings.addresses
+      ? new ListedAddresses(settings.addresses)
+      : new DnsDiscovery({ domain, port, server: settings.dns })
+    const chooser = new NearestFirst({ regions, region, discovery, transport, connectTimeoutMs, onEvent })
+    await chooser.start()
+    const failover = new Failover({ chooser, transport, connectTimeoutMs, onEvent })
+    const calls = new Calls(failover, defaultTimeoutMs)
+    const cluster = new Cluster(failover, defaultTimeoutMs)
+    const shared = { computations: new Computations(), known: new KnownIndexes(), onEvent }
+    return new Perigee({ transport, chooser, calls, cluster, handles: new Handles({ calls, ...shared }) })
+  }
+
+  /** All regions, nearest first. */
+  get regions(): readonly string[] {
+    return this.#chooser.order
+  }
+
+  /** The sidecars, in the order in which a call would try them now. */
+  get endpoints(): readonly Endpoint[] {
+    return this.#chooser.candidates()
+  }
+
+  /**
+   * A session: a new one, or the one that a token from {@link Session.token} stands for.
+   *
+   * @throws PerigeeError `INVALID_ARGUMENT`, `INVALID_TOKEN`, for a string that is no token.
+   */
+  session(token?: string): Session {
+    const seen = new Seen()
+    const session = new Session(seen, this.#handles.of(seen))
+    if (token) session.include(token)
+    return session
+  }
+
+  /** A cache without a session: reads answer what the nearest region holds, however old. */
+  cache<T = unknown>(namespace: string, options?: CacheOptions<T> & { readonly codec?: undefined }): Cache<T>
+  cache<Out, In>(
+    namespace: string,
+    options: CacheOptions<Out, In> & { readonly codec: Codec<Out, In> },
+  ): Cache<Out, In>
+  cache(namespace: string, options?: CacheOptions<unknown>): Cache<unknown> {
+    return this.#handles.cache(namespace, options)
+  }
+
+  /** A vector index without a session: searches answer what the nearest region's copy holds, however old. */
+  index(name: string, options?: VectorIndexOptions): VectorIndex {
+    return this.#handles.index(name, options)
+  }
+
+  /** The indexes of a namespace, in no order. */
+  async *indexes(
+    options: ReadOptions & { readonly namespace?: string | undefined } = {},
+  ): AsyncGenerator<IndexDefinition, void, undefined> {
+    const namespace = options.namespace ?? 'default'
+    let pageToken = ''
+    let region: string | undefined
+    do {
+      const { listIndexes } = SearchService.method
+      const { response, sidecarRegion } = await this.#calls.read(
+        listIndexes,
+        { namespace, pageToken },
+        options,
+        { region },
+      )
+      yield* response.indexes.map(definitionFromWire)
+      pageToken = response.nextPageToken
+      region = sidecarRegion
+    } while (pageToken)
+  }
+
+  /** Gives up what is in flight, with code `CANCELLED`, and closes every connection. Can be called twice. */
+  async close(): Promise<void> {
+    this.#chooser.close()
+    this.#transport.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

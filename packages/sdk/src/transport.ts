@@ -1,0 +1,47 @@
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageShape,
+} from '@bufbuild/protobuf'
+import type { Deadline } from './deadline.ts'
+import type { Endpoint } from './endpoint.ts'
+
+/** How long one attempt may take, and what gives it up. */
+export interface AttemptOptions {
+  readonly deadline: Deadline
+  /** Longest wait for a connection, within the deadline. In milliseconds. */
+  readonly connectTimeoutMs: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The seam between "which sidecar" and "how to call it": one attempt of one call at one sidecar. */
+export interface Transport {
+  /**
+   * @throws PerigeeError with the sidecar's own code and reason; `UNAVAILABLE` without a reason when it could not
+   * be reached; `DEADLINE_EXCEEDED` past the deadline; `CANCELLED` when the signal fired.
+   */
+  unary<I extends DescMessage, O extends DescMessage>(
+    endpoint: Endpoint,
+    method: DescMethodUnary<I, O>,
+    request: MessageShape<I>,
+    options: AttemptOptions,
+  ): Promise<MessageShape<O>>
+
+  /** The answers as they come. Fails as {@link unary} does. Leaving the loop cancels the call. */
+  serverStream<I extends DescMessage, O extends DescMessage>(
+    endpoint: Endpoint,
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageShape<I>,
+    options: AttemptOptions,
+  ): AsyncIterable<MessageShape<O>>
+
+  /** The round trip to a sidecar in milliseconds, over a connection that exists by then. */
+  roundTrip(endpoint: Endpoint, options: AttemptOptions): Promise<number>
+
+  /** Forgets connections to addresses that are no longer in use. */
+  keepOnly(endpoints: readonly Endpoint[]): void
+
+  /** Gives up the calls in flight and closes every connection. */
+  close(): void
+}

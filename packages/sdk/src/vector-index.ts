@@ -1,0 +1,374 @@
+import { DEFAULT_LIMITS } from '@perigee/core'
+import { SearchService } from '@perigee/protocol'
+import { firstBatch } from './batch.ts'
+import { bulkUpsert } from './bulk-upsert.ts'
+import type { ReadOptions, WriteOptions } from './call-options.ts'
+import type { Calls } from './calls.ts'
+import {
+  type ChunkInput,
+  chunkFromWire,
+  chunkToWire,
+  type Hits,
+  hitFromWire,
+  type StoredChunk,
+  type View,
+  viewToWire,
+} from './chunk.ts'
+import type { Deadline } from './deadline.ts'
+import { type Filter, filterToWire } from './filter.ts'
+import {
+  definitionFrom,
+  definitionFromWire,
+  definitionToWire,
+  differencesBetween,
+  type EmbeddingModel,
+  type IndexDefinition,
+  type IndexInput,
+  type RegionalIndex,
+  regionalIndexFromWire,
+} from './index-definition.ts'
+import type { KnownIndexes } from './known-indexes.ts'
+import { invalidArgument, PerigeeError } from './perigee-error.ts'
+import type { Receipt } from './receipt.ts'
+import { type Vector, vectorToWire } from './vector.ts'
+
+const methods = SearchService.method
+const BATCH_SIZE = 200
+const CONCURRENCY = 4
+/** A message's limit, less what isn't chunks. */
+const BATCH_BYTES_MAX = DEFAULT_LIMITS.messageBytesMax - 16 * 1024
+
+/** Which index. */
+export interface VectorIndexOptions {
+  /** Default `default`. */
+  readonly namespace?: string | undefined
+  /** The model that makes the vectors; needed for `ensureIndex`, `upsert` and `search`. */
+  readonly model?: EmbeddingModel | undefined
+}
+
+/** What to search for. */
+export interface SearchOptions extends ReadOptions {
+  /** Hits wanted, 1 to 1,000. Default 10. */
+  readonly k?: number | undefined
+  /** Only among the chunks for which it holds. */
+  readonly filter?: Filter | undefined
+  /** Only hits at most this far away. */
+  readonly maxDistance?: number | undefined
+  /** HNSW's breadth of search: larger finds more of the true neighbours, slower. Default: the index's. */
+  readonly efRuntime?: number | undefined
+  /** Which parts of the chunks. Default `basic`: all but the vector. */
+  readonly view?: View | undefined
+}
+
+/** How far a bulk write is. */
+export interface UpsertProgress {
+  /** Chunks acknowledged. */
+  readonly upserted: number
+  /** Chunks in all, when the source is an array. */
+  readonly total: number | undefined
+}
+
+/** How to write chunks. */
+export interface UpsertOptions extends WriteOptions {
+  /** Hears after each call that was acknowledged. */
+  readonly onProgress?: ((progress: UpsertProgress) => void) | undefined
+  /** Calls in flight at once. Default 4. */
+  readonly concurrency?: number | undefined
+  /** Chunks a call, at most 1,000. Default 200: more of them hold up everyone else's writes. */
+  readonly batchSize?: number | undefined
+}
+
+/** How to get chunks. */
+export interface GetChunksOptions extends ReadOptions {
+  /** Which parts of the chunks. Default `basic`: all but the vector. */
+  readonly view?: View | undefined
+}
+
+/** How to list chunks. */
+export interface ListOptions extends GetChunksOptions {
+  /** Only the chunks for which it holds. */
+  readonly filter?: Filter | undefined
+  /** Chunks a page, 1 to 1,000. Default 100. */
+  readonly pageSize?: number | undefined
+}
+
+/**
+ * One vector index: written in the primary region, searched in the nearest region's own copy.
+ *
+ * Every method fails with a {@link PerigeeError}: `NOT_FOUND`, `INDEX_NOT_FOUND`, when there is no such index;
+ * `FAILED_PRECONDITION`, `MODEL_MISMATCH`, when it is another model's.
+ */
+export class VectorIndex {
+  readonly name: string
+  readonly namespace: string
+  readonly model: EmbeddingModel | undefined
+  readonly #calls: Calls
+  readonly #known: KnownIndexes
+
+  /** Use `perigee.index()` or `session.index()`. */
+  constructor(
+    name: string,
+    options: VectorIndexOptions,
+    parts: { readonly calls: Calls; readonly known: KnownIndexes },
+  ) {
+    this.name = name
+    this.namespace = options.namespace ?? 'default'
+    this.model = options.model
+    this.#calls = parts.calls
+    this.#known = parts.known
+  }
+
+  /**
+   * Makes the index, or checks that the one there is what is asked for.
+   *
+   * @throws PerigeeError `ALREADY_EXISTS`, `INDEX_EXISTS`, naming the differences when there is another one of its name.
+   */
+  async ensureIndex(input: IndexInput, options: WriteOptions = {}): Promise<IndexDefinition> {
+    const wanted = definitionFrom(this.name, this.#requiredModel(), input)
+    const nearby = await this.#definitionIfAny(options)
+    if (nearby && differencesBetween(nearby, wanted).length === 0) return this.#learn(nearby)
+    const created = await this.#createUnlessThere(wanted, options)
+    if (created) return this.#learn(created)
+    const existing = await this.#definitionIfAny({ ...options, consistency: 'primary' })
+    if (!existing) {
+      throw new PerigeeError(
+        `index ${this.namespace}/${this.name} was dropped meanwhile: call ensureIndex again`,
+        {
+          code: 'ABORTED',
+        },
+      )
+    }
+    const differences = differencesBetween(existing, wanted)
+    if (differences.length === 0) return this.#learn(existing)
+    throw new PerigeeError(
+      `index ${this.namespace}/${this.name} exists and is another one: its ${differences.join(', its ')}; use another name, or drop it first`,
+      { code: 'ALREADY_EXISTS', reason: 'INDEX_EXISTS', metadata: { differences: differences.join('; ') } },
+    )
+  }
+
+  /** What the index is, and the state of each region's copy as the answering region knows it. */
+  async describe(
+    options?: ReadOptions,
+  ): Promise<{
+    readonly definition: IndexDefinition
+    readonly regions: readonly RegionalIndex[]
+    readonly receipt: Receipt
+  }> {
+    const fields = { namespace: this.namespace, name: this.name }
+    const { response, receipt } = await this.#calls.read(methods.getIndex, fields, options)
+    if (!response.index) throw new PerigeeError('the sidecar described no index', { code: 'INTERNAL' })
+    const definition = this.#learn(definitionFromWire(response.index))
+    return { definition, regions: response.regions.map(regionalIndexFromWire), receipt }
+  }
+
+  /**
+   * Writes chunks, any number of them, from a list or a stream: in calls of 200 that fit a message, four at a time,
+   * taking from the source no faster than they are acknowledged. Each call is written whole or not at all; when one
+   * fails, what was acknowledged before stays written, and upserting everything again does no harm.
+   *
+   * @returns how many were written, and the last receipt; `undefined` when there were none.
+   */
+  async upsert(
+    chunks: Iterable<ChunkInput> | AsyncIterable<ChunkInput>,
+    options: UpsertOptions = {},
+  ): Promise<{ readonly upserted: number; readonly receipt: Receipt | undefined }> {
+    const { onProgress, concurrency = CONCURRENCY, batchSize = BATCH_SIZE } = options
+    const target = { namespace: this.namespace, index: this.name, model: this.#requiredModel() }
+    const total = Array.isArray(chunks) ? chunks.length : undefined
+    const asFloat32 = this.#keepsFloat32()
+    let upserted = 0
+    let last: Receipt | undefined
+    const write = async (batch: readonly ChunkInput[]) => {
+      const wire = batch.map((chunk) => chunkToWire(chunk, asFloat32))
+      const { response, receipt } = await this.#calls.write(
+        methods.upsertChunks,
+        { ...target, chunks: wire },
+        options,
+      )
+      upserted += response.upserted
+      last = receipt
+      onProgress?.({ upserted, total })
+    }
+    await bulkUpsert(
+      chunks,
+      write,
+      { batchSize, concurrency, batchBytesMax: BATCH_BYTES_MAX },
+      options.signal,
+    )
+    return { upserted, receipt: last }
+  }
+
+  /** The `k` chunks nearest to a vector in the nearest region's copy of the index, best first. */
+  async search(vector: Vector, options: SearchOptions = {}): Promise<Hits> {
+    const filter = filterToWire(options.filter)
+    const { maxDistance } = options
+    const fields = {
+      namespace: this.namespace,
+      index: this.name,
+      model: this.#requiredModel(),
+      vector: vectorToWire(vector, this.#keepsFloat32()),
+      k: options.k ?? 10,
+      efRuntime: options.efRuntime ?? 0,
+      view: viewToWire(options.view),
+      ...(filter && { filter }),
+      ...(maxDistance !== undefined && { maxDistance }),
+    }
+    const { response, receipt } = await this.#calls.read(methods.search, fields, options, this.#routing())
+    return Object.assign(response.hits.map(hitFromWire), { receipt })
+  }
+
+  /** One chunk by its id; `undefined` when there is none. */
+  async get(id: string, options?: GetChunksOptions): Promise<StoredChunk | undefined> {
+    return (await this.getMany([id], options)).get(id)
+  }
+
+  /** Those of the chunks that are there, by id, in the order asked. From the data itself, not from the index. */
+  async getMany(ids: Iterable<string>, options: GetChunksOptions = {}): Promise<Map<string, StoredChunk>> {
+    const asked = [...new Set(ids)]
+    const found = new Map<string, StoredChunk>()
+    const target = { namespace: this.namespace, index: this.name, view: viewToWire(options.view) }
+    let rest = asked
+    while (rest.length > 0) {
+      const now = firstBatch(rest)
+      const { response, receipt } = await this.#calls.read(
+        methods.getChunks,
+        { ...target, ids: now },
+        options,
+      )
+      for (const chunk of response.chunks) found.set(chunk.id, chunkFromWire(chunk))
+      if (response.unreadIds.length >= now.length) {
+        throw new PerigeeError(
+          `the sidecar left every chunk unread of ${now.length}: raise its message limit`,
+          {
+            code: 'INTERNAL',
+            region: receipt.region,
+          },
+        )
+      }
+      rest = [...response.unreadIds, ...rest.slice(now.length)]
+    }
+    return new Map(asked.flatMap((id) => (found.has(id) ? [[id, found.get(id) as StoredChunk]] : [])))
+  }
+
+  /** All chunks of the nearest region's copy of the index, or those for which a filter holds; in no order. */
+  async *list(options: ListOptions = {}): AsyncGenerator<StoredChunk, void, undefined> {
+    const filter = filterToWire(options.filter)
+    const target = { namespace: this.namespace, index: this.name, view: viewToWire(options.view) }
+    const pageSize = options.pageSize ?? 0
+    let pageToken = ''
+    let region: string | undefined
+    do {
+      const fields = { ...target, pageSize, pageToken, ...(filter && { filter }) }
+      // A page token means something only where the page before it came from.
+      const routing = region === undefined ? this.#routing() : { region }
+      const { response, sidecarRegion } = await this.#calls.read(methods.listChunks, fields, options, routing)
+      yield* response.chunks.map(chunkFromWire)
+      pageToken = response.nextPageToken
+      region = sidecarRegion
+    } while (pageToken)
+  }
+
+  /**
+   * Deletes chunks by id, or all those for which a filter holds once everything written before is indexed.
+   *
+   * @returns how many there were.
+   */
+  async delete(
+    selection: string | readonly string[] | { readonly filter: Filter },
+    options?: WriteOptions,
+  ): Promise<{ readonly deleted: number; readonly receipt: Receipt | undefined }> {
+    const target = { namespace: this.namespace, index: this.name }
+    if (isByFilter(selection)) {
+      const filter = filterToWire(selection.filter)
+      if (!filter) {
+        throw invalidArgument(
+          'a filter without conditions would delete every chunk: drop the index instead',
+          'filter',
+        )
+      }
+      const fields = { ...target, selection: { case: 'filter' as const, value: filter } }
+      const { response, receipt } = await this.#calls.write(methods.deleteChunks, fields, options)
+      return { deleted: response.deleted, receipt }
+    }
+    let rest = typeof selection === 'string' ? [selection] : [...new Set(selection)]
+    let deleted = 0
+    let last: Receipt | undefined
+    while (rest.length > 0) {
+      const values = firstBatch(rest)
+      rest = rest.slice(values.length)
+      const fields = { ...target, selection: { case: 'ids' as const, value: { values } } }
+      const { response, receipt } = await this.#calls.write(methods.deleteChunks, fields, options)
+      deleted += response.deleted
+      last = receipt
+    }
+    return { deleted, receipt: last }
+  }
+
+  /** Removes the index with all its chunks. */
+  async drop(options?: WriteOptions): Promise<{ readonly receipt: Receipt }> {
+    const fields = { namespace: this.namespace, name: this.name }
+    const { receipt } = await this.#calls.write(methods.dropIndex, fields, options)
+    this.#known.forget(this.namespace, this.name)
+    return { receipt }
+  }
+
+  /** A region-scoped index answers in the home region or not at all: another region's answer would be a different one. */
+  #routing(): { readonly mayLeaveHome: (deadline: Deadline) => Promise<boolean> } {
+    return {
+      mayLeaveHome: async (deadline) => {
+        const known = this.#known.get(this.namespace, this.name)
+        if (known) return !known.regionScoped
+        const timeoutMs = Math.max(deadline.remainingMs / 2, 1)
+        const definition = await this.#definitionIfAny({ timeoutMs }).catch(() => undefined)
+        return definition !== undefined && !this.#learn(definition).regionScoped
+      },
+    }
+  }
+
+  #keepsFloat32(): boolean {
+    return this.#known.get(this.namespace, this.name)?.vectorType === 'float32'
+  }
+
+  async #createUnlessThere(
+    wanted: IndexDefinition,
+    options: WriteOptions,
+  ): Promise<IndexDefinition | undefined> {
+    try {
+      const fields = { namespace: this.namespace, index: definitionToWire(wanted) }
+      const { response } = await this.#calls.write(methods.createIndex, fields, options)
+      return response.index && definitionFromWire(response.index)
+    } catch (error) {
+      if (error instanceof PerigeeError && error.reason === 'INDEX_EXISTS') return undefined
+      throw error
+    }
+  }
+
+  async #definitionIfAny(options: ReadOptions): Promise<IndexDefinition | undefined> {
+    try {
+      const fields = { namespace: this.namespace, name: this.name }
+      const { response } = await this.#calls.read(methods.getIndex, fields, options)
+      return response.index && definitionFromWire(response.index)
+    } catch (error) {
+      if (error instanceof PerigeeError && error.reason === 'INDEX_NOT_FOUND') return undefined
+      throw error
+    }
+  }
+
+  #learn(definition: IndexDefinition): IndexDefinition {
+    return this.#known.learn(this.namespace, this.name, definition)
+  }
+
+  #requiredModel(): EmbeddingModel {
+    if (this.model) return this.model
+    throw invalidArgument(
+      `say which model the vectors of ${this.name} are from: perigee.index('${this.name}', { model: { id, revision } })`,
+      'model',
+    )
+  }
+}
+
+function isByFilter(
+  selection: string | readonly string[] | { readonly filter: Filter },
+): selection is { readonly filter: Filter } {
+  return typeof selection === 'object' && !Array.isArray(selection)
+}
