@@ -1,0 +1,339 @@
+import { type RedisProcess, startRedis } from '@perigee/embedded-redis'
+import { pino } from 'pino'
+import { afterEach, expect, it, vi } from 'vitest'
+import type { StoredChunk } from '../redis/change-log.ts'
+import { ClockWatch } from '../redis/clock-watch.ts'
+import { RedisConnection } from '../redis/connection.ts'
+import { CopyWriter } from '../redis/copy-writer.ts'
+import { DataRedis } from '../redis/data-redis.ts'
+import { FunctionLibrary } from '../redis/function-library.ts'
+import { HistoryReader } from '../redis/history.ts'
+import type { IndexDefinition } from '../redis/index-definition.ts'
+import { IndexRedis } from '../redis/index-redis.ts'
+import { Keys } from '../redis/keys.ts'
+import { Tracking } from '../redis/tracking.ts'
+import { Follower } from './follower.ts'
+import { Pace } from './pace.ts'
+import { TAG_SEPARATOR } from './tag-value.ts'
+
+const log = pino({ level: process.env.SPEC_LOG ?? 'silent' })
+const keys = new Keys('pg')
+const primaryClock = { nowMs: () => Date.now(), uncertaintyMs: () => 1 }
+const cleanups: (() => Promise<void> | void)[] = []
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function redis(options: Parameters<typeof startRedis>[0] = {}): Promise<RedisProcess> {
+  const process = await startRedis(options)
+  cleanups.push(() => process[Symbol.asyncDispose]())
+  return process
+}
+
+/** The primary's data Redis, written to by the library's own functions. */
+class Primary {
+  readonly #library: FunctionLibrary
+  readonly connection: RedisConnection
+  epoch = 0
+
+  constructor(url: string) {
+    this.connection = new RedisConnection({ url, name: 'primary', timeoutMs: 5000, log })
+    this.#library = new FunctionLibrary(this.connection)
+    this.connection.start()
+    cleanups.push(() => this.connection.stop())
+  }
+
+  async claim(): Promise<void> {
+    await vi.waitFor(() => expect(this.connection.ready).toBe(true), 5000)
+    await this.#library.load()
+    this.epoch = Math.max(this.epoch + 1, Date.now() * 1000)
+    const clock = (await this.connection.call('GET', keys.clock)) ?? ''
+    const lease = String((Date.now() + 3_600_000) * 1000)
+    const names = [keys.clock, keys.log, keys.forks, keys.cluster]
+    await this.#library.call('claim', names, [this.epoch, lease, String(clock), '0123456789abcdef', 100_000])
+  }
+
+  async createIndex(name: string, more: Partial<IndexDefinition> = {}): Promise<IndexDefinition> {
+    const definition = {
+      namespace: 'ns',
+      name,
+      dimensions: 2,
+      metric: 'L2' as const,
+      vectorType: 'FLOAT32' as const,
+      algorithm: { kind: 'FLAT' as const },
+      model: { id: 'm', revision: '1' },
+      attributes: [{ name: 'lang', type: 'TAG' as const }],
+      regionScoped: false,
+      ...more,
+    }
+    const names = [keys.indexes('ns'), keys.indexNamespaces]
+    const reply = await this.#write('create_index', names, ['ns', name, JSON.stringify(definition)])
+    return { ...definition, uid: `${reply[0]}-${reply[1]}` }
+  }
+
+  dropIndex(name: string): Promise<string[]> {
+    return this.#write('drop_index', [keys.indexes('ns'), keys.indexNamespaces, keys.dropped], ['ns', name])
+  }
+
+  upsert(
+    index: IndexDefinition,
+    chunks: readonly { id: string; text?: string; tags?: string[] }[],
+  ): Promise<string[]> {
+    const names = [keys.indexes('ns'), keys.expiring, ...chunks.map((c) => keys.chunk(index.uid, c.id))]
+    const vector = (id: string) => Buffer.from(Float32Array.of(Number(id) || 0, 1).buffer)
+    const rows = chunks.flatMap((c) => [
+      c.id,
+      c.text ?? c.id,
+      vector(c.id),
+      '{"lang":"en"}',
+      (c.tags ?? []).join(','),
+      '',
+    ])
+    return this.#write('upsert_chunks', names, [index.uid, index.name, ...rows])
+  }
+
+  delete(index: IndexDefinition, ids: readonly string[]): Promise<string[]> {
+    const names = [keys.indexes('ns'), keys.expiring, ...ids.map((id) => keys.chunk(index.uid, id))]
+    return this.#write('delete_chunks', names, [index.uid, index.name, '0', ...ids])
+  }
+
+  async #write(name: string, names: string[], args: (string | Buffer)[]): Promise<string[]> {
+    const common = [keys.clock, keys.log, keys.doneTimes, keys.doneTimes]
+    const first = [this.epoch, Date.now() + 60_000, '0', 100_000]
+    return (await this.#library.call(name, [...common, ...names], [...first, ...args])) as string[]
+  }
+}
+
+/** A region's follower, as a sidecar builds it. */
+function region(dataUrl: string, indexUrl: string, name = 'us-east-1') {
+  const watching = new RedisConnection({ url: dataUrl, name: 'reads', timeoutMs: 5000, log })
+  const bulk = new RedisConnection({ url: dataUrl, name: 'bulk', timeoutMs: 5000, log })
+  const tracking = new Tracking({ url: dataUrl, keys, timeoutMs: 5000, log })
+  const watch = new ClockWatch({ connection: watching, keys, tracking })
+  const history = new HistoryReader({ connection: watching, keys })
+  const data = new DataRedis({ reads: watching, bulk, keys, history, watch, primaryClock })
+  const index = new IndexRedis({ url: indexUrl, log, name: 'follow' })
+  const copies = new CopyWriter({ redis: index, keys, tagSeparator: TAG_SEPARATOR })
+  const follower = new Follower({
+    region: name,
+    log: data,
+    copies,
+    clock: primaryClock,
+    pace: new Pace(),
+    logger: log,
+  })
+  index.onChange(() => follower.indexRedisChanged())
+  for (const each of [watching, bulk, tracking, index, follower]) each.start()
+  const stop = async () => {
+    await follower.stop()
+    for (const each of [watching, bulk, tracking, index]) each.stop()
+  }
+  cleanups.push(stop)
+  return { follower, copies, data, index, stop }
+}
+
+type Region = ReturnType<typeof region>
+
+async function copiesOf({ copies }: Region, uid: string): Promise<Record<string, string>> {
+  const ids = await copies.ids(uid, undefined, 100_000)
+  const versions = await copies.versions(uid, ids)
+  return Object.fromEntries(ids.map((id, i) => [id, versions[i] ?? 'none']))
+}
+
+async function chunksOf({ data }: Region, uid: string): Promise<Record<string, string>> {
+  const chunks: StoredChunk[] = []
+  let cursor = '0'
+  do {
+    const page = await data.scan(uid, cursor, 1000)
+    chunks.push(...page.chunks)
+    cursor = page.cursor
+  } while (cursor !== '0')
+  const rows = chunks.map((c) => [c.id, `${c.position.epoch}-${c.position.seq}`] as const)
+  return Object.fromEntries(rows.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function searched({ index }: Region, uid: string): Promise<number> {
+  return index
+    .call('FT.SEARCH', keys.searchIndex(uid), '@lang:{en}', 'LIMIT', 0, 0)
+    .then((r) => (r as number[])[0] ?? 0)
+}
+
+async function level(r: Region, uid: string): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      expect(r.follower.state).toBe('level')
+      expect(r.follower.checkpoint?.complete.has(uid)).toBe(true)
+      expect(await copiesOf(r, uid)).toEqual(await chunksOf(r, uid))
+    },
+    { timeout: 10_000, interval: 20 },
+  )
+}
+
+const rows = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, i) => ({ id: String(from + i) }))
+
+async function cluster(options: Parameters<typeof startRedis>[0] = {}) {
+  const [data, index] = await Promise.all([redis(options), redis({ search: true, config: [['save', '']] })])
+  const primary = new Primary(data.url)
+  await primary.claim()
+  return { data, index, primary }
+}
+
+it('follows creations, upserts, updates, deletions and drops', async () => {
+  const { data, index, primary } = await cluster()
+  const r = region(data.url, index.url)
+  const docs = await primary.createIndex('docs')
+  await primary.upsert(docs, rows(0, 500))
+  await primary.upsert(docs, rows(100, 200))
+  await primary.delete(docs, ['1', '2', 'nothing'])
+  await level(r, docs.uid)
+  expect(Object.keys(await copiesOf(r, docs.uid))).toHaveLength(498)
+  expect(await searched(r, docs.uid)).toBe(498)
+
+  await primary.dropIndex('docs')
+  const again = await primary.createIndex('docs')
+  await primary.upsert(again, rows(0, 3))
+  await level(r, again.uid)
+  expect(await searched(r, again.uid)).toBe(3)
+  await expect(searched(r, docs.uid)).rejects.toMatchObject({ details: { reason: 'INDEX_BUILDING' } })
+  await vi.waitFor(async () => expect(await copiesOf(r, docs.uid)).toEqual({}))
+})
+
+it('includes a write in the cache, which the log does not name', async () => {
+  const { data, index, primary } = await cluster()
+  const r = region(data.url, index.url)
+  const docs = await primary.createIndex('docs')
+  await level(r, docs.uid)
+  await primary.connection.call('SET', keys.clock, `${primary.epoch}-77`)
+  await vi.waitFor(() => expect(r.follower.level?.clock).toEqual({ epoch: primary.epoch, seq: 77 }))
+})
+
+it('goes on where it was after a restart, and from the start when the index Redis comes back empty', async () => {
+  const { data, index, primary } = await cluster()
+  const first = region(data.url, index.url)
+  const docs = await primary.createIndex('docs')
+  await primary.upsert(docs, rows(0, 300))
+  await level(first, docs.uid)
+  await first.stop()
+  await primary.upsert(docs, rows(200, 400))
+  const second = region(data.url, index.url)
+  await level(second, docs.uid)
+
+  await index.kill()
+  await primary.delete(docs, ['0'])
+  await index.start()
+  expect(await index.command('DBSIZE')).toBe(0)
+  await level(second, docs.uid)
+  expect(await searched(second, docs.uid)).toBe(399)
+})
+
+it('notices an index Redis that is emptied while nothing is written', async () => {
+  const { data, index, primary } = await cluster()
+  const r = region(data.url, index.url)
+  const docs = await primary.createIndex('docs')
+  await primary.upsert(docs, rows(0, 10))
+  await level(r, docs.uid)
+  await r.index.call('FLUSHALL')
+  await vi.waitFor(async () => expect(await searched(r, docs.uid)).toBe(10), 10_000)
+  await level(r, docs.uid)
+})
+
+it('repairs after a gap in the log, and its old copy answers meanwhile', async () => {
+  const { data, index, primary } = await cluster()
+  const first = region(data.url, index.url)
+  const docs = await primary.createIndex('docs')
+  await primary.upsert(docs, rows(0, 50))
+  await level(first, docs.uid)
+  await first.stop()
+  await primary.upsert(docs, rows(40, 60))
+  await primary.delete(docs, ['3'])
+  await primary.connection.call('XTRIM', keys.log, 'MAXLEN', '1')
+  const second = region(data.url, index.url)
+  const complete: boolean[] = []
+  const reasons = new Set<string | undefined>()
+  while (second.follower.state !== 'level') {
+    await second.follower.changed(1000, AbortSignal.timeout(5000))
+    complete.push(second.follower.checkpoint?.complete.has(docs.uid) ?? false)
+    reasons.add(second.follower.checkpoint?.repair?.reason)
+  }
+  expect(reasons).toContain('gap')
+  expect(complete).not.toContain(false)
+  await level(second, docs.uid)
+})
+
+it('removes changes that were rolled back, and does not answer until then', async () => {
+  const { data, index, primary } = await cluster({ config: [['save', '']] })
+  const r = region(data.url, index.url)
+  const docs = await primary.createIndex('docs')
+  await primary.upsert(docs, rows(0, 20))
+  await level(r, docs.uid)
+  await primary.connection.call('SAVE')
+  await primary.upsert(docs, rows(10, 40))
+  await level(r, docs.uid)
+  await data.kill()
+  await data.start()
+  await vi.waitFor(() => expect(r.follower.state).toBe('waiting'), 5000)
+  expect(r.follower.checkpoint?.complete.has(docs.uid)).toBe(true)
+  await primary.claim()
+  const complete: boolean[] = []
+  while (r.follower.state !== 'level') {
+    await r.follower.changed(1000, AbortSignal.timeout(5000))
+    if (r.follower.checkpoint?.repair) complete.push(r.follower.checkpoint.complete.has(docs.uid))
+  }
+  expect(complete).toContain(false)
+  expect(complete).not.toContain(true)
+  await level(r, docs.uid)
+  expect(Object.keys(await copiesOf(r, docs.uid))).toHaveLength(20)
+})
+
+it('holds the chunks meant for its region only, also when they are tagged anew', async () => {
+  const [{ data, index, primary }, otherIndex] = await Promise.all([cluster(), redis({ search: true })])
+  const us = region(data.url, index.url, 'us-east-1')
+  const eu = region(data.url, otherIndex.url, 'eu-west-1')
+  const docs = await primary.createIndex('docs', { regionScoped: true })
+  await primary.upsert(docs, [
+    { id: 'all' },
+    { id: 'us', tags: ['us-east-1'] },
+    { id: 'both', tags: ['us-east-1', 'eu-west-1'] },
+  ])
+  await vi.waitFor(async () =>
+    expect(Object.keys(await copiesOf(us, docs.uid))).toEqual(['all', 'both', 'us']),
+  )
+  await vi.waitFor(async () => expect(Object.keys(await copiesOf(eu, docs.uid))).toEqual(['all', 'both']))
+  await primary.upsert(docs, [
+    { id: 'all', tags: ['us-east-1'] },
+    { id: 'us', tags: ['eu-west-1'] },
+  ])
+  await vi.waitFor(async () => expect(Object.keys(await copiesOf(us, docs.uid))).toEqual(['all', 'both']))
+  await vi.waitFor(async () => expect(Object.keys(await copiesOf(eu, docs.uid))).toEqual(['both', 'us']))
+})
+
+it('lets two sidecars of a region follow into one index', async () => {
+  const { data, index, primary } = await cluster()
+  const [a, b] = [region(data.url, index.url), region(data.url, index.url)]
+  const docs = await primary.createIndex('docs')
+  for (let i = 0; i < 10; i++) {
+    await primary.upsert(docs, rows(i * 60, i * 60 + 100))
+    await primary.delete(docs, [String(i * 60)])
+  }
+  await level(a, docs.uid)
+  await level(b, docs.uid)
+})
+
+it('throws away copies of another cluster', async () => {
+  const first = await cluster()
+  const r = region(first.data.url, first.index.url)
+  const docs = await first.primary.createIndex('docs')
+  await first.primary.upsert(docs, rows(0, 10))
+  await level(r, docs.uid)
+  await r.stop()
+  const second = await cluster()
+  await second.primary.connection.call('SET', keys.cluster, 'ffffffffffffffff')
+  const other = await second.primary.createIndex('other')
+  await second.primary.upsert(other, rows(0, 5))
+  const moved = region(second.data.url, first.index.url)
+  await level(moved, other.uid)
+  await vi.waitFor(async () => expect(await copiesOf(moved, docs.uid)).toEqual({}))
+  expect([...(await moved.copies.searchIndexes())]).toEqual([other.uid])
+})

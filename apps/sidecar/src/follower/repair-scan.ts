@@ -1,0 +1,92 @@
+import { formatPosition } from '@perigee/core'
+import type { ChangeLog, StoredChunk } from '../redis/change-log.ts'
+import type { CopyChange, CopyWriter } from '../redis/copy-writer.ts'
+import type { IndexDefinition } from '../redis/index-definition.ts'
+import { copyFields, meantFor } from './copy.ts'
+import { ScanProgress } from './scan-progress.ts'
+
+// The walk over copies is the shorter part: it reads no vectors.
+const SCAN_PART = 0.9
+
+export interface RepairScanOptions {
+  readonly region: string
+  readonly definitions: readonly IndexDefinition[]
+  readonly log: ChangeLog
+  readonly copies: CopyWriter
+}
+
+/**
+ * Compares chunks and copies, index by index: first a scan over all chunks, for copies that lack or are of another version,
+ * then a walk over all copies, for those whose chunk is gone. What changes meanwhile comes by the log, which the follower
+ * goes on reading between these steps.
+ */
+export class RepairScan {
+  readonly #options: RepairScanOptions
+  readonly #progress = new Map<string, number>()
+  readonly #steps: AsyncIterator<CopyChange[]>
+  #count = 1
+
+  constructor(options: RepairScanOptions) {
+    this.#options = options
+    for (const { uid } of options.definitions) this.#progress.set(uid, 0)
+    this.#steps = this.#run()
+  }
+
+  /** Part done of each index. */
+  get progress(): ReadonlyMap<string, number> {
+    return this.#progress
+  }
+
+  /** The next changes to write, possibly none; `undefined` when all is compared. */
+  async next(count: number): Promise<CopyChange[] | undefined> {
+    this.#count = count
+    const step = await this.#steps.next()
+    return step.done ? undefined : step.value
+  }
+
+  async *#run(): AsyncGenerator<CopyChange[]> {
+    for (const definition of this.#options.definitions) {
+      yield* this.#scan(definition)
+      yield* this.#walk(definition)
+      this.#progress.set(definition.uid, 1)
+    }
+  }
+
+  async *#scan(definition: IndexDefinition): AsyncGenerator<CopyChange[]> {
+    const { log, copies } = this.#options
+    const progress = new ScanProgress()
+    let cursor = '0'
+    do {
+      const page = await log.scan(definition.uid, cursor, this.#count)
+      const versions = await copies.versions(
+        definition.uid,
+        page.chunks.map((c) => c.id),
+      )
+      yield page.chunks.flatMap((chunk, i) => this.#compared(chunk, versions[i], definition))
+      cursor = page.cursor
+      this.#progress.set(definition.uid, SCAN_PART * progress.at(cursor))
+    } while (cursor !== '0')
+  }
+
+  #compared(chunk: StoredChunk, version: string | undefined, definition: IndexDefinition): CopyChange[] {
+    const { indexUid, id } = chunk
+    if (!meantFor(this.#options.region, chunk, definition)) {
+      return version === undefined ? [] : [{ kind: 'remove', indexUid, id }]
+    }
+    if (version === formatPosition(chunk.position)) return []
+    return [{ kind: 'put', indexUid, id, fields: copyFields(chunk, definition) }]
+  }
+
+  async *#walk({ uid }: IndexDefinition): AsyncGenerator<CopyChange[]> {
+    const { log, copies } = this.#options
+    let after: string | undefined
+    while (true) {
+      const ids = await copies.ids(uid, after, this.#count)
+      if (ids.length === 0) return
+      after = ids.at(-1)
+      const { chunks } = await log.chunks(uid, ids)
+      const there = new Set(chunks.map((c) => c.id))
+      yield ids.filter((id) => !there.has(id)).map((id) => ({ kind: 'remove', indexUid: uid, id }))
+    }
+  }
+}
