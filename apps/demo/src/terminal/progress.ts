@@ -1,42 +1,48 @@
-import { SingleBar } from 'cli-progress'
+import { MultiBar, type SingleBar } from 'cli-progress'
 
 /**
- * Progress on stderr: a bar on a terminal; elsewhere, such as in a CI log, a line at each quarter.
+ * Progress on stderr: a bar a label on a terminal; elsewhere, such as in a CI log, a line at each quarter.
  */
 export class Progress {
-  readonly #label: string
   readonly #total: number
-  readonly #bar: SingleBar | undefined
-  #quarter = 0
+  readonly #bars: MultiBar | undefined
+  readonly #lines = new Map<string, SingleBar | { quarter: number }>()
 
-  constructor(label: string, total: number) {
-    this.#label = label
+  constructor(labels: readonly string[], total: number) {
     this.#total = total
-    if (process.stderr.isTTY) {
-      this.#bar = new SingleBar({
-        format: `   ${label} {bar} {value}/{total} · {eta_formatted} left`,
-        barCompleteChar: '█',
-        barIncompleteChar: '░',
-        barsize: 30,
-        hideCursor: true,
-        clearOnComplete: true,
-        stream: process.stderr,
-      })
-      this.#bar.start(total, 0)
+    if (process.stderr.isTTY) this.#bars = new MultiBar(appearance)
+    const width = Math.max(...labels.map((label) => label.length))
+    for (const label of labels) {
+      const bar = this.#bars?.create(total, 0, { label: label.padEnd(width) })
+      this.#lines.set(label, bar ?? { quarter: 0 })
     }
   }
 
-  update(done: number): void {
-    this.#bar?.update(done)
-    if (this.#bar || this.#total === 0) return
+  update(label: string, done: number): void {
+    const line = this.#lines.get(label)
+    if (line === undefined) return
+    if (!('quarter' in line)) {
+      line.update(done)
+      return
+    }
     const quarter = Math.floor((done / this.#total) * 4)
-    if (quarter <= this.#quarter) return
-    this.#quarter = quarter
-    process.stderr.write(`   ${this.#label} ${done}/${this.#total}\n`)
+    if (quarter <= line.quarter) return
+    line.quarter = quarter
+    process.stderr.write(`   ${label} ${done}/${this.#total}\n`)
   }
 
-  /** Takes the bar off the screen. */
+  /** Takes the bars off the screen. */
   stop(): void {
-    this.#bar?.stop()
+    this.#bars?.stop()
   }
+}
+
+const appearance = {
+  format: '   {label} {bar} {value}/{total} · {eta_formatted} left',
+  barCompleteChar: '█',
+  barIncompleteChar: '░',
+  barsize: 30,
+  hideCursor: true,
+  clearOnComplete: true,
+  stream: process.stderr,
 }
