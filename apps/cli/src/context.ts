@@ -2,7 +2,6 @@ import { Command, Option } from 'commander'
 import { parseDuration } from './duration.ts'
 import { Failure } from './failure.ts'
 import { Output, type OutputFormat, type Sink } from './output.ts'
-import { Sidecar } from './sidecar.ts'
 import { findTarget, type Target, type TargetOptions } from './target.ts'
 
 /** What the command gets from the process, or from a test. */
@@ -24,8 +23,6 @@ export interface Context {
   readonly signal: AbortSignal
   /** Finds the cluster; asked once. */
   target(): Promise<Target>
-  /** The sidecar of a region, or of the one that was asked for, for calls to it alone. */
-  sidecar(region?: string): Promise<Sidecar>
 }
 
 /** Makes commander's action of a command's work, which gets its arguments and then its options. */
@@ -70,10 +67,6 @@ export function contextOf(command: unknown, io: Io): Context {
     timeoutMs,
     signal: io.signal,
     target: find,
-    sidecar: async (region) => {
-      const address = await (await find()).sidecar(region)
-      return new Sidecar({ address, timeoutMs, signal: io.signal })
-    },
   }
 }
 

@@ -27,8 +27,10 @@ export function formatMs(ms: number): string {
   if (size < 99.95) return `${ms.toFixed(1)} ms`
   if (size < 999.5) return `${Math.round(ms)} ms`
   if (size < 59_950) return `${(ms / 1000).toFixed(1)} s`
-  if (size < 3_600_000) return `${Math.floor(ms / 60_000)} m ${Math.round((ms % 60_000) / 1000)} s`
-  if (size < 86_400_000) return `${Math.floor(ms / 3_600_000)} h ${Math.round((ms % 3_600_000) / 60_000)} m`
+  const seconds = Math.round(ms / 1000)
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} m ${seconds % 60} s`
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} m`
   return `${(ms / 86_400_000).toFixed(1)} d`
 }
 

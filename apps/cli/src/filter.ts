@@ -10,19 +10,11 @@
  * the four comparisons take a number; `~` asks for all the words in a text, `text` being the chunk's own.
  * What the values mean follows from the attribute's type in the index, so the index decides, not the spelling.
  */
-import type { MessageInitShape } from '@bufbuild/protobuf'
-import { AttributeType, type FilterSchema } from '@perigee/protocol'
-import { enumName } from './enum-name.ts'
+import { type AttributeKind, all, any, type Filter, type NumberRange, not } from '@perigee/sdk'
 import { Failure } from './failure.ts'
 
-/** A filter as the contract has it, ready to be sent. */
-export type FilterInit = MessageInitShape<typeof FilterSchema>
-
-/** An attribute that filters may name. */
-export interface FilterAttribute {
-  readonly name: string
-  readonly type: AttributeType
-}
+/** An index's attributes and their kinds. */
+export type Attributes = Readonly<Record<string, AttributeKind>>
 
 type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=' | '~' | '!~'
 
@@ -36,50 +28,54 @@ const GRAMMAR_HINT =
   'write filters like \'lang=en|de,year>=2024,text~"vector search"\'; docs/cli.md has the grammar'
 
 /** Reads a filter against an index's attributes. */
-export function parseFilter(text: string, attributes: readonly FilterAttribute[]): FilterInit {
-  const filters = parseClauses(text).map((clause) => filterOf(clause, attributes))
-  return filters.length === 1 && filters[0] ? filters[0] : all(filters)
+export function parseFilter(text: string, attributes: Attributes): Filter {
+  const [first, ...rest] = parseClauses(text).map((clause) => filterOf(clause, attributes))
+  return first && rest.length === 0 ? first : all(...(first ? [first, ...rest] : rest))
 }
 
-function filterOf(clause: Clause, attributes: readonly FilterAttribute[]): FilterInit {
+function filterOf(clause: Clause, attributes: Attributes): Filter {
   const { attribute, operator, values } = clause
-  if (operator === '!=' || operator === '!~') {
-    return not(filterOf({ ...clause, operator: operator === '!=' ? '=' : '~' }, attributes))
+  const kind = kindOf(attribute, attributes)
+  switch (operator) {
+    case '!=':
+      return not(filterOf({ ...clause, operator: '=' }, attributes))
+    case '!~':
+      return not(filterOf({ ...clause, operator: '~' }, attributes))
+    case '~':
+      requireKind(clause, kind, 'text')
+      return anyOf(values.map((words) => ({ [attribute]: { words } })))
+    case '=':
+      if (kind === 'tag') return { [attribute]: values }
   }
-  const type = typeOf(attribute, attributes)
-  if (operator === '~') {
-    requireType(clause, type, AttributeType.TEXT)
-    return any(values.map((words) => leaf('textMatch', { attribute, words })))
-  }
-  if (operator === '=' && type === AttributeType.TAG) {
-    return leaf('tagIn', { attribute, values: [...values] })
-  }
-  requireType(clause, type, AttributeType.NUMERIC)
-  return any(values.map((value) => leaf('numberRange', { attribute, ...rangeOf(operator, value) })))
+  requireKind(clause, kind, 'numeric')
+  return anyOf(values.map((value) => ({ [attribute]: rangeOf(operator, value) })))
 }
 
-function typeOf(name: string, attributes: readonly FilterAttribute[]): AttributeType {
-  if (name === 'text') return AttributeType.TEXT
-  const found = attributes.find((a) => a.name === name)
-  if (found) return found.type
-  const known = [...attributes.map((a) => `${a.name} (${typeName(a.type)})`), 'text (text)'].join(', ')
-  throw Failure.usage(`the index has no attribute "${name}" to filter by`, `it has: ${known}`)
+function anyOf(filters: readonly Filter[]): Filter {
+  return filters.length === 1 && filters[0] ? filters[0] : any(...filters)
 }
 
-function requireType({ attribute, operator }: Clause, type: AttributeType, wanted: AttributeType): void {
-  if (type === wanted) return
-  const examples = new Map<AttributeType, string>([
-    [AttributeType.TAG, `${attribute}=value or ${attribute}!=value`],
-    [AttributeType.NUMERIC, `${attribute}>=1, ${attribute}=1 or ${attribute}=1..9`],
-    [AttributeType.TEXT, `${attribute}~"some words"`],
-  ])
+function kindOf(name: string, attributes: Attributes): AttributeKind {
+  const kind = name === 'text' ? 'text' : Object.hasOwn(attributes, name) ? attributes[name] : undefined
+  if (kind) return kind
+  const known = Object.entries({ ...attributes, text: 'text' }).map(([attribute, k]) => `${attribute} (${k})`)
+  throw Failure.usage(`the index has no attribute "${name}" to filter by`, `it has: ${known.join(', ')}`)
+}
+
+function requireKind({ attribute, operator }: Clause, kind: AttributeKind, wanted: AttributeKind): void {
+  if (kind === wanted) return
+  const example = {
+    tag: `${attribute}=value or ${attribute}!=value`,
+    numeric: `${attribute}>=1, ${attribute}=1 or ${attribute}=1..9`,
+    text: `${attribute}~"some words"`,
+  }[kind]
   throw Failure.usage(
-    `"${attribute}" is a ${typeName(type)} attribute, which "${operator}" does not fit`,
-    `write ${examples.get(type) ?? 'what its type takes'}`,
+    `"${attribute}" is a ${kind} attribute, which "${operator}" does not fit`,
+    `write ${example}`,
   )
 }
 
-function rangeOf(operator: Operator, value: string) {
+function rangeOf(operator: Operator, value: string): NumberRange {
   switch (operator) {
     case '<':
       return { max: numberOf(value), maxExclusive: true }
@@ -91,6 +87,7 @@ function rangeOf(operator: Operator, value: string) {
       return { min: numberOf(value) }
     default: {
       const [from = '', to] = value.split('..')
+      if (from === '' && to === '') numberOf(value)
       if (to === undefined) return { min: numberOf(from), max: numberOf(from) }
       return { ...(from !== '' && { min: numberOf(from) }), ...(to !== '' && { max: numberOf(to) }) }
     }
@@ -101,31 +98,6 @@ function numberOf(text: string): number {
   const number = Number(text)
   if (text.trim() !== '' && Number.isFinite(number)) return number
   throw Failure.usage(`"${text}" in the filter is not a number`, GRAMMAR_HINT)
-}
-
-/** The name of an attribute's type, as people say it. */
-export function typeName(type: AttributeType): string {
-  return enumName(AttributeType, type)
-}
-
-function leaf<C extends 'tagIn' | 'numberRange' | 'textMatch'>(
-  kind: C,
-  value: Extract<FilterInit['expression'], { case: C }>['value'],
-): FilterInit {
-  return { expression: { case: kind, value } } as FilterInit
-}
-
-function not(filter: FilterInit): FilterInit {
-  return { expression: { case: 'not', value: filter } } as FilterInit
-}
-
-function all(filters: FilterInit[]): FilterInit {
-  return { expression: { case: 'all', value: { filters } } } as FilterInit
-}
-
-function any(filters: FilterInit[]): FilterInit {
-  if (filters.length === 1 && filters[0]) return filters[0]
-  return { expression: { case: 'any', value: { filters } } } as FilterInit
 }
 
 function parseClauses(text: string): Clause[] {

@@ -40,7 +40,7 @@ export function bucketsOf(values: readonly number[]): Bucket[] {
 /** Buckets as lines of text: where each begins, how many, and a bar. */
 export function renderHistogram(buckets: readonly Bucket[], unit: string): string {
   const most = Math.max(1, ...buckets.map(({ count }) => count))
-  const width = (buckets[1]?.from ?? 1) - (buckets[0]?.from ?? 0)
+  const width = Math.min(1, ...buckets.map(({ from, to }) => to - from))
   const digits = Math.max(0, -Math.floor(Math.log10(width) + 1e-9))
   const labels = buckets.map(({ from, to }) =>
     Number.isFinite(to) ? `${from.toFixed(digits)} – ${to.toFixed(digits)}` : `≥ ${from.toFixed(digits)}`,

@@ -1,7 +1,5 @@
-import { durationMs } from '@bufbuild/protobuf/wkt'
-import { type RegionalIndex, RegionalIndex_State } from '@perigee/protocol'
+import type { RegionalIndex } from '@perigee/sdk'
 import { formatMs } from './duration.ts'
-import { enumName } from './enum-name.ts'
 import type { Colors } from './output.ts'
 import type { Column } from './table.ts'
 
@@ -18,33 +16,18 @@ export const regionalIndexColumns: readonly Column[] = [
 
 /** One region's copy of an index as cells of {@link regionalIndexColumns}. */
 export function regionalIndexRow(index: RegionalIndex, colors: Colors): string[] {
-  const serving = index.state === RegionalIndex_State.SERVING
-  const state = stateName(index)
   return [
-    index.namespace && index.namespace !== 'default' ? `${index.namespace}/${index.index}` : index.index,
+    index.namespace === 'default' ? index.index : `${index.namespace}/${index.index}`,
     index.region,
-    serving ? colors.green(state) : colors.yellow(state),
+    index.state === 'serving' ? colors.green(index.state) : colors.yellow(index.state),
     index.chunks.toLocaleString('en'),
     index.pending.toLocaleString('en'),
-    index.lag ? formatMs(durationMs(index.lag)) : '-',
+    index.lagMs === undefined ? '-' : formatMs(index.lagMs),
     `${Math.floor(index.progress * 100)} %`,
   ]
 }
 
 /** One region's copy of an index, for machines. */
 export function regionalIndexJson(index: RegionalIndex) {
-  return {
-    namespace: index.namespace,
-    index: index.index,
-    region: index.region,
-    state: stateName(index),
-    chunks: index.chunks,
-    pending: index.pending,
-    lagMs: index.lag ? durationMs(index.lag) : 0,
-    progress: index.progress,
-  }
-}
-
-function stateName(index: RegionalIndex): string {
-  return enumName(RegionalIndex_State, index.state)
+  return { ...index, lagMs: index.lagMs ?? 0 }
 }

@@ -1,6 +1,13 @@
+import { PerigeeError } from '@perigee/sdk'
 import { Command, CommanderError } from 'commander'
+import { deleteCommand } from './commands/delete.ts'
+import { getCommand } from './commands/get.ts'
+import { indexCommand } from './commands/index.ts'
 import { initCommand } from './commands/init.ts'
+import { keysCommand } from './commands/keys.ts'
 import { lagCommand } from './commands/lag.ts'
+import { searchCommand } from './commands/search.ts'
+import { setCommand } from './commands/set.ts'
 import { statusCommand } from './commands/status.ts'
 import { type Act, contextOf, type Io, withCommonOptions } from './context.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
@@ -25,13 +32,31 @@ export async function runPerigee(args: readonly string[], io: Io): Promise<ExitC
 function createProgram(io: Io): Command {
   const act: Act =
     (work) =>
-    (...args) =>
-      work(contextOf(args.at(-1), io), ...args.slice(0, -1))
+    async (...args) => {
+      const context = contextOf(args.at(-1), io)
+      try {
+        await work(context, ...args.slice(0, -1))
+      } catch (error) {
+        if (!(error instanceof PerigeeError)) throw error
+        throw Failure.ofCall(error, { target: (await context.target()).description })
+      }
+    }
   const program = new Command('perigee')
     .description('Operates a Perigee cluster: its regions, cache entries and vector indexes.')
     .enablePositionalOptions()
   withCommonOptions(program)
-  for (const command of [initCommand(act), statusCommand(act), lagCommand(act)]) {
+  const commands = [
+    initCommand(act),
+    statusCommand(act),
+    lagCommand(act),
+    getCommand(act),
+    setCommand(act),
+    deleteCommand(act),
+    keysCommand(act),
+    searchCommand(act),
+    indexCommand(act),
+  ]
+  for (const command of commands) {
     for (const leaf of command.commands.length ? command.commands : [command]) withCommonOptions(leaf)
     program.addCommand(command)
   }

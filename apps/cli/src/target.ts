@@ -1,4 +1,4 @@
-import { promises as dns } from 'node:dns'
+import type { ConnectOptions } from '@perigee/sdk'
 import { Failure } from './failure.ts'
 import { askLocalState, type LocalState, readLocalState } from './local-state.ts'
 
@@ -19,28 +19,19 @@ export interface TargetOptions {
 export interface Target {
   /** For people: `127.0.1.1:7700 (the default)`. */
   readonly description: string
-  /** The regions' names, as far as they are known without asking. */
+  /** The regions' names; none when an address is all that is known. */
   readonly regions: readonly string[]
+  /** The region that was asked for by name. */
+  readonly region: string | undefined
   /** What the SDK needs to connect to the region asked for, or to the nearest one. */
-  readonly connect: ConnectTarget
-  /** The address of a region's sidecar, or of the only one known. */
-  sidecar(region?: string): Promise<string>
+  readonly connect: Pick<ConnectOptions, 'addresses' | 'domain' | 'regions' | 'region' | 'dns'>
 }
-
-/** The part of the SDK's options that says where the cluster is. */
-export type ConnectTarget =
-  | { readonly addresses: Readonly<Record<string, readonly string[]>>; readonly regions: readonly string[] }
-  | {
-      readonly domain: string
-      readonly regions: readonly string[]
-      readonly region?: string
-      readonly dns?: string
-    }
 
 const DEFAULT_ADDRESS = '127.0.1.1:7700'
 const DEFAULT_CONTROL = 'http://127.0.0.1:7799'
-const DEFAULT_PORT = 7700
-const HOW_TO_POINT =
+
+/** For hints. */
+export const HOW_TO_POINT =
   'point to a cluster with --address HOST:PORT, --state FILE, or --domain NAME --regions A,B,C'
 
 /**
@@ -69,8 +60,9 @@ function byAddress(address: string, description: string): Target {
   return {
     description,
     regions: [],
-    connect: { addresses: { [address]: [address] }, regions: [address] },
-    sidecar: async () => address,
+    region: undefined,
+    // Its region isn't known yet, so the address stands for it.
+    connect: { addresses: { [address]: address }, region: address },
   }
 }
 
@@ -85,8 +77,8 @@ function byState(state: LocalState, options: TargetOptions, source: string): Tar
   return {
     description: `${region.grpc} (${region.name} of ${source})`,
     regions: names,
+    region: options.region,
     connect: { domain: state.domain, regions: names, region: region.name, dns: region.dns },
-    sidecar: async (name = region.name) => find(name).grpc,
   }
 }
 
@@ -107,36 +99,12 @@ function byDomain(domain: string, options: TargetOptions): Target {
   return {
     description: `api.${region ?? regions[0]}.${domain}`,
     regions,
+    region,
     connect: {
       domain,
       regions,
       ...(region !== undefined && { region }),
       ...(server !== undefined && { dns: server }),
     },
-    sidecar: (name = region ?? regions[0] ?? '') => lookUp(`api.${name}.${domain}`, server),
   }
-}
-
-async function lookUp(name: string, server: string | undefined): Promise<string> {
-  const resolver = new dns.Resolver({ timeout: 1000, tries: 2 })
-  if (server !== undefined) {
-    try {
-      resolver.setServers([server])
-    } catch {
-      throw Failure.usage(`"${server}" is not the address of a DNS server`, 'write --dns as IP:PORT')
-    }
-  }
-  const [service] = await resolver.resolveSrv(`_perigee._tcp.${name}`).catch(() => [])
-  const host = service?.name ?? name
-  const port = service?.port ?? DEFAULT_PORT
-  const [ipv4] = await resolver.resolve4(host).catch(() => [])
-  if (ipv4 !== undefined) return `${ipv4}:${port}`
-  const [ipv6] = await resolver.resolve6(host).catch(() => [])
-  if (ipv6 !== undefined) return `[${ipv6}]:${port}`
-  const found = server === undefined ? await dns.lookup(host).catch(() => undefined) : undefined
-  if (found) return found.family === 6 ? `[${found.address}]:${port}` : `${found.address}:${port}`
-  throw Failure.ofCall(
-    { code: 'UNAVAILABLE', message: `DNS has no address for ${name}` },
-    { target: `${name} (check --domain, --region and --dns)` },
-  )
 }

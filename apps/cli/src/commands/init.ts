@@ -1,11 +1,12 @@
 import { createInterface } from 'node:readline/promises'
 import { durationMs } from '@bufbuild/protobuf/wkt'
-import { ClusterService, PeerService } from '@perigee/protocol'
+import { PeerService } from '@perigee/protocol'
 import { Command } from 'commander'
+import { connect } from '../connect.ts'
 import type { Act, Context } from '../context.ts'
 import { formatMs } from '../duration.ts'
 import { Failure } from '../failure.ts'
-import type { Sidecar } from '../sidecar.ts'
+import { Sidecar } from '../sidecar.ts'
 
 /** A claim may wait for regions that don't answer. */
 const CLAIM_TIMEOUT_MS = 30_000
@@ -26,31 +27,37 @@ holds anything. A silent region that holds data after all would have to give it 
 }
 
 async function init(context: Context, options: { readonly yes?: boolean }): Promise<void> {
-  const { output } = context
-  using sidecar = await primarySidecar(context)
-  if (!options.yes) await confirm(context, sidecar)
+  const { output, signal } = context
+  const address = await primaryAddress(context)
+  if (!options.yes) await confirm(context, address)
   output.progress('waiting for the claim')
-  const { position, took } = await sidecar.unary(PeerService.method.initialize, {}, CLAIM_TIMEOUT_MS)
+  using sidecar = new Sidecar(address)
+  const { position, took } = await sidecar.call(
+    PeerService.method.initialize,
+    {},
+    { timeoutMs: CLAIM_TIMEOUT_MS, signal },
+  )
   const tookMs = took ? durationMs(took) : 0
   if (output.json) output.printJson({ position, tookMs })
   else output.print(`The cluster takes writes, from position ${position} on (${formatMs(tookMs)}).`)
 }
 
-/** The sidecar of the configured primary, which alone may claim. */
-async function primarySidecar(context: Context): Promise<Sidecar> {
-  const first = await context.sidecar()
+/** The address of the configured primary's sidecar, which alone may claim. */
+async function primaryAddress(context: Context): Promise<string> {
   const target = await context.target()
-  const { region, primaryRegion } = await first.unary(ClusterService.method.getStatus, {})
-  if (!primaryRegion || region === primaryRegion) return first
-  first[Symbol.dispose]()
-  if (target.regions.includes(primaryRegion)) return context.sidecar(primaryRegion)
+  await using perigee = await connect(context)
+  const { region, primaryRegion } = await perigee.cluster.status({ signal: context.signal })
+  const [only] = perigee.endpoints
+  if (target.regions.length === 0 && only && (!primaryRegion || primaryRegion === region)) return only.address
+  const endpoint = perigee.endpoints.find((e) => e.region === (primaryRegion || region))
+  if (endpoint) return endpoint.address
   throw Failure.usage(
     `${target.description} is ${region}; only the primary region, ${primaryRegion}, can be initialized`,
     `give the address of ${primaryRegion}'s sidecar with --address`,
   )
 }
 
-async function confirm({ io, output, signal }: Context, sidecar: Sidecar): Promise<void> {
+async function confirm({ io, output, signal }: Context, address: string): Promise<void> {
   if (!io.input.isTTY) {
     throw Failure.usage(
       'init asks before it acts, and nobody is there to answer',
@@ -58,7 +65,7 @@ async function confirm({ io, output, signal }: Context, sidecar: Sidecar): Promi
     )
   }
   output.note(
-    `This lets the sidecar at ${sidecar.address} claim the right to write, without waiting for regions that are silent.\n` +
+    `This lets the sidecar at ${address} claim the right to write, without waiting for regions that are silent.\n` +
       'A silent region that holds data would have to give it up.',
   )
   const terminal = createInterface({ input: process.stdin, output: process.stderr })

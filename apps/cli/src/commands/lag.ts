@@ -1,11 +1,11 @@
-import { type Duration, durationFromMs, durationMs, timestampDate } from '@bufbuild/protobuf/wkt'
-import { ClusterService, type LagSummary } from '@perigee/protocol'
+import type { LagSummary, Perigee } from '@perigee/sdk'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { connect } from '../connect.ts'
 import type { Act, Context } from '../context.ts'
 import { formatMs, parseDuration } from '../duration.ts'
+import { EXIT } from '../exit-code.ts'
 import { Failure } from '../failure.ts'
 import { bucketsOf, renderHistogram } from '../histogram.ts'
-import type { Sidecar } from '../sidecar.ts'
 import { renderTable } from '../table.ts'
 
 interface LagOptions {
@@ -21,13 +21,20 @@ interface Measurement {
   readonly lagsMs: readonly number[]
 }
 
+/** A sample that isn't observed within this time counts as lost by the sidecar; only then is it our turn to give up. */
+const SAMPLE_LIMIT_MS = 10_000
+
 /** `perigee lag`: writes timestamped entries at the primary and times their arrival in a region, or in each. */
 export function lagCommand(act: Act): Command {
   return new Command('lag')
     .description(
       'Measures replication lag: timestamped entries written at the primary, timed where they arrive.',
     )
-    .option('-n, --samples <count>', 'how many entries, up to 10,000', parseSamples, 100)
+    .addOption(
+      new Option('-s, --samples <count>', 'how many entries, up to 10,000')
+        .argParser(parseSamples)
+        .default(100),
+    )
     .addOption(
       new Option('--interval <duration>', 'between two entries').argParser(parseDuration).default(50, '50ms'),
     )
@@ -38,21 +45,16 @@ export function lagCommand(act: Act): Command {
 
 async function lag(context: Context, options: LagOptions): Promise<void> {
   const { output } = context
+  const regions = await regionsToAsk(context, options)
+  await using perigee = await connect(context)
   const measurements: Measurement[] = []
-  for (const region of await regionsToAsk(context, options)) {
-    using sidecar = await context.sidecar(region)
-    measurements.push(await measure(sidecar, context, options))
+  for (const region of regions) {
+    const measurement = await measure(perigee, region, context, options)
+    measurements.push(measurement)
+    if (output.json) output.printJsonLine(measurementJson(measurement))
   }
-  if (output.json) {
-    for (const measurement of measurements) output.printJsonLine(measurementJson(measurement))
-    return
-  }
-  output.print(
-    renderSummaries(
-      measurements.map((m) => m.summary),
-      context,
-    ),
-  )
+  if (output.json) return
+  output.print(renderSummaries(measurements, context))
   if (!options.histogram) return
   for (const { summary, lagsMs } of measurements) {
     if (lagsMs.length === 0) continue
@@ -60,76 +62,67 @@ async function lag(context: Context, options: LagOptions): Promise<void> {
   }
 }
 
-async function regionsToAsk(context: Context, options: LagOptions): Promise<(string | undefined)[]> {
-  if (!options.all) return [undefined]
-  const { regions } = await context.target()
-  if (regions.length) return [...regions]
+async function regionsToAsk(context: Context, options: LagOptions): Promise<readonly (string | undefined)[]> {
+  const { regions, region } = await context.target()
+  if (!options.all) return [region]
+  if (regions.length) return regions
   throw Failure.usage(
     '--all needs to know where every region is, and one address does not tell',
-    'give --state FILE, or --domain NAME --regions A,B,C; or run it with --address once for each region',
+    'give --state FILE, or --domain NAME --regions A,B,C; or measure at each --address',
   )
 }
 
-async function measure(sidecar: Sidecar, context: Context, options: LagOptions): Promise<Measurement> {
+async function measure(
+  perigee: Perigee,
+  region: string | undefined,
+  { output, timeoutMs, signal }: Context,
+  { samples, interval }: LagOptions,
+): Promise<Measurement> {
   const lagsMs: number[] = []
-  const limitMs = context.timeoutMs + options.samples * (options.interval + 1000)
-  const request = { samples: options.samples, interval: durationFromMs(options.interval) }
-  for await (const { event } of sidecar.stream(ClusterService.method.probeLag, request, limitMs)) {
-    if (event.case === 'sample') {
-      lagsMs.push(msOf(event.value.lag))
-      const written = event.value.writtenAt ? timestampDate(event.value.writtenAt).toISOString() : ''
-      context.output.progress(
-        `${sidecar.address}: ${lagsMs.length} of ${options.samples}, ${formatMs(lagsMs.at(-1) ?? 0)} (written ${written})`,
-      )
-    }
-    if (event.case === 'summary') return { summary: event.value, lagsMs }
+  const where = region ?? perigee.regions[0] ?? ''
+  const limitMs = timeoutMs + samples * interval + SAMPLE_LIMIT_MS
+  const events = perigee.cluster.probeLag({
+    region,
+    samples,
+    intervalMs: interval,
+    timeoutMs: limitMs,
+    signal,
+  })
+  output.progress(`${where}: measuring`)
+  for await (const event of events) {
+    if (event.type === 'summary') return { summary: event, lagsMs }
+    lagsMs.push(event.lagMs)
+    output.progress(`${where}: ${lagsMs.length} of ${samples}, ${formatMs(event.lagMs)}`)
   }
   throw new Failure({
-    message: `${sidecar.address} ended the measurement without a summary`,
-    hint: 'it was probably stopped: look at `perigee status`, and measure again',
+    message: `${where} ended the measurement without a summary`,
+    hint: 'its sidecar was probably stopped: look at `perigee status`, and measure again',
     code: 'UNAVAILABLE',
-    exitCode: 5,
+    exitCode: EXIT.UNAVAILABLE,
   })
 }
 
-function renderSummaries(summaries: readonly LagSummary[], { output }: Context): string {
+function renderSummaries(measurements: readonly Measurement[], { output }: Context): string {
   const columns = [
     { head: 'FROM' },
     { head: 'TO' },
     ...['MIN', 'P50', 'P95', 'P99', 'MAX', '±', 'SAMPLES', 'LOST'].map((head) => ({ head, right: true })),
   ]
-  const rows = summaries.map((s) => [
+  const rows = measurements.map(({ summary: s }) => [
     s.fromRegion,
     s.toRegion,
-    ...[s.min, s.p50, s.p95, s.p99, s.max, s.uncertainty].map((d) => (d ? formatMs(durationMs(d)) : '-')),
+    ...[s.minMs, s.p50Ms, s.p95Ms, s.p99Ms, s.maxMs, s.uncertaintyMs].map((ms) =>
+      Number.isNaN(ms) ? '-' : formatMs(ms),
+    ),
     String(s.samples),
     s.lost ? output.colors.red(String(s.lost)) : '0',
   ])
   return renderTable(columns, rows, output.colors)
 }
 
-function measurementJson({ summary: s, lagsMs }: Measurement) {
-  return {
-    fromRegion: s.fromRegion,
-    toRegion: s.toRegion,
-    samples: s.samples,
-    lost: s.lost,
-    minMs: msOrNull(s.min),
-    p50Ms: msOrNull(s.p50),
-    p95Ms: msOrNull(s.p95),
-    p99Ms: msOrNull(s.p99),
-    maxMs: msOrNull(s.max),
-    uncertaintyMs: msOrNull(s.uncertainty),
-    lagsMs,
-  }
-}
-
-function msOf(duration: Duration | undefined): number {
-  return duration ? durationMs(duration) : 0
-}
-
-function msOrNull(duration: Duration | undefined): number | null {
-  return duration ? durationMs(duration) : null
+function measurementJson({ summary, lagsMs }: Measurement) {
+  const { type: _, ...figures } = summary
+  return { ...figures, lagsMs }
 }
 
 function parseSamples(text: string): number {
