@@ -1,0 +1,135 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import type { ClusterState } from '@perigee/local-cluster'
+import { LocalCluster } from '@perigee/local-cluster'
+import { afterEach, describe, expect, it } from 'vitest'
+import { waitFor } from '../wait-for.ts'
+
+const program = `
+  import { LocalCluster } from '@perigee/local-cluster'
+  const cluster = await LocalCluster.start({ sidecar: false })
+  console.log(JSON.stringify({ state: cluster.state(), dir: cluster.dir, stateFile: cluster.stateFile }))
+  process.once('SIGTERM', () => cluster.stop().then(() => process.exit(0)))
+`
+
+interface Told {
+  readonly state: ClusterState
+  readonly dir: string
+  readonly stateFile: string
+}
+
+/** False for a process that is gone, or dead and not yet reaped. */
+function lives(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+function pidsOf(state: ClusterState): number[] {
+  return state.regions.flatMap(({ pids }) => Object.values(pids)).filter((pid) => typeof pid === 'number')
+}
+
+describe('a local cluster', () => {
+  const started: ChildProcess[] = []
+  afterEach(() => {
+    for (const child of started.splice(0)) child.kill('SIGKILL')
+  })
+
+  async function startElsewhere(): Promise<{ child: ChildProcess; told: Told }> {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      cwd: import.meta.dirname,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    started.push(child)
+    const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
+    return { child, told: JSON.parse(line) as Told }
+  }
+
+  it.each(['SIGKILL', 'SIGTERM'] as const)(
+    'leaves no process and no folder within 2 s when its process ends by %s',
+    async (signal) => {
+      const { child, told } = await startElsewhere()
+      const pids = pidsOf(told.state)
+      expect(pids).toHaveLength(9)
+      expect(pids.filter(lives)).toEqual(pids)
+      expect(JSON.parse(readFileSync(told.stateFile, 'utf8'))).toEqual(told.state)
+      child.kill(signal)
+      await waitFor(() => !pids.some(lives) && !existsSync(told.dir), {
+        explain: () =>
+          `alive: ${pids.filter(lives).join(', ') || 'none'}; the folder is ${existsSync(told.dir) ? 'there' : 'gone'}`,
+        timeoutMs: 2_000,
+      })
+    },
+  )
+
+  it('is not disturbed by another beside it', async () => {
+    const [one, other] = await Promise.all([LocalCluster.start({ sidecar: false }), startElsewhere()])
+    try {
+      await one.dataRedis('us-east-1').command('SET', 'mine', 'v')
+      const [host, port] = (other.told.state.regions[0]?.dataRedis ?? '').split(':')
+      expect(host).not.toBe(one.dataRedis('us-east-1').host)
+      expect(Number(port)).toBe(7710)
+      other.child.kill('SIGKILL')
+      await waitFor(() => !pidsOf(other.told.state).some(lives), {
+        explain: () => 'the other cluster lives on',
+      })
+      expect(await one.dataRedis('us-east-1').command('GET', 'mine')).toBe('v')
+      expect(pidsOf(one.state()).every(lives)).toBe(true)
+    } finally {
+      await one.stop()
+    }
+  })
+
+  it('leaves a killed process dead until it is told otherwise, and says so in its state file', async () => {
+    await using cluster = await LocalCluster.start({
+      sidecar: false,
+      regions: ['a', 'b'],
+      distances: 'none',
+      sentinel: false,
+    })
+    const pid = cluster.state().regions[1]?.pids.indexRedis ?? 0
+    const filed = () =>
+      (JSON.parse(readFileSync(cluster.stateFile, 'utf8')) as ClusterState).regions[1]?.pids.indexRedis
+    expect(filed()).toBe(pid)
+    process.kill(pid, 'SIGKILL')
+    await waitFor(() => filed() === null, { explain: () => 'the state file still has its pid' })
+    const start = `${cluster.state().control}/processes/b/indexRedis/start`
+    const answer = await fetch(start, { method: 'POST' })
+    expect(answer.status).toBe(200)
+    expect(filed()).not.toBe(pid)
+    expect(lives(filed() ?? 0)).toBe(true)
+    expect((await fetch(start.replace('/b/', '/c/'), { method: 'POST' })).status).toBe(404)
+    expect((await fetch(`${cluster.state().control}/links/a/a`, { method: 'POST', body: '{}' })).status).toBe(
+      404,
+    )
+  })
+
+  it('says who has its addresses when they are taken', async () => {
+    await using cluster = await LocalCluster.start({ sidecar: false, regions: ['a'], sentinel: false })
+    const subnet = Number(cluster.layout.host('a').split('.')[1])
+    await expect(LocalCluster.start({ sidecar: false, regions: ['a'], subnet })).rejects.toThrow(
+      /is taken.*--port/,
+    )
+    expect(await cluster.dataRedis('a').command('PING')).toBe('PONG')
+  })
+
+  it('keeps the data of a folder that it is given, and shares it with nobody', async () => {
+    const { temporaryFolder, removeTemporaryFolder } = await import('@perigee/embedded-redis')
+    const dir = temporaryFolder()
+    const options = { sidecar: false, regions: ['a', 'b'], distances: 'none' as const, sentinel: false, dir }
+    {
+      await using cluster = await LocalCluster.start(options)
+      await cluster.dataRedis('a').command('SET', 'k', 'v')
+      await expect(LocalCluster.start(options)).rejects.toThrow('is in use by the cluster')
+    }
+    {
+      await using cluster = await LocalCluster.start(options)
+      expect(await cluster.dataRedis('a').command('GET', 'k')).toBe('v')
+    }
+    await removeTemporaryFolder(dir)
+  })
+})
