@@ -10,7 +10,7 @@ export async function waitFor<T>(
   what: string,
   condition: () => T | Promise<T>,
   options: { timeoutMs?: number; everyMs?: number; explain?: () => unknown } = {},
-): Promise<T> {
+): Promise<NonNullable<T>> {
   const { timeoutMs = 10_000, everyMs = 20 } = options
   const end = performance.now() + timeoutMs
   let thrown: unknown
