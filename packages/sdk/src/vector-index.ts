@@ -147,9 +147,7 @@ export class VectorIndex {
   }
 
   /** What the index is, and the state of each region's copy as the answering region knows it. */
-  async describe(
-    options?: ReadOptions,
-  ): Promise<{
+  async describe(options?: ReadOptions): Promise<{
     readonly definition: IndexDefinition
     readonly regions: readonly RegionalIndex[]
     readonly receipt: Receipt

@@ -1,0 +1,248 @@
+import type { AddressInfo } from 'node:net'
+import { createServer, type Server } from 'node:net'
+import { STATUS } from '@perigee/core'
+import { afterEach, describe, expect, it } from 'vitest'
+import { text } from './codec.ts'
+import type { PerigeeEvent } from './event.ts'
+import { Perigee } from './perigee.ts'
+import { PerigeeError } from './perigee-error.ts'
+import { Refusal, SmallCluster, SmallSidecar } from './spec/small-sidecar.ts'
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function sidecar(region: string, cluster: SmallCluster): Promise<SmallSidecar> {
+  const started = await SmallSidecar.start(region, cluster)
+  cleanups.push(() => started.kill())
+  return started
+}
+
+/** Accepts connections and never says a word. */
+async function silentAddress(): Promise<string> {
+  const server: Server = createServer((socket) => {
+    socket.on('error', () => {})
+    cleanups.push(() => socket.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  cleanups.push(() => server.close())
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+async function twoRegions(options: { readonly connectTimeoutMs?: number } = {}) {
+  const cluster = new SmallCluster()
+  const near = await sidecar('eu-west-1', cluster)
+  const far = await sidecar('us-east-1', cluster)
+  const events: PerigeeEvent[] = []
+  const perigee = await Perigee.connect({
+    region: 'eu-west-1',
+    addresses: { 'us-east-1': far.address, 'eu-west-1': near.address },
+    onEvent: (event) => events.push(event),
+    ...options,
+  })
+  cleanups.push(() => perigee.close())
+  return { near, far, perigee, events, cache: perigee.cache('answers', { codec: text }) }
+}
+
+async function failure(promise: Promise<unknown>): Promise<PerigeeError> {
+  const thrown = await promise.then(
+    () => new Error('it did not fail'),
+    (error) => error,
+  )
+  expect(thrown).toBeInstanceOf(PerigeeError)
+  return thrown
+}
+
+describe('a call', () => {
+  it('goes to the nearest region while that answers', async () => {
+    const { near, far, cache } = await twoRegions()
+    await cache.set('a', '1')
+    expect(await cache.get('a')).toBe('1')
+    expect(near.received).toHaveLength(2)
+    expect(far.received).toHaveLength(0)
+  })
+
+  it('is answered by the next nearest region when the nearest is gone', async () => {
+    const { near, far, cache, events } = await twoRegions()
+    await cache.set('a', '1')
+    await near.kill()
+    const entry = await cache.getEntry('a')
+    expect(entry?.receipt.region).toBe('us-east-1')
+    expect(events).toContainEqual(
+      expect.objectContaining({ type: 'failover', to: { region: 'us-east-1', address: far.address } }),
+    )
+  })
+
+  it('comes home when the nearest region is back', async () => {
+    const { near, cache } = await twoRegions()
+    await cache.set('a', '1')
+    await near.kill()
+    await cache.get('a')
+    const again = await SmallSidecar.start('eu-west-1', new SmallCluster(), near.port)
+    cleanups.push(() => again.kill())
+    await expect
+      .poll(async () => cache.get('a').then(() => again.calls('Get').length), { timeout: 5_000 })
+      .toBeGreaterThan(0)
+  })
+
+  it('goes straight to the next region while the nearest is known to be silent', async () => {
+    const cluster = new SmallCluster()
+    const far = await sidecar('us-east-1', cluster)
+    const addresses = { 'eu-west-1': await silentAddress(), 'us-east-1': far.address }
+    const perigee = await Perigee.connect({ region: 'eu-west-1', addresses, connectTimeoutMs: 200 })
+    cleanups.push(() => perigee.close())
+    const cache = perigee.cache('answers', { codec: text })
+    const start = performance.now()
+    await cache.set('a', '1')
+    expect(performance.now() - start).toBeLessThan(1_000)
+    const second = performance.now()
+    await cache.get('a')
+    expect(performance.now() - second).toBeLessThan(150)
+  })
+
+  it('leaves time for the next region when the nearest takes the call and never answers', async () => {
+    const { near, cache } = await twoRegions()
+    near.intercept = () => new Promise(() => {})
+    const entry = cache.set('a', '1', { timeoutMs: 800 })
+    await expect(entry).resolves.toMatchObject({ receipt: { region: 'us-east-1' } })
+  })
+
+  it('takes no longer than its deadline when nobody answers', async () => {
+    const { near, far, cache } = await twoRegions()
+    near.intercept = far.intercept = () => new Promise(() => {})
+    const start = performance.now()
+    const error = await failure(cache.get('a', { timeoutMs: 400 }))
+    expect(performance.now() - start).toBeLessThan(600)
+    expect(error).toMatchObject({ code: 'DEADLINE_EXCEEDED', retryable: true })
+    expect(error.message).toContain('400 ms')
+  })
+
+  it('fails soon, and says where it asked, when all sidecars are gone', async () => {
+    const { near, far, cache } = await twoRegions()
+    await Promise.all([near.kill(), far.kill()])
+    const start = performance.now()
+    const error = await failure(cache.get('a'))
+    expect(performance.now() - start).toBeLessThan(2_000)
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', retryable: true })
+    expect(error.message).toContain(near.address)
+    expect(error.message).toContain(far.address)
+  })
+
+  it('is given up by its signal, whose reason is the cause', async () => {
+    const { near, cache } = await twoRegions()
+    near.intercept = () => new Promise(() => {})
+    const controller = new AbortController()
+    const reason = new Error('the user went away')
+    const error = failure(cache.get('a', { signal: controller.signal }))
+    await expect.poll(() => near.received.length).toBe(1)
+    controller.abort(reason)
+    expect(await error).toMatchObject({ code: 'CANCELLED', cause: reason, retryable: false })
+  })
+
+  it('is never sent when its signal has fired before', async () => {
+    const { near, far, cache } = await twoRegions()
+    expect(await failure(cache.get('a', { signal: AbortSignal.abort('no') }))).toMatchObject({
+      code: 'CANCELLED',
+    })
+    expect([...near.received, ...far.received]).toHaveLength(0)
+  })
+})
+
+describe('an answer of the nearest sidecar', () => {
+  it.each([
+    ['DATA_UNAVAILABLE', 'us-east-1'],
+    ['INDEX_BUILDING', 'us-east-1'],
+    ['NO_PRIMARY', 'us-east-1'],
+    [STATUS.UNAVAILABLE, 'us-east-1'],
+    [STATUS.UNIMPLEMENTED, 'us-east-1'],
+    [STATUS.CANCELLED, 'us-east-1'],
+    [STATUS.INTERNAL, 'us-east-1'],
+  ] as const)('%s sends a read on to the next region', async (codeOrReason, region) => {
+    const { near, cache } = await twoRegions()
+    await cache.set('a', '1')
+    near.intercept = () => {
+      throw new Refusal(codeOrReason)
+    }
+    expect((await cache.getEntry('a'))?.receipt.region).toBe(region)
+  })
+
+  it.each([
+    ['BEHIND_SESSION', 'UNAVAILABLE'],
+    ['LOST_HISTORY', 'DATA_LOSS'],
+    ['INVALID_FIELD', 'INVALID_ARGUMENT'],
+    ['NOT_YET', 'UNIMPLEMENTED'],
+    ['PRECONDITION_FAILED', 'ABORTED'],
+  ] as const)('%s is final', async (reason, code) => {
+    const { near, far, cache } = await twoRegions()
+    near.intercept = () => {
+      throw new Refusal(reason, 'what to do')
+    }
+    const error = await failure(cache.get('a'))
+    expect(error).toMatchObject({ code, reason, region: 'eu-west-1', message: 'what to do' })
+    expect(error.fields).toEqual([{ field: 'a.field', description: 'is wrong' }])
+    expect(far.received).toHaveLength(0)
+  })
+
+  it('that a write may have happened is checked by the same request id elsewhere', async () => {
+    const { near, far, cache } = await twoRegions()
+    near.intercept = () => {
+      throw new Refusal('OUTCOME_UNKNOWN')
+    }
+    await cache.set('a', '1')
+    const ids = [...near.calls('Set'), ...far.calls('Set')].map(
+      (request) => (request as { options?: { requestId: string } }).options?.requestId,
+    )
+    expect(ids).toHaveLength(2)
+    expect(ids[0]).toBeTruthy()
+    expect(ids[0]).toBe(ids[1])
+  })
+})
+
+describe('a search', () => {
+  async function indexes(regionScoped: boolean) {
+    const regions = await twoRegions()
+    const model = { id: 'm', revision: '1' }
+    await regions.perigee.index('docs', { model }).ensureIndex({ dimensions: 2, regionScoped })
+    await regions.near.kill()
+    // Another client, which doesn't know the index yet.
+    const { near, far } = regions
+    const perigee = await Perigee.connect({
+      region: 'eu-west-1',
+      addresses: { 'us-east-1': far.address, 'eu-west-1': near.address },
+    })
+    cleanups.push(() => perigee.close())
+    return { ...regions, docs: perigee.index('docs', { model }) }
+  }
+
+  it('goes on to the next region', async () => {
+    const { docs } = await indexes(false)
+    expect((await docs.search([1, 0])).receipt.region).toBe('us-east-1')
+  })
+
+  it('of a region-scoped index stays where it was asked, since another region would answer otherwise', async () => {
+    const { docs, far } = await indexes(true)
+    const error = await failure(docs.search([1, 0]))
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', region: 'eu-west-1' })
+    expect(error.message).toContain('which alone may answer')
+    // Also when the nearest is known to fail, and the first candidate is another region's.
+    await failure(docs.search([1, 0]))
+    expect(far.calls('Search')).toHaveLength(0)
+  })
+})
+
+describe('a stream', () => {
+  it('opens at the next region when the nearest is gone', async () => {
+    const { near, perigee } = await twoRegions()
+    await near.kill()
+    const regions: string[] = []
+    for await (const status of perigee.cluster.watchStatus()) regions.push(status.region)
+    expect(regions).toEqual(['us-east-1', 'us-east-1'])
+  })
+
+  it('of one region stays there', async () => {
+    const { perigee } = await twoRegions()
+    expect((await perigee.cluster.status({ region: 'us-east-1' })).region).toBe('us-east-1')
+    expect((await perigee.cluster.status()).region).toBe('eu-west-1')
+  })
+})
