@@ -1,0 +1,72 @@
+import { decodeToken, InvalidTokenError, type Limits, type SessionToken } from '@perigee/core'
+import { Consistency, Durability, type ReadOptions, WhenBehind, type WriteOptions } from '@perigee/protocol'
+import { refusal } from '../../status-error.ts'
+import { waitMsOf } from './duration.ts'
+import { checkBytes } from './name.ts'
+
+/** How a read wants to be answered. */
+export interface ReadChoice {
+  /** `SESSION` only with a token. */
+  readonly consistency: 'EVENTUAL' | 'SESSION' | 'PRIMARY'
+  /** What the session has seen; to be merged into the receipt whatever the consistency. */
+  readonly token?: SessionToken
+  readonly maxWaitMs: number
+  readonly whenBehind: 'FORWARD' | 'FAIL'
+}
+
+/** How a write wants to be done. */
+export interface WriteChoice {
+  /** What the session has seen: the write is refused when the primary no longer holds it. */
+  readonly token?: SessionToken
+  /** Makes the write safe to send again. */
+  readonly requestId?: string
+}
+
+const MAX_WAIT_MS_DEFAULT = 50
+
+/** Checks and reads the options of a read. */
+export function readChoiceOf(options: ReadOptions | undefined): ReadChoice {
+  if (options?.maxStaleness) {
+    throw refusal('NOT_YET', "options.max_staleness isn't built yet; leave it unset.")
+  }
+  const token = tokenOf(options?.sessionToken)
+  const fail = options?.whenBehind === WhenBehind.FAIL
+  return {
+    consistency: consistencyOf(options?.consistency ?? Consistency.UNSPECIFIED, token !== undefined),
+    ...(token && { token }),
+    maxWaitMs: waitMsOf('options.max_wait', options?.maxWait, MAX_WAIT_MS_DEFAULT),
+    whenBehind: fail ? 'FAIL' : 'FORWARD',
+  }
+}
+
+/** Checks and reads the options of a write. */
+export function writeChoiceOf(options: WriteOptions | undefined, limits: Limits): WriteChoice {
+  if (options?.durability === Durability.REPLICATED) {
+    throw refusal('NOT_YET', "DURABILITY_REPLICATED isn't built yet; leave options.durability unset.")
+  }
+  const token = tokenOf(options?.sessionToken)
+  const requestId = options?.requestId
+  if (requestId) checkBytes('options.request_id', requestId, limits.requestIdBytesMax)
+  return { ...(token && { token }), ...(requestId && { requestId }) }
+}
+
+/** A session that has seen nothing yet is included in every state. */
+function consistencyOf(consistency: Consistency, withToken: boolean): ReadChoice['consistency'] {
+  if (consistency === Consistency.PRIMARY) return 'PRIMARY'
+  if (consistency === Consistency.EVENTUAL || !withToken) return 'EVENTUAL'
+  return 'SESSION'
+}
+
+function tokenOf(bytes: Uint8Array | undefined): SessionToken | undefined {
+  if (!bytes?.length) return undefined
+  try {
+    return decodeToken(bytes)
+  } catch (error) {
+    if (!(error instanceof InvalidTokenError)) throw error
+    const description = `isn't a session token: ${error.message}; send one as a receipt gave it, or none`
+    throw refusal('INVALID_TOKEN', `options.session_token ${description}.`, {
+      fields: [{ field: 'options.session_token', description }],
+      cause: error,
+    })
+  }
+}
