@@ -2,10 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { removeTemporaryFolder, temporaryFolder } from '@perigee/embedded-redis'
 import type { ClusterState } from '@perigee/local-cluster'
 import { LocalCluster } from '@perigee/local-cluster'
 import { afterEach, describe, expect, it } from 'vitest'
-import { waitFor } from '../wait-for.ts'
+import { waitFor } from '../support/wait-for.ts'
 
 const program = `
   import { LocalCluster } from '@perigee/local-cluster'
@@ -58,9 +59,8 @@ describe('a local cluster', () => {
       expect(pids.filter(lives)).toEqual(pids)
       expect(JSON.parse(readFileSync(told.stateFile, 'utf8'))).toEqual(told.state)
       child.kill(signal)
-      await waitFor(() => !pids.some(lives) && !existsSync(told.dir), {
-        explain: () =>
-          `alive: ${pids.filter(lives).join(', ') || 'none'}; the folder is ${existsSync(told.dir) ? 'there' : 'gone'}`,
+      await waitFor('all to be gone', () => !pids.some(lives) && !existsSync(told.dir), {
+        explain: () => ({ alive: pids.filter(lives), folder: existsSync(told.dir) }),
         timeoutMs: 2_000,
       })
     },
@@ -74,9 +74,7 @@ describe('a local cluster', () => {
       expect(host).not.toBe(one.dataRedis('us-east-1').host)
       expect(Number(port)).toBe(7710)
       other.child.kill('SIGKILL')
-      await waitFor(() => !pidsOf(other.told.state).some(lives), {
-        explain: () => 'the other cluster lives on',
-      })
+      await waitFor('the other cluster to be gone', () => !pidsOf(other.told.state).some(lives))
       expect(await one.dataRedis('us-east-1').command('GET', 'mine')).toBe('v')
       expect(pidsOf(one.state()).every(lives)).toBe(true)
     } finally {
@@ -96,7 +94,7 @@ describe('a local cluster', () => {
       (JSON.parse(readFileSync(cluster.stateFile, 'utf8')) as ClusterState).regions[1]?.pids.indexRedis
     expect(filed()).toBe(pid)
     process.kill(pid, 'SIGKILL')
-    await waitFor(() => filed() === null, { explain: () => 'the state file still has its pid' })
+    await waitFor('its pid to leave the state file', () => filed() === null)
     const start = `${cluster.state().control}/processes/b/indexRedis/start`
     const answer = await fetch(start, { method: 'POST' })
     expect(answer.status).toBe(200)
@@ -118,7 +116,6 @@ describe('a local cluster', () => {
   })
 
   it('keeps the data of a folder that it is given, and shares it with nobody', async () => {
-    const { temporaryFolder, removeTemporaryFolder } = await import('@perigee/embedded-redis')
     const dir = temporaryFolder()
     const options = { sidecar: false, regions: ['a', 'b'], distances: 'none' as const, sentinel: false, dir }
     {

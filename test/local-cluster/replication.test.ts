@@ -1,6 +1,6 @@
 import { LocalCluster } from '@perigee/local-cluster'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { waitFor } from '../wait-for.ts'
+import { waitFor } from '../support/wait-for.ts'
 
 const replicas = ['eu-west-1', 'ap-southeast-1']
 const oneWayMs: Readonly<Record<string, number>> = { 'eu-west-1': 35, 'ap-southeast-1': 105 }
@@ -19,8 +19,7 @@ describe('replication between the regions of a local cluster', () => {
     const seen = new Map<string, number>()
     const watching = replicas.map(async (region) => {
       const replica = cluster.dataRedis(region)
-      await waitFor(async () => (await replica.command('GET', key)) === 'v', {
-        explain: () => `${key} has not arrived in ${region}`,
+      await waitFor(`${key} in ${region}`, async () => (await replica.command('GET', key)) === 'v', {
         everyMs: 1,
       })
       seen.set(region, performance.now() - start)
@@ -54,17 +53,15 @@ describe('replication between the regions of a local cluster', () => {
     const [primary, replica] = [cluster.dataRedis('us-east-1'), cluster.dataRedis('eu-west-1')]
     await cluster.setLinks('eu-west-1', { mode: 'cut' })
     await primary.command('SET', 'during-the-cut', 'v')
-    await waitFor(
-      async () => String(await replica.command('INFO', 'replication')).includes('master_link_status:down'),
-      {
-        explain: () => 'eu-west-1 still has its link to the primary',
-      },
+    await waitFor('eu-west-1 to lose its link to the primary', async () =>
+      String(await replica.command('INFO', 'replication')).includes('master_link_status:down'),
     )
     expect(await replica.command('GET', 'during-the-cut')).toBeNull()
     await cluster.setLinks('eu-west-1', { mode: 'open' })
-    await waitFor(async () => (await replica.command('GET', 'during-the-cut')) === 'v', {
-      explain: () => 'the write of during the cut has not arrived',
-    })
+    await waitFor(
+      'the write of during the cut',
+      async () => (await replica.command('GET', 'during-the-cut')) === 'v',
+    )
   })
 
   it('holds the stream of a link that is stalled in one direction', async () => {
@@ -78,25 +75,27 @@ describe('replication between the regions of a local cluster', () => {
   })
 
   async function lagOf(region: string, key: string): Promise<void> {
-    await waitFor(async () => (await cluster.dataRedis(region).command('GET', key)) === 'v', {
-      explain: () => `${key} has not arrived in ${region}`,
-    })
+    await waitFor(
+      `${key} in ${region}`,
+      async () => (await cluster.dataRedis(region).command('GET', key)) === 'v',
+    )
   }
 
   it('is watched by Sentinels that know each other, and that fail nothing over', async () => {
     const sentinel = cluster.sentinel('ap-southeast-1')
     const known = async () => (await sentinel.command('SENTINEL', 'SENTINELS', 'pg')) as unknown[]
-    await waitFor(async () => (await known()).length === 2, {
-      explain: () => 'the Sentinel of ap-southeast-1 does not know the two others',
-    })
+    await waitFor(
+      'the Sentinel of ap-southeast-1 to know the two others',
+      async () => (await known()).length === 2,
+    )
     await cluster.stopProcess('us-east-1', 'dataRedis', 'SIGKILL')
     const flags = async () => {
       const row = (await sentinel.command('SENTINEL', 'MASTER', 'pg')) as string[]
       return row[row.indexOf('flags') + 1] ?? ''
     }
-    await waitFor(async () => (await flags()).includes('s_down'), {
-      explain: () => 'nobody noticed that the primary is down',
-    })
+    await waitFor('the Sentinels to notice that the primary is down', async () =>
+      (await flags()).includes('s_down'),
+    )
     expect(await flags()).not.toContain('o_down')
     expect((await cluster.dataRedis('eu-west-1').command('ROLE')) as string[]).toContain('slave')
     await cluster.startProcess('us-east-1', 'dataRedis')

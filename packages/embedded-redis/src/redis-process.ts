@@ -70,6 +70,8 @@ export class RedisProcess extends ServerProcess {
       cwd: dir,
       logFile: join(dir, `${name}.log`),
       probe: (pid, signal) => answers({ host, port }, pid, signal),
+      // Redis refuses to end while it writes its first AOF, such as after a full resync, and forgets that it was asked.
+      stopAgainMs: 100,
       ...(options.readyTimeoutMs === undefined ? {} : { readyTimeoutMs: options.readyTimeoutMs }),
     })
     this.host = host

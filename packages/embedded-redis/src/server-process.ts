@@ -19,6 +19,8 @@ export interface ServerProcessOptions {
   readonly readyTimeoutMs?: number
   /** How long it may take to end after SIGTERM before it is killed. Default 5,000. */
   readonly stopTimeoutMs?: number
+  /** Sends SIGTERM again each time so many milliseconds have passed. Default: never. */
+  readonly stopAgainMs?: number
 }
 
 export interface ServerExit {
@@ -77,9 +79,13 @@ export class ServerProcess extends EventEmitter<ServerProcessEvents> {
     this.#asked = true
     child.kill('SIGTERM')
     child.kill('SIGCONT')
-    const timer = setTimeout(() => child.kill('SIGKILL'), this.#options.stopTimeoutMs ?? 5_000)
+    const { stopTimeoutMs = 5_000, stopAgainMs } = this.#options
+    const killing = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs)
+    const again =
+      stopAgainMs === undefined ? undefined : setInterval(() => child.kill('SIGTERM'), stopAgainMs)
     await this.#ended
-    clearTimeout(timer)
+    clearTimeout(killing)
+    clearInterval(again)
   }
 
   /** Sends a signal. With SIGKILL, resolves when the process is gone; with any other, at once. */

@@ -9,6 +9,7 @@ import { dirname, join, resolve } from 'node:path'
 import {
   findRedis,
   type RedisInstallation,
+  type RedisProcess,
   removeTemporaryFolder,
   type ServerProcess,
   temporaryFolder,
@@ -128,12 +129,28 @@ export class LocalCluster {
     await (signal === 'SIGTERM' ? server.stop() : server.kill(signal))
   }
 
+  /** A region's data Redis itself, not its relay: `command` asks it what it holds. */
+  dataRedis(region: string): RedisProcess {
+    return this.#region(region).redis('dataRedis')
+  }
+
+  indexRedis(region: string): RedisProcess {
+    return this.#region(region).redis('indexRedis')
+  }
+
+  sentinel(region: string): RedisProcess {
+    return this.#region(region).redis('sentinel')
+  }
+
   /** The end of a process's log. */
   logTail(region: string, name: string): string {
     return this.#process(region, name).logTail()
   }
 
-  /** Ends everything; removes the folder if it was a temporary one, else only the state file. */
+  /**
+   * Ends everything. A temporary folder goes, and so all processes are killed at once; with a folder that is kept they end
+   * in order, and only the state file goes.
+   */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop()
     return this.#stopped
@@ -170,11 +187,22 @@ export class LocalCluster {
   async #stop(): Promise<void> {
     this.#started = false
     await this.#control.close()
-    await Promise.all(this.#regions.map((region) => region.stop()))
+    if (this.#lock === undefined) await Promise.all(this.#regions.map((region) => region.kill()))
+    else await this.#stopInOrder()
     await this.#network?.close()
     rmSync(this.stateFile, { force: true })
     this.#lock?.release()
     if (this.#lock === undefined) await removeTemporaryFolder(this.dir)
+  }
+
+  /** So that nothing is lost of data that is kept. The primary goes last: it would wait for replicas that still run. */
+  async #stopInOrder(): Promise<void> {
+    await Promise.all(this.#regions.map((region) => region.stopWatchers()))
+    const [replicas, primary] = [true, false].map((isReplica) =>
+      this.#regions.filter(({ name }) => (name !== this.primary) === isReplica),
+    )
+    for (const regions of [replicas, primary])
+      await Promise.all(regions?.map((region) => region.stopRedis()) ?? [])
   }
 
   /** Keeps the state file true. */

@@ -50,13 +50,25 @@ export class LocalRegion {
     if (this.name !== this.#plan.primary) await this.#followsPrimary()
   }
 
-  /** Ends all servers: first the sidecars and Sentinels, which watch the others. */
-  async stop(): Promise<void> {
-    const isRedis = (name: ProcessName) => name === 'dataRedis' || name === 'indexRedis'
-    const stopAll = (redis: boolean) =>
-      [...this.#processes].filter(([name]) => isRedis(name) === redis).map(([, server]) => server.stop())
-    await Promise.all(stopAll(false))
-    await Promise.all(stopAll(true))
+  /** Ends what watches or uses the Redis: sidecars and Sentinel. */
+  async stopWatchers(): Promise<void> {
+    const watchers = [...this.#processes].filter(([name]) => name !== 'dataRedis' && name !== 'indexRedis')
+    await Promise.all(watchers.map(([, server]) => server.stop()))
+  }
+
+  async stopRedis(): Promise<void> {
+    await Promise.all([this.redis('dataRedis').stop(), this.redis('indexRedis').stop()])
+  }
+
+  /** Ends all servers at once, whatever they are at. */
+  async kill(): Promise<void> {
+    await Promise.all([...this.#processes.values()].map((server) => server.kill()))
+  }
+
+  redis(name: 'dataRedis' | 'indexRedis' | 'sentinel'): RedisProcess {
+    const server = this.process(name)
+    if (!(server instanceof RedisProcess)) throw new Error(`${name} of ${this.name} isn't a Redis`)
+    return server
   }
 
   process(name: string): ServerProcess {
