@@ -5,6 +5,7 @@ export interface Sink {
   write(data: string | Uint8Array): boolean
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
+  readonly rows?: number | undefined
 }
 
 /** How answers are written: tables and text for people, or JSON for machines. */
@@ -63,9 +64,13 @@ export class Output {
     this.print(JSON.stringify(value, jsonReplacer))
   }
 
-  /** Draws over what was drawn before, from the terminal's top left corner. */
+  /** Draws over what was drawn before, from the terminal's top left corner; what doesn't fit on it is left out. */
   redraw(text: string): void {
-    const lines = text.split('\n').map((line) => `${line}\u001b[K`)
+    const rows = (this.#out.rows ?? Number.POSITIVE_INFINITY) - 1
+    const lines = text
+      .split('\n')
+      .slice(0, rows)
+      .map((line) => `${line}\u001b[K`)
     this.#out.write(`\u001b[H${lines.join('\n')}\n\u001b[J`)
   }
 

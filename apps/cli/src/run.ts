@@ -10,6 +10,7 @@ import { searchCommand } from './commands/search.ts'
 import { setCommand } from './commands/set.ts'
 import { statusCommand } from './commands/status.ts'
 import { type Act, contextOf, type Io, withCommonOptions } from './context.ts'
+import { devCommand } from './dev.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
 import { Failure } from './failure.ts'
 import { Output } from './output.ts'
@@ -44,7 +45,7 @@ function createProgram(io: Io): Command {
   const program = new Command('perigee')
     .description('Operates a Perigee cluster: its regions, cache entries and vector indexes.')
     .enablePositionalOptions()
-  withCommonOptions(program)
+  withCommonOptions(program).addCommand(devCommand())
   const commands = [
     initCommand(act),
     statusCommand(act),
