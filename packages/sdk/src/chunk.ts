@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue, MessageInitShape } from '@bufbuild/protobuf'
 import { durationFromMs, timestampDate } from '@bufbuild/protobuf/wkt'
 import { type ChunkSchema, ChunkView, type Chunk as WireChunk, type Hit as WireHit } from '@perigee/protocol'
+import { invalidArgument } from './perigee-error.ts'
 import type { Receipt } from './receipt.ts'
 import { type Vector, vectorBytes, vectorFromWire, vectorToWire } from './vector.ts'
 
@@ -86,20 +87,33 @@ export function hitFromWire(wire: WireHit): Hit {
   return { ...chunkFromWire(wire.chunk), distance: wire.distance ?? Number.NaN }
 }
 
-/** Bytes of a chunk on the wire, at most. */
+/**
+ * Bytes of a chunk on the wire, at most.
+ *
+ * @throws PerigeeError `INVALID_ARGUMENT` for metadata that is no JSON.
+ */
 export function chunkBytes(chunk: ChunkInput): number {
   const text = chunk.text === undefined ? 0 : Buffer.byteLength(chunk.text)
   const regions = chunk.regions?.reduce((sum, region) => sum + region.length + 4, 0) ?? 0
-  return 64 + chunk.id.length * 3 + text + regions + vectorBytes(chunk.vector) + jsonBytes(chunk.metadata)
+  const metadata = chunk.metadata === undefined ? 0 : jsonBytes(chunk.metadata, `the metadata of ${chunk.id}`)
+  return 64 + chunk.id.length * 3 + text + regions + vectorBytes(chunk.vector) + metadata
 }
 
 /** Bytes of a JSON value as a `google.protobuf.Value`, at most: lengths take up to 5 bytes at each of 3 levels. */
-function jsonBytes(value: JsonValue | undefined): number {
+function jsonBytes(value: JsonValue | undefined, where: string): number {
   if (typeof value === 'string') return Buffer.byteLength(value) + 18
-  if (typeof value !== 'object' || value === null) return 24
-  if (Array.isArray(value)) return value.reduce<number>((sum, member) => sum + jsonBytes(member), 24)
-  return Object.entries(value).reduce(
-    (sum, [key, member]) => sum + key.length * 3 + 18 + jsonBytes(member),
-    24,
-  )
+  if (value === null || typeof value === 'boolean' || Number.isFinite(value)) return 24
+  if (Array.isArray(value)) return value.reduce<number>((sum, member) => sum + jsonBytes(member, where), 24)
+  if (typeof value === 'object' && isPlain(value)) {
+    return Object.entries(value).reduce((sum, [key, member]) => {
+      return sum + key.length * 3 + 18 + jsonBytes(member, `${where}, at ${key},`)
+    }, 24)
+  }
+  // Anything else would be stored as something else in silence: a Date as an empty object.
+  throw invalidArgument(`${where} is no JSON value: ${String(value)}`, 'chunks.metadata')
+}
+
+function isPlain(value: object): value is JsonObject {
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }

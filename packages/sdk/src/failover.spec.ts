@@ -1,57 +1,30 @@
 import type { AddressInfo } from 'node:net'
-import { createServer, type Server } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { STATUS } from '@perigee/core'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { text } from './codec.ts'
-import type { PerigeeEvent } from './event.ts'
 import { Perigee } from './perigee.ts'
-import { PerigeeError } from './perigee-error.ts'
+import { failure, smallRegions } from './spec/small-regions.ts'
 import { Refusal, SmallCluster, SmallSidecar } from './spec/small-sidecar.ts'
-
-const cleanups: (() => unknown)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
-
-async function sidecar(region: string, cluster: SmallCluster): Promise<SmallSidecar> {
-  const started = await SmallSidecar.start(region, cluster)
-  cleanups.push(() => started.kill())
-  return started
-}
 
 /** Accepts connections and never says a word. */
 async function silentAddress(): Promise<string> {
-  const server: Server = createServer((socket) => {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
     socket.on('error', () => {})
-    cleanups.push(() => socket.destroy())
+    sockets.add(socket)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  cleanups.push(() => server.close())
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
   return `127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-async function twoRegions(options: { readonly connectTimeoutMs?: number } = {}) {
-  const cluster = new SmallCluster()
-  const near = await sidecar('eu-west-1', cluster)
-  const far = await sidecar('us-east-1', cluster)
-  const events: PerigeeEvent[] = []
-  const perigee = await Perigee.connect({
-    region: 'eu-west-1',
-    addresses: { 'us-east-1': far.address, 'eu-west-1': near.address },
-    onEvent: (event) => events.push(event),
-    ...options,
-  })
-  cleanups.push(() => perigee.close())
-  return { near, far, perigee, events, cache: perigee.cache('answers', { codec: text }) }
-}
-
-async function failure(promise: Promise<unknown>): Promise<PerigeeError> {
-  const thrown = await promise.then(
-    () => new Error('it did not fail'),
-    (error) => error,
-  )
-  expect(thrown).toBeInstanceOf(PerigeeError)
-  return thrown
+async function twoRegions() {
+  const regions = await smallRegions()
+  return { ...regions, cache: regions.perigee.cache('answers', { codec: text }) }
 }
 
 describe('a call', () => {
@@ -79,19 +52,16 @@ describe('a call', () => {
     await cache.set('a', '1')
     await near.kill()
     await cache.get('a')
-    const again = await SmallSidecar.start('eu-west-1', new SmallCluster(), near.port)
-    cleanups.push(() => again.kill())
+    await using again = await SmallSidecar.start('eu-west-1', new SmallCluster(), near.port)
     await expect
       .poll(async () => cache.get('a').then(() => again.calls('Get').length), { timeout: 5_000 })
       .toBeGreaterThan(0)
   })
 
   it('goes straight to the next region while the nearest is known to be silent', async () => {
-    const cluster = new SmallCluster()
-    const far = await sidecar('us-east-1', cluster)
+    await using far = await SmallSidecar.start('us-east-1')
     const addresses = { 'eu-west-1': await silentAddress(), 'us-east-1': far.address }
-    const perigee = await Perigee.connect({ region: 'eu-west-1', addresses, connectTimeoutMs: 200 })
-    cleanups.push(() => perigee.close())
+    await using perigee = await Perigee.connect({ region: 'eu-west-1', addresses, connectTimeoutMs: 200 })
     const cache = perigee.cache('answers', { codec: text })
     const start = performance.now()
     await cache.set('a', '1')
@@ -206,12 +176,7 @@ describe('a search', () => {
     await regions.perigee.index('docs', { model }).ensureIndex({ dimensions: 2, regionScoped })
     await regions.near.kill()
     // Another client, which doesn't know the index yet.
-    const { near, far } = regions
-    const perigee = await Perigee.connect({
-      region: 'eu-west-1',
-      addresses: { 'us-east-1': far.address, 'eu-west-1': near.address },
-    })
-    cleanups.push(() => perigee.close())
+    const perigee = await regions.connect()
     return { ...regions, docs: perigee.index('docs', { model }) }
   }
 
