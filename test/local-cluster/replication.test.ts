@@ -1,3 +1,4 @@
+import { redisCall } from '@perigee/embedded-redis'
 import { LocalCluster } from '@perigee/local-cluster'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { waitFor } from '../support/wait-for.ts'
@@ -98,7 +99,14 @@ describe('replication between the regions of a local cluster', () => {
     )
     expect(await flags()).not.toContain('o_down')
     expect((await cluster.dataRedis('eu-west-1').command('ROLE')) as string[]).toContain('slave')
+    // Elsewhere its public address refuses connections, which says that the process is gone.
+    const [host = '', port] = (cluster.state().regions[0]?.dataRedis ?? '').split(':')
+    const localAddress = cluster.layout.host('eu-west-1')
+    await expect(redisCall({ host, port: Number(port), localAddress }, ['PING'])).rejects.toThrow(
+      'ECONNREFUSED',
+    )
     await cluster.startProcess('us-east-1', 'dataRedis')
+    expect(await redisCall({ host, port: Number(port), localAddress }, ['PING'])).toBe('PONG')
     await lags('after-the-restart')
   })
 })

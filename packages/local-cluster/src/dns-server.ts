@@ -20,6 +20,8 @@ export class DnsServer {
       const answer = view.answer(query)
       if (answer !== undefined) this.#udp.send(answer, client.port, client.address)
     })
+    // An answer that can't be sent is a question that will be asked again.
+    this.#udp.on('error', () => {})
     this.#tcp = createServer({ noDelay: true }, (socket) => this.#serve(socket))
   }
 

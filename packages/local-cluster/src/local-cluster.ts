@@ -16,7 +16,7 @@ import {
 } from '@perigee/embedded-redis'
 import { type Claimed, claimAddresses } from './claim-addresses.ts'
 import { type ClusterSettings, clusterSettings, type LocalClusterOptions } from './cluster-options.ts'
-import { type ClusterState, writeStateFile } from './cluster-state.ts'
+import { type ClusterState, type ProcessName, writeStateFile } from './cluster-state.ts'
 import { ControlError, type ControlServer, type LinkState } from './control-server.ts'
 import { FolderLock } from './folder-lock.ts'
 import type { Layout } from './layout.ts'
@@ -117,6 +117,7 @@ export class LocalCluster {
   /** Starts a process that ended, and waits until it can be used. */
   async startProcess(region: string, name: string): Promise<void> {
     await this.#process(region, name).start()
+    await this.#noteServer(region, name)
   }
 
   /**
@@ -127,6 +128,7 @@ export class LocalCluster {
     const server = this.#process(region, name)
     if (!server.running) throw new ControlError(409, `${name} of ${region} doesn't run.`)
     await (signal === 'SIGTERM' ? server.stop() : server.kill(signal))
+    await this.#noteServer(region, name)
   }
 
   /** A region's data Redis itself, not its relay: `command` asks it what it holds. */
@@ -177,9 +179,13 @@ export class LocalCluster {
   #makeRegion(name: string, installation: RedisInstallation): LocalRegion {
     const { layout, dir } = this
     const region = new LocalRegion({ ...this.#settings, name, layout, installation, dir })
-    for (const server of region.processes.values()) {
-      server.on('start', () => this.#tell())
-      server.on('exit', () => this.#tell())
+    for (const [process, server] of region.processes) {
+      for (const event of ['start', 'exit'] as const) {
+        server.on(event, () => {
+          this.#tell()
+          this.#noteServer(name, process).catch(() => {})
+        })
+      }
     }
     return region
   }
@@ -203,6 +209,13 @@ export class LocalCluster {
     )
     for (const regions of [replicas, primary])
       await Promise.all(regions?.map((region) => region.stopRedis()) ?? [])
+  }
+
+  /** Lets the relays to a process listen while it runs, and only then. */
+  async #noteServer(region: string, name: string): Promise<void> {
+    if (!this.#started) return
+    const address = this.#region(region).address(name as ProcessName)
+    if (address !== undefined) await this.#network?.setServer(address, this.#process(region, name).running)
   }
 
   /** Keeps the state file true. */

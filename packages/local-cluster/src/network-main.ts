@@ -17,14 +17,22 @@ async function answer(id: number, work: () => void | Promise<void>): Promise<voi
   port?.postMessage(reply)
 }
 
-port.on('message', (request: NetworkRequest) => {
-  if (request.kind === 'setLink') {
-    void answer(request.id, () => {
+function perform(request: NetworkRequest): void | Promise<void> {
+  switch (request.kind) {
+    case 'setLink':
       network.setLink(request.from, request.to, request.changes)
-    })
-    return
+      return
+    case 'setServer':
+      return network.setServer(request.address, request.runs)
+    case 'close':
+      return network.close()
   }
-  void answer(request.id, () => network.close()).then(() => port.close())
+}
+
+port.on('message', (request: NetworkRequest) => {
+  void answer(request.id, () => perform(request)).then(() => {
+    if (request.kind === 'close') port.close()
+  })
 })
 
 void answer(startId, () => network.start())

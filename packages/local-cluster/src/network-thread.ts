@@ -4,19 +4,22 @@
 import { once } from 'node:events'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import type { Address } from './address.ts'
 import type { LinkSettings } from './link.ts'
 import type { NetworkPlan } from './network.ts'
 
 /** What the thread is asked to do; each request is answered under its id. */
-export type NetworkRequest =
+export type NetworkRequest = { readonly id: number } & NetworkTask
+
+type NetworkTask =
   | {
-      readonly id: number
       readonly kind: 'setLink'
       readonly from: string
       readonly to: string
       readonly changes: Partial<LinkSettings>
     }
-  | { readonly id: number; readonly kind: 'close' }
+  | { readonly kind: 'setServer'; readonly address: Address; readonly runs: boolean }
+  | { readonly kind: 'close' }
 
 export interface NetworkReply {
   readonly id: number
@@ -31,19 +34,22 @@ export class NetworkThread {
   readonly #worker: Worker
   readonly #waiting = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
   #lastId = startId
+  #started = false
+  #closing = false
 
   private constructor(plan: NetworkPlan) {
     const main = new URL(`./network-main${extname(import.meta.url)}`, import.meta.url)
     this.#worker = new Worker(main, { workerData: plan, execArgv: [] })
     this.#worker.on('message', (reply: NetworkReply) => this.#settle(reply))
-    this.#worker.on('error', (error: Error) => this.#failAll(error))
-    this.#worker.on('exit', () => this.#failAll(new Error('the network of the cluster has ended')))
+    this.#worker.on('error', (error: Error) => this.#fail(error))
+    this.#worker.on('exit', () => this.#fail(new Error('the network of the cluster has ended')))
   }
 
   static async start(plan: NetworkPlan): Promise<NetworkThread> {
     const thread = new NetworkThread(plan)
     try {
       await thread.#answerTo(startId)
+      thread.#started = true
       return thread
     } catch (error) {
       await thread.#worker.terminate()
@@ -51,21 +57,25 @@ export class NetworkThread {
     }
   }
 
-  async setLink(from: string, to: string, changes: Partial<LinkSettings>): Promise<void> {
-    const id = ++this.#lastId
-    await this.#ask({ id, kind: 'setLink', from, to, changes })
+  setLink(from: string, to: string, changes: Partial<LinkSettings>): Promise<void> {
+    return this.#ask({ kind: 'setLink', from, to, changes })
+  }
+
+  setServer(address: Address, runs: boolean): Promise<void> {
+    return this.#ask({ kind: 'setServer', address, runs })
   }
 
   async close(): Promise<void> {
     const exited = once(this.#worker, 'exit')
-    const id = ++this.#lastId
-    await this.#ask({ id, kind: 'close' }).catch(() => {})
+    this.#closing = true
+    await this.#ask({ kind: 'close' }).catch(() => {})
     await exited
   }
 
-  #ask(request: NetworkRequest): Promise<void> {
-    const answer = this.#answerTo(request.id)
-    this.#worker.postMessage(request)
+  #ask(task: NetworkTask): Promise<void> {
+    const id = ++this.#lastId
+    const answer = this.#answerTo(id)
+    this.#worker.postMessage({ id, ...task } satisfies NetworkRequest)
     return answer
   }
 
@@ -80,8 +90,10 @@ export class NetworkThread {
     else waiting?.reject(new Error(error))
   }
 
-  #failAll(error: Error): void {
+  /** A cluster without its network is none: if it fails by itself, so does this process. */
+  #fail(error: Error): void {
     for (const { reject } of this.#waiting.values()) reject(error)
     this.#waiting.clear()
+    if (this.#started && !this.#closing) throw error
   }
 }

@@ -1,4 +1,4 @@
-import type { Address } from './address.ts'
+import { type Address, addressText } from './address.ts'
 import { DnsServer } from './dns-server.ts'
 import { DnsView, type DnsViewPlan } from './dns-view.ts'
 import { Link, type LinkSettings, Links } from './link.ts'
@@ -46,6 +46,12 @@ export class Network {
     const link = this.#links.between(from, to)
     link.set(changes)
     return link.settings
+  }
+
+  /** Tells whether the server at an address runs: while it doesn't, relays to it refuse connections. */
+  async setServer(address: Address, runs: boolean): Promise<void> {
+    const relays = this.#relays.filter(({ plan: { target } }) => addressText(target) === addressText(address))
+    await Promise.all(relays.map((relay) => (runs ? relay.resume() : relay.pause())))
   }
 
   async close(): Promise<void> {

@@ -6,7 +6,7 @@ import {
   redisCall,
   type ServerProcess,
 } from '@perigee/embedded-redis'
-import { addressText } from './address.ts'
+import { type Address, addressText } from './address.ts'
 import type { ProcessName, RegionState } from './cluster-state.ts'
 import type { Layout } from './layout.ts'
 import { dataRedisConfig, indexRedisConfig, sentinelConfig } from './server-configs.ts'
@@ -75,6 +75,15 @@ export class LocalRegion {
     const server = this.#processes.get(name as ProcessName)
     if (server !== undefined) return server
     throw new UnknownProcessError(this.name, name, [...this.#processes.keys()])
+  }
+
+  /** Where a process serves other regions, behind relays; none for the index Redis. */
+  address(name: ProcessName): Address | undefined {
+    const { layout } = this.#plan
+    if (name === 'indexRedis') return undefined
+    if (name === 'dataRedis') return layout.dataRedisItself(this.name)
+    if (name === 'sentinel') return layout.sentinelItself(this.name)
+    return layout.grpc(this.name, name === 'sidecar' ? 0 : Number(name.slice('sidecar-'.length)) - 1)
   }
 
   state(): RegionState {

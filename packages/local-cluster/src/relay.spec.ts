@@ -248,4 +248,18 @@ describe('a relay', () => {
     const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException]
     expect(error.code).toBe('ECONNRESET')
   })
+
+  it('refuses connections while it is paused, and keeps those there are', async () => {
+    const { relay } = await arrange(echo)
+    const address = relay.address
+    const socket = await client(relay)
+    await roundTrip(socket)
+    relay.pause()
+    const refused = connect({ ...address, localAddress: '127.190.1.1' })
+    const [error] = (await once(refused, 'error')) as [NodeJS.ErrnoException]
+    expect(error.code).toBe('ECONNREFUSED')
+    await roundTrip(socket)
+    await relay.resume()
+    await roundTrip(await client(relay))
+  })
 })

@@ -32,11 +32,26 @@ export class Relay {
   async listen(): Promise<void> {
     const { host, port } = this.plan.listen
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error: NodeJS.ErrnoException) =>
-        reject(listenError(error, this.plan.listen)),
-      )
-      this.#server.listen({ host, port, backlog: 512 }, resolve)
+      const failed = (error: NodeJS.ErrnoException) => reject(listenError(error, this.plan.listen))
+      this.#server.once('error', failed)
+      this.#server.listen({ host, port, backlog: 512 }, () => {
+        this.#server.off('error', failed)
+        resolve()
+      })
     })
+  }
+
+  /**
+   * Refuses new connections, as the machine of a server that is gone does: who asks must be able to tell that from a link
+   * that is cut. Connections that there are end by themselves.
+   */
+  pause(): void {
+    if (this.#server.listening) this.#server.close()
+  }
+
+  /** Listens again after {@link pause}. */
+  async resume(): Promise<void> {
+    if (!this.#server.listening) await this.listen()
   }
 
   /** Where it listens. */
@@ -48,7 +63,9 @@ export class Relay {
 
   /** Ends the relay and all its connections. */
   async close(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server.close(resolve))
+    const closed = new Promise((resolve) =>
+      this.#server.listening ? this.#server.close(resolve) : resolve(undefined),
+    )
     for (const socket of this.#sockets) socket.destroy()
     await closed
   }
