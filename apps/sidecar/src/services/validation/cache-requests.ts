@@ -1,4 +1,3 @@
-import { timestampMs } from '@bufbuild/protobuf/wkt'
 import type { Limits } from '@perigee/core'
 import type {
   ClearNamespaceRequest,
@@ -12,6 +11,7 @@ import type {
   SetRequest,
 } from '@perigee/protocol'
 import { invalidField, tooLarge } from '../../status-error.ts'
+import { unixMsOf } from '../../wire-time.ts'
 import { ttlMsOf } from './duration.ts'
 import { checkCount, checkDistinct, pageSizeOf } from './list.ts'
 import { checkBytes, checkKey, checkName, checkNoNul } from './name.ts'
@@ -179,7 +179,7 @@ function entryInput(entry: Entry, path: string, limits: Limits): EntryInput {
   checkValue(`${path}.value`, value, limits)
   checkBytes(`${path}.content_type`, contentType, limits.contentTypeBytesMax)
   if (!expiresAt) return { key, value, contentType }
-  const expiresAtMs = timestampMs(expiresAt)
+  const expiresAtMs = unixMsOf(expiresAt)
   if (expiresAtMs <= 0) throw invalidField(`${path}.expires_at`, 'must be after 1970')
   return { key, value, contentType, expiresAtMs }
 }

@@ -1,6 +1,6 @@
 import { invalidField } from '../../status-error.ts'
 
-const LENGTH_MAX = 8192
+const LENGTH_MAX = 1024 * 1024
 
 /**
  * A page token: opaque to callers, and bound to what was listed, so that it can't be used for another list.
