@@ -2,6 +2,7 @@ import type { DescMessage, DescMethodUnary, MessageShape } from '@bufbuild/proto
 import type { Forks, Position } from '@perigee/core'
 import type { ReadOptions, Receipt } from '@perigee/protocol'
 import type { CallContext } from '../grpc/call.ts'
+import type { StatusError } from '../status-error.ts'
 
 /** A local answer: the response without its receipt, what it includes for certain, and what it has seen. */
 export interface LocalAnswer<O> {
@@ -12,6 +13,8 @@ export interface LocalAnswer<O> {
   readonly seen: Position
   readonly forks: Forks
   readonly warnings?: readonly string[]
+  /** What to fail with instead of answering, once the answer covers the session token: no such index, another model. */
+  readonly refusal?: StatusError
 }
 
 /** How a read is answered from this region. */
@@ -32,8 +35,8 @@ export interface LocalRead<O> {
 export interface ReadPath {
   run<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
-    request: MessageShape<I> & { readonly options?: ReadOptions },
+    request: MessageShape<I> & { readonly options?: ReadOptions | undefined },
     call: CallContext,
-    local: LocalRead<MessageShape<O> & { receipt?: Receipt }>,
+    local: LocalRead<MessageShape<O> & { receipt?: Receipt | undefined }>,
   ): Promise<MessageShape<O>>
 }

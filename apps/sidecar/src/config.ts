@@ -1,0 +1,248 @@
+import { parseArgs } from 'node:util'
+import { DEFAULT_LIMITS, type Limits, NAME_PATTERN } from '@perigee/core'
+import { z } from 'zod'
+
+const region = z.string().regex(NAME_PATTERN, 'must be a name of a-z, 0-9 and -, up to 63 long')
+const address = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:,]+):\d{1,5}$/, 'must be host:port')
+const redisUrl = z.string().regex(/^rediss?:\/\/\S+$/, 'must be a URL such as redis://127.0.0.1:6379')
+const list = (text: string) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+
+/** A whole number in a range, given as text. */
+const whole = (least: number, most: number, preset: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`))
+    .default(preset)
+
+const DAY_MS = 86_400_000
+
+/** Every setting: its name without `PERIGEE_`, what it takes, its default. */
+const SETTINGS = {
+  REGION: region,
+  REGIONS: z.string().transform(list).pipe(z.array(region).min(1)),
+  PRIMARY: region,
+  TOPOLOGY: z.literal('static', 'must be static: other topologies come later').default('static'),
+  GRPC_LISTEN: address.default('0.0.0.0:7700'),
+  HTTP_LISTEN: address.default('0.0.0.0:7701'),
+  DATA_REDIS: redisUrl,
+  INDEX_REDIS: redisUrl,
+  PEERS: z.string().transform(list).optional(),
+  DOMAIN: z.string().min(1).default('rag.internal'),
+  LOCAL_ADDRESS: z.union([z.ipv4(), z.ipv6()], 'must be an IP address').optional(),
+  PREFIX: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,32}$/, 'must have 1 to 32 of A-Z, a-z, 0-9, _ and -')
+    .default('pg'),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+
+  LEASE_MS: whole(500, 60_000, 2000),
+  RENEW_MS: whole(50, 20_000, 500),
+  HEARTBEAT_MS: whole(10, 10_000, 100),
+  SWEEP_MS: whole(50, DAY_MS, 500),
+  LOG_ENTRIES_MAX: whole(1000, 1_000_000_000, 100_000),
+  DEFAULT_TTL_MS: whole(0, Number.MAX_SAFE_INTEGER, 0),
+  DEFAULT_DEADLINE_MS: whole(100, DAY_MS, 10_000),
+  MAX_WAIT_MS: whole(0, 60_000, 50),
+  REDIS_TIMEOUT_MS: whole(50, 60_000, 500),
+  PEER_CONNECT_MS: whole(50, 60_000, 1000),
+  STALE_AFTER_MS: whole(100, DAY_MS, 5000),
+  DRAIN_MS: whole(0, 600_000, 10_000),
+  KEY_BYTES_MAX: whole(1, 65_536, DEFAULT_LIMITS.keyBytesMax),
+  CHUNK_ID_BYTES_MAX: whole(1, 65_536, DEFAULT_LIMITS.chunkIdBytesMax),
+  VALUE_BYTES_MAX: whole(1, 512 * 1024 * 1024, DEFAULT_LIMITS.valueBytesMax),
+  MESSAGE_BYTES_MAX: whole(1024, 1024 * 1024 * 1024, DEFAULT_LIMITS.messageBytesMax),
+  DIMENSIONS_MAX: whole(1, 32_768, DEFAULT_LIMITS.dimensionsMax),
+  K_MAX: whole(1, 1_000_000, DEFAULT_LIMITS.kMax),
+  BATCH_MAX: whole(1, 7000, DEFAULT_LIMITS.batchMax),
+  EF_RUNTIME_MAX: whole(1, 1_000_000, DEFAULT_LIMITS.efRuntimeMax),
+  CALLS_IN_FLIGHT_MAX: whole(1, 1_000_000, DEFAULT_LIMITS.callsInFlightMax),
+} as const
+
+type SettingName = keyof typeof SETTINGS
+
+/** The sidecar's settings, read once and frozen. `docs/operations.md` says what each is for. */
+export interface Config {
+  readonly region: string
+  /** All regions; a region's place is its ordinal. */
+  readonly regions: readonly string[]
+  /** The region that may claim. */
+  readonly primary: string
+  readonly topology: 'static'
+  /** `host:port` */
+  readonly grpcListen: string
+  /** `host:port` */
+  readonly httpListen: string
+  readonly dataRedis: string
+  readonly indexRedis: string
+  /** `host:port`s of the other regions' sidecars, one or more a region. */
+  readonly peers: ReadonlyMap<string, readonly string[]>
+  readonly domain: string
+  readonly localAddress: string | undefined
+  readonly prefix: string
+  readonly logLevel: string
+  readonly leaseMs: number
+  readonly renewMs: number
+  readonly heartbeatMs: number
+  readonly sweepMs: number
+  readonly logEntriesMax: number
+  /** For cache entries that bring none; 0: they never expire. */
+  readonly defaultTtlMs: number
+  readonly defaultDeadlineMs: number
+  readonly maxWaitMs: number
+  readonly redisTimeoutMs: number
+  readonly peerConnectMs: number
+  /** Without a heartbeat for this long a region is STALE. */
+  readonly staleAfterMs: number
+  readonly drainMs: number
+  readonly limits: Limits
+}
+
+/** Wrong settings, all of them, each on a line that names the variable. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}
+
+/**
+ * Reads the settings from flags (`--grpc-listen 0.0.0.0:7700`), else from the environment (`PERIGEE_GRPC_LISTEN`),
+ * else their defaults.
+ *
+ * @throws ConfigError
+ */
+export function readConfig(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Config {
+  const problems: string[] = []
+  const given = { ...fromEnvironment(environment, problems), ...fromFlags(args, problems) }
+  const parsed = z.object(SETTINGS).safeParse(given)
+  if (!parsed.success) {
+    for (const { path, message } of parsed.error.issues) {
+      const name = String(path[0]) as SettingName
+      problems.push(`PERIGEE_${name} ${given[name] === undefined ? 'is required' : message}`)
+    }
+  }
+  const config = parsed.success ? build(parsed.data, problems) : undefined
+  if (problems.length > 0 || !config) throw new ConfigError(problems.join('\n'))
+  return Object.freeze(config)
+}
+
+/** The settings as JSON, passwords hidden. */
+export function printedConfig(config: Config): string {
+  const hide = (url: string) => url.replace(/\/\/[^@/]*@/, '//***@')
+  const shown = {
+    ...config,
+    peers: Object.fromEntries(config.peers),
+    dataRedis: hide(config.dataRedis),
+    indexRedis: hide(config.indexRedis),
+  }
+  return JSON.stringify(shown, null, 2)
+}
+
+function fromEnvironment(environment: Readonly<Record<string, string | undefined>>, problems: string[]) {
+  const given: Partial<Record<SettingName, string>> = {}
+  for (const [variable, value] of Object.entries(environment)) {
+    if (!variable.startsWith('PERIGEE_') || value === undefined || value === '') continue
+    const name = variable.slice('PERIGEE_'.length)
+    if (Object.hasOwn(SETTINGS, name)) given[name as SettingName] = value
+    else if (!FOREIGN.test(variable)) problems.push(`${variable} is not a setting of the sidecar`)
+  }
+  return given
+}
+
+/** Variables of the same prefix that aren't the sidecar's: other parts of Perigee, and what Kubernetes sets for services. */
+const FOREIGN = /^PERIGEE_(REDIS_S|CACHE|DEV_)|_(SERVICE|PORT)(_|$)/
+
+function fromFlags(args: readonly string[], problems: string[]) {
+  const names = Object.keys(SETTINGS) as SettingName[]
+  const options: Record<string, { type: 'string' | 'boolean' }> = { 'print-config': { type: 'boolean' } }
+  for (const name of names) options[flagOf(name)] = { type: 'string' }
+  const given: Partial<Record<SettingName, string>> = {}
+  try {
+    const { values } = parseArgs({ args: [...args], options })
+    for (const name of names) {
+      const value = values[flagOf(name)]
+      if (typeof value === 'string') given[name] = value
+    }
+  } catch (error) {
+    problems.push((error as Error).message)
+  }
+  return given
+}
+
+function flagOf(name: SettingName): string {
+  return name.toLowerCase().replaceAll('_', '-')
+}
+
+function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Config {
+  if (new Set(s.REGIONS).size !== s.REGIONS.length) problems.push('PERIGEE_REGIONS names a region twice')
+  if (s.REGIONS.length > 1000) problems.push('PERIGEE_REGIONS names more than 1,000 regions')
+  for (const name of ['REGION', 'PRIMARY'] as const) {
+    if (!s.REGIONS.includes(s[name])) problems.push(`PERIGEE_${name} must be one of PERIGEE_REGIONS`)
+  }
+  if (s.RENEW_MS * 2 > s.LEASE_MS) problems.push('PERIGEE_RENEW_MS must be at most half of PERIGEE_LEASE_MS')
+  return {
+    region: s.REGION,
+    regions: Object.freeze([...s.REGIONS]),
+    primary: s.PRIMARY,
+    topology: s.TOPOLOGY,
+    grpcListen: s.GRPC_LISTEN,
+    httpListen: s.HTTP_LISTEN,
+    dataRedis: s.DATA_REDIS,
+    indexRedis: s.INDEX_REDIS,
+    peers: peersOf(s, problems),
+    domain: s.DOMAIN,
+    localAddress: s.LOCAL_ADDRESS,
+    prefix: s.PREFIX,
+    logLevel: s.LOG_LEVEL,
+    leaseMs: s.LEASE_MS,
+    renewMs: s.RENEW_MS,
+    heartbeatMs: s.HEARTBEAT_MS,
+    sweepMs: s.SWEEP_MS,
+    logEntriesMax: s.LOG_ENTRIES_MAX,
+    defaultTtlMs: s.DEFAULT_TTL_MS,
+    defaultDeadlineMs: s.DEFAULT_DEADLINE_MS,
+    maxWaitMs: s.MAX_WAIT_MS,
+    redisTimeoutMs: s.REDIS_TIMEOUT_MS,
+    peerConnectMs: s.PEER_CONNECT_MS,
+    staleAfterMs: s.STALE_AFTER_MS,
+    drainMs: s.DRAIN_MS,
+    limits: Object.freeze({
+      ...DEFAULT_LIMITS,
+      keyBytesMax: s.KEY_BYTES_MAX,
+      chunkIdBytesMax: s.CHUNK_ID_BYTES_MAX,
+      valueBytesMax: s.VALUE_BYTES_MAX,
+      messageBytesMax: s.MESSAGE_BYTES_MAX,
+      dimensionsMax: s.DIMENSIONS_MAX,
+      kMax: s.K_MAX,
+      batchMax: s.BATCH_MAX,
+      efRuntimeMax: s.EF_RUNTIME_MAX,
+      callsInFlightMax: s.CALLS_IN_FLIGHT_MAX,
+    }),
+  }
+}
+
+const PEER_PORT = 7700
+
+function peersOf(
+  s: z.infer<z.ZodObject<typeof SETTINGS>>,
+  problems: string[],
+): ReadonlyMap<string, readonly string[]> {
+  const peers = new Map<string, string[]>()
+  for (const peer of s.PEERS ?? []) {
+    const [name = '', at = ''] = peer.split('=', 2)
+    if (!s.REGIONS.includes(name)) problems.push(`PERIGEE_PEERS: ${name} is not one of PERIGEE_REGIONS`)
+    else if (!address.safeParse(at).success) problems.push(`PERIGEE_PEERS: ${peer} must be region=host:port`)
+    else peers.set(name, [...(peers.get(name) ?? []), at])
+  }
+  for (const name of s.REGIONS) {
+    if (name === s.REGION) peers.delete(name)
+    else if (!peers.has(name)) peers.set(name, [`api.${name}.${s.DOMAIN}:${PEER_PORT}`])
+  }
+  return peers
+}

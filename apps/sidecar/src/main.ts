@@ -1,0 +1,40 @@
+import { ConfigError, printedConfig, readConfig } from './config.ts'
+import { createLog } from './log.ts'
+import { Sidecar } from './sidecar.ts'
+
+const EXIT_FAILED = 1
+const EXIT_CONFIG = 2
+
+try {
+  const args = process.argv.slice(2)
+  const config = readConfig(args, process.env)
+  if (args.includes('--print-config')) {
+    process.stdout.write(`${printedConfig(config)}\n`)
+  } else {
+    await run(config)
+  }
+} catch (error) {
+  process.stderr.write(`${error instanceof ConfigError ? error.message : (error as Error).stack}\n`)
+  process.exitCode = error instanceof ConfigError ? EXIT_CONFIG : EXIT_FAILED
+}
+
+async function run(config: ReturnType<typeof readConfig>): Promise<void> {
+  const log = createLog(config)
+  const sidecar = new Sidecar(config, log)
+  let stopping = false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stopping) return
+      stopping = true
+      log.info({ signal }, 'draining')
+      sidecar.stop().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.fatal({ err: error }, 'could not stop in order')
+          process.exit(EXIT_FAILED)
+        },
+      )
+    })
+  }
+  await sidecar.start()
+}

@@ -1,0 +1,315 @@
+import { formatPosition, type Position } from '@perigee/core'
+import type { Argument } from '../redis/connection.ts'
+import type { FunctionLibrary } from '../redis/function-library.ts'
+import type { HistoryReader } from '../redis/history.ts'
+import type { IndexDefinition } from '../redis/index-definition.ts'
+import type { Keys } from '../redis/keys.ts'
+import { outcomeUnknown, writeError } from '../redis/redis-status.ts'
+import { refusal, StatusError } from '../status-error.ts'
+import { type Claim, whyNot } from './claim.ts'
+import type { RedisTime } from './redis-time.ts'
+
+/** What every write is told. */
+export interface WriteDemand {
+  /** Unix milliseconds past which it must not be done any more. */
+  readonly deadlineMs: number
+  /** Remembered with its answer for 60 s; empty or absent: none. */
+  readonly requestId?: string | undefined
+}
+
+/** What a write has done. */
+export interface WriteOutcome {
+  readonly clusterId: string
+  /** Of the last thing written; the clock when there was nothing to write. */
+  readonly position: Position
+  /** Of each thing written, in order. */
+  readonly positions: readonly Position[]
+  /** Unix milliseconds by the primary Redis's clock, to fractions of one. */
+  readonly writtenAtMs: number
+  /** How many of the things named existed for a reader; for deletes. */
+  readonly found: number
+}
+
+/** A cache entry to write. Give one of the two expiries, or none. */
+export interface EntryWrite {
+  readonly key: string
+  readonly value: Uint8Array
+  readonly contentType: string
+  readonly ttlMs?: number | undefined
+  readonly expiresAtMs?: number | undefined
+}
+
+/** A chunk to write. */
+export interface ChunkWrite {
+  readonly id: string
+  readonly text: string
+  /** Packed little-endian in the index's vector type. */
+  readonly vector: Buffer
+  /** A JSON object. */
+  readonly metadata: string
+  readonly regionTags: readonly string[]
+  readonly ttlMs?: number | undefined
+}
+
+/** What must hold of a key for its write to be done. */
+export type EntryPrecondition = { readonly exists: boolean } | { readonly version: string }
+
+/** An index without what its creation decides. */
+export type NewIndex = Omit<IndexDefinition, 'uid'>
+
+/** Keys and arguments of a write, after those that all writes share. */
+interface FunctionCall {
+  readonly name: string
+  /** Of the public API, for request ids. */
+  readonly method: string
+  readonly namespace: string
+  readonly keys: readonly string[]
+  readonly args: readonly Argument[]
+}
+
+/**
+ * Writes to the data Redis that this region holds the claim of, one function call a write: all of it or nothing.
+ *
+ * Every method throws `StatusError`: NO_PRIMARY when there is no live claim (nothing was done), OUTCOME_UNKNOWN when
+ * nobody knows, DEADLINE_EXCEEDED when it came too late (nothing was done), OUT_OF_MEMORY, DATA_UNAVAILABLE.
+ */
+export class Writer {
+  readonly #library: FunctionLibrary
+  readonly #keys: Keys
+  readonly #claim: Claim
+  readonly #history: HistoryReader
+  readonly #redisTime: RedisTime
+  readonly #logEntriesMax: number
+
+  constructor(options: {
+    library: FunctionLibrary
+    keys: Keys
+    claim: Claim
+    history: HistoryReader
+    redisTime: RedisTime
+    logEntriesMax: number
+  }) {
+    this.#library = options.library
+    this.#keys = options.keys
+    this.#claim = options.claim
+    this.#history = options.history
+    this.#redisTime = options.redisTime
+    this.#logEntriesMax = options.logEntriesMax
+  }
+
+  /**
+   * Writes entries; each takes a position.
+   *
+   * @throws StatusError PRECONDITION_FAILED, which is about the first entry.
+   */
+  setEntries(
+    namespace: string,
+    entries: readonly EntryWrite[],
+    demand: WriteDemand & { precondition?: EntryPrecondition | undefined; method?: 'Set' | 'SetMany' },
+  ): Promise<WriteOutcome> {
+    const keys = [
+      this.#keys.cleared(namespace),
+      ...entries.map(({ key }) => this.#keys.entry(namespace, key)),
+    ]
+    const args = entries.flatMap((entry) => [
+      asBuffer(entry.value),
+      entry.contentType,
+      optionalNumber(entry.ttlMs),
+      optionalNumber(entry.expiresAtMs),
+    ])
+    const call = { name: 'set_entries', method: demand.method ?? 'Set', namespace, keys }
+    return this.#write({ ...call, args: [preconditionArgument(demand.precondition), ...args] }, demand)
+  }
+
+  /**
+   * Deletes entries; each that was there takes a position.
+   *
+   * @throws StatusError PRECONDITION_FAILED, which is about the first key.
+   */
+  deleteEntries(
+    namespace: string,
+    keys: readonly string[],
+    demand: WriteDemand & { precondition?: EntryPrecondition | undefined },
+  ): Promise<WriteOutcome> {
+    const call = { name: 'delete_entries', method: 'Delete', namespace }
+    const entryKeys = keys.map((key) => this.#keys.entry(namespace, key))
+    const args = [preconditionArgument(demand.precondition)]
+    return this.#write({ ...call, keys: [this.#keys.cleared(namespace), ...entryKeys], args }, demand)
+  }
+
+  /** Forgets all entries of a namespace; takes a position. */
+  clearNamespace(namespace: string, demand: WriteDemand): Promise<WriteOutcome> {
+    const keys = [this.#keys.cleared(namespace), this.#keys.clearing]
+    const call = { name: 'clear_namespace', method: 'ClearNamespace', namespace, keys, args: [namespace] }
+    return this.#write(call, demand)
+  }
+
+  /**
+   * Defines an index; takes a position, which is its uid.
+   *
+   * @throws StatusError INDEX_EXISTS
+   */
+  async createIndex(
+    index: NewIndex,
+    demand: WriteDemand,
+  ): Promise<{ definition: IndexDefinition; outcome: WriteOutcome }> {
+    const { namespace, name } = index
+    const keys = [this.#keys.indexes(namespace), this.#keys.indexNamespaces]
+    const args = [namespace, name, JSON.stringify(index)]
+    const outcome = await this.#write(
+      { name: 'create_index', method: 'CreateIndex', namespace, keys, args },
+      demand,
+    )
+    return { definition: { ...index, uid: formatPosition(outcome.position) }, outcome }
+  }
+
+  /**
+   * Drops an index; takes a position. Its chunks are swept in the background.
+   *
+   * @throws StatusError INDEX_NOT_FOUND
+   */
+  dropIndex(namespace: string, name: string, demand: WriteDemand): Promise<WriteOutcome> {
+    const keys = [this.#keys.indexes(namespace), this.#keys.indexNamespaces, this.#keys.dropped]
+    const call = { name: 'drop_index', method: 'DropIndex', namespace, keys, args: [namespace, name] }
+    return this.#write(call, demand)
+  }
+
+  /**
+   * Writes chunks whole; each takes a position.
+   *
+   * @throws StatusError INDEX_NOT_FOUND when the index isn't this one any more.
+   */
+  upsertChunks(
+    index: Pick<IndexDefinition, 'namespace' | 'name' | 'uid'>,
+    chunks: readonly ChunkWrite[],
+    demand: WriteDemand,
+  ): Promise<WriteOutcome> {
+    const { namespace, name, uid } = index
+    const chunkKeys = chunks.map(({ id }) => this.#keys.chunk(uid, id))
+    const keys = [this.#keys.indexes(namespace), this.#keys.expiring, ...chunkKeys]
+    const rows = chunks.flatMap((chunk) => [
+      chunk.id,
+      chunk.text,
+      chunk.vector,
+      chunk.metadata,
+      chunk.regionTags.join(','),
+      optionalNumber(chunk.ttlMs),
+    ])
+    const call = { name: 'upsert_chunks', method: 'UpsertChunks', namespace, keys }
+    return this.#write({ ...call, args: [uid, name, ...rows] }, demand)
+  }
+
+  /**
+   * Deletes chunks; each that was there takes a position.
+   *
+   * @throws StatusError INDEX_NOT_FOUND when the index isn't this one any more.
+   */
+  deleteChunks(
+    index: Pick<IndexDefinition, 'namespace' | 'name' | 'uid'>,
+    ids: readonly string[],
+    demand: WriteDemand,
+  ): Promise<WriteOutcome> {
+    const { namespace, name, uid } = index
+    const keys = [
+      this.#keys.indexes(namespace),
+      this.#keys.expiring,
+      ...ids.map((id) => this.#keys.chunk(uid, id)),
+    ]
+    const call = { name: 'delete_chunks', method: 'DeleteChunks', namespace, keys }
+    return this.#write({ ...call, args: [uid, name, '0', ...ids] }, demand)
+  }
+
+  /** Deletes those of the chunks that have expired, whatever became of their index. */
+  expireChunks(indexUid: string, ids: readonly string[], demand: WriteDemand): Promise<WriteOutcome> {
+    const keys = [
+      this.#keys.indexes(''),
+      this.#keys.expiring,
+      ...ids.map((id) => this.#keys.chunk(indexUid, id)),
+    ]
+    const call = { name: 'delete_chunks', method: '', namespace: '', keys }
+    return this.#write({ ...call, args: [indexUid, '', '1', ...ids] }, demand)
+  }
+
+  /** Writes a lag probe; takes no position. */
+  async probe(probeId: string, sample: number): Promise<{ writtenAtMs: number }> {
+    const epoch = this.#claimedEpoch()
+    try {
+      const keys = [this.#keys.clock, this.#keys.probe]
+      const us = await this.#library.call('heartbeat', keys, [epoch, `${probeId}:${sample}`])
+      return { writtenAtMs: Number(us) / 1000 }
+    } catch (error) {
+      throw writeError(error)
+    }
+  }
+
+  async #write(call: FunctionCall, { deadlineMs, requestId }: WriteDemand): Promise<WriteOutcome> {
+    const epoch = this.#claimedEpoch()
+    const keys = this.#keys
+    const done = requestId ? keys.done(call.method, call.namespace, requestId) : keys.doneTimes
+    const shared = [
+      epoch,
+      Math.floor(deadlineMs + this.#redisTime.offsetMs),
+      requestId ? '1' : '0',
+      this.#logEntriesMax,
+    ]
+    const { clusterId } = await this.#history.of(epoch)
+    let reply: string[]
+    try {
+      const allKeys = [keys.clock, keys.log, keys.doneTimes, done, ...call.keys]
+      const sent = this.#library.call(call.name, allKeys, [...shared, ...call.args])
+      reply = (await beforeDeadline(sent, deadlineMs)) as string[]
+    } catch (error) {
+      const shown = writeError(error)
+      if (shown instanceof StatusError && shown.details.reason === 'NO_PRIMARY') void this.#claim.refresh()
+      throw shown
+    }
+    return outcomeOf(clusterId, reply.map(Number))
+  }
+
+  #claimedEpoch(): number {
+    const { epoch, state } = this.#claim
+    if (epoch !== undefined) return epoch
+    throw refusal('NO_PRIMARY', `This region can't take writes: ${whyNot(state)}. Try again shortly.`, {
+      retryDelayMs: 500,
+    })
+  }
+}
+
+function outcomeOf(clusterId: string, reply: readonly number[]): WriteOutcome {
+  const [epoch = 0, first = 0, taken = 0, writtenUs = 0, found = 0] = reply
+  return {
+    clusterId,
+    position: { epoch, seq: first + taken - 1 },
+    positions: Array.from({ length: taken }, (_, i) => ({ epoch, seq: first + i })),
+    writtenAtMs: writtenUs / 1000,
+    found,
+  }
+}
+
+/** Waits for a write no longer than its deadline. */
+async function beforeDeadline<T>(sent: Promise<T>, deadlineMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(outcomeUnknown('no answer within its deadline')), deadlineMs - Date.now())
+  })
+  try {
+    return await Promise.race([sent, late])
+  } finally {
+    clearTimeout(timer)
+    sent.catch(() => {})
+  }
+}
+
+function preconditionArgument(precondition: EntryPrecondition | undefined): string {
+  if (!precondition) return ''
+  if ('version' in precondition) return `=${precondition.version}`
+  return precondition.exists ? 'present' : 'absent'
+}
+
+function optionalNumber(number: number | undefined): string {
+  return number === undefined ? '' : String(Math.round(number))
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

@@ -1,0 +1,288 @@
+import { type Forks, type Position, parsePosition } from '@perigee/core'
+import type { PrimaryClock } from '../primary-clock.ts'
+import type { ChangeLog, ChunkScan, LogBatch, StoredChunk } from './change-log.ts'
+import type { ClockWatch } from './clock-watch.ts'
+import type { RedisConnection } from './connection.ts'
+import { decodeEntry, decodeEntryHeader, isVisible, type StoredEntry } from './entry-codec.ts'
+import { FunctionLibrary } from './function-library.ts'
+import { clockOf, forksOf, type History, type HistoryReader } from './history.ts'
+import type { IndexDefinition } from './index-definition.ts'
+import type { Keys } from './keys.ts'
+import { decodeChunk, decodeIndexes, decodeLogBatch, type LogReply } from './log-codec.ts'
+import { readError } from './redis-status.ts'
+
+/** What all reads are told. */
+export interface ReadDemand {
+  /** Demands a live claim, checked in the same atomic step. */
+  readonly primary: boolean
+}
+
+/** An answer of the data Redis, with the exact clock it was read at. */
+export interface AtClock {
+  readonly clock: Position
+}
+
+/** Fields of a chunk that a read brings along: all, all but the vector, or position and times alone. */
+export type ChunkFields = 'all' | 'no-vector' | 'position'
+
+const CHUNK_FIELDS_ARGUMENT = { position: '0', all: '1', 'no-vector': '2' } as const
+const LIST_COUNT_MAX = 5000
+const LIST_STEPS_MAX = 20
+
+/**
+ * Reads this region's data Redis, primary's or replica's alike. Each answer comes with the clock it was read at, in
+ * one atomic step. Every method throws `StatusError` DATA_UNAVAILABLE when the Redis can't answer or holds no clock
+ * yet, and NO_PRIMARY when a live claim was demanded and there is none.
+ */
+export class DataRedis implements ChangeLog {
+  readonly #reads: RedisConnection
+  readonly #library: FunctionLibrary
+  readonly #bulk: FunctionLibrary
+  readonly #keys: Keys
+  readonly #history: HistoryReader
+  readonly #watch: ClockWatch
+  readonly #primaryClock: PrimaryClock
+
+  constructor(options: {
+    /** For calls of clients. */
+    reads: RedisConnection
+    /** For the follower, whose large replies would hold clients up. */
+    bulk: RedisConnection
+    keys: Keys
+    history: HistoryReader
+    watch: ClockWatch
+    primaryClock: PrimaryClock
+  }) {
+    this.#reads = options.reads
+    this.#library = new FunctionLibrary(options.reads)
+    this.#bulk = new FunctionLibrary(options.bulk)
+    this.#keys = options.keys
+    this.#history = options.history
+    this.#watch = options.watch
+    this.#primaryClock = options.primaryClock
+  }
+
+  /** Whether a read would be sent now. */
+  get ready(): boolean {
+    return this.#reads.ready
+  }
+
+  /** The newest clock seen, without asking. */
+  get newestClock(): Position | undefined {
+    return this.#watch.newest
+  }
+
+  /** Forks and cluster id of the state a clock belongs to. */
+  history(clock: Position): Promise<History> {
+    return this.#history.of(clock.epoch)
+  }
+
+  /** The clock alone. */
+  async clock({ primary }: ReadDemand): Promise<Position> {
+    const keys = [this.#keys.clock, this.#keys.cluster]
+    const reply = await this.#ask(() => this.#library.read('read_entries', primary, keys, [0]))
+    return clockOf((reply as unknown[])[0])
+  }
+
+  /** Names the Redis process that answers; another one doesn't understand its scan cursors. */
+  async processName(): Promise<string> {
+    const info = String(await this.#ask(() => this.#reads.call('INFO', 'server')))
+    return /run_id:([0-9a-f]{8})/.exec(info)?.[1] ?? ''
+  }
+
+  /**
+   * Reads entries by key: each is the entry, `undefined` for a miss, or `'unread'` when the answer would have more
+   * than `bytesMax` bytes (the first one found never is).
+   */
+  async readEntries(
+    namespace: string,
+    keys: readonly string[],
+    { primary, bytesMax }: ReadDemand & { bytesMax: number },
+  ): Promise<AtClock & { entries: readonly (StoredEntry | 'unread' | undefined)[] }> {
+    const entryKeys = keys.map((key) => this.#keys.entry(namespace, key))
+    const around = [this.#keys.clock, this.#keys.cleared(namespace)]
+    const reply = (await this.#ask(() =>
+      keys.length === 1 && !primary
+        ? this.#reads.callBuffer('MGET', ...around, ...entryKeys)
+        : this.#library.read('read_entries', primary, [...around, ...entryKeys], [bytesMax]),
+    )) as (Buffer | number | null)[]
+    const clock = clockOf(reply[0])
+    const cleared = reply[1] ? parsePosition(String(reply[1])) : undefined
+    const nowMs = this.#primaryClock.nowMs()
+    const entries = keys.map((key, i) => {
+      const bytes = reply[i + 2]
+      if (typeof bytes === 'number') return 'unread' as const
+      const entry = bytes ? decodeEntry(key, bytes) : undefined
+      return entry && isVisible(entry, cleared, nowMs) ? entry : undefined
+    })
+    return { entries, clock }
+  }
+
+  /**
+   * A page of keys that begin with a prefix, in no order; a key may come on two pages.
+   *
+   * @param from where the page before ended; absent for the first.
+   */
+  async listKeys(
+    namespace: string,
+    prefix: string,
+    { primary, pageSize, from }: ReadDemand & { pageSize: number; from?: KeyListPlace | undefined },
+  ): Promise<AtClock & { keys: readonly string[]; next?: KeyListPlace }> {
+    const start = this.#keys.entry(namespace, '')
+    const pattern = `${escapeGlob(start + prefix)}*`
+    const around = [this.#keys.clock, this.#keys.cleared(namespace)]
+    const found = new Set<string>()
+    let place: KeyListPlace | undefined = from ?? { cursor: '0', left: [] }
+    let clock: Position | undefined
+    let count = Math.ceil(pageSize / 2)
+    for (let step = 0; place && found.size < pageSize && step < LIST_STEPS_MAX; step++) {
+      const args = [place.cursor, pattern, count, ...place.left.map((key) => start + key)]
+      const reply = (await this.#ask(() =>
+        this.#library.read('list_keys', primary, around, args),
+      )) as Buffer[]
+      // What a page includes for certain is what its first part includes.
+      clock ??= clockOf(reply[0])
+      const cleared = reply[1] ? parsePosition(String(reply[1])) : undefined
+      const left = visibleKeys(reply.slice(3), { cleared, nowMs: this.#primaryClock.nowMs() })
+        .map((key) => key.slice(start.length))
+        .filter((key) => !found.has(key))
+      const none = left.length === 0
+      for (const key of left.splice(0, pageSize - found.size)) found.add(key)
+      count = none ? Math.min(count * 4, LIST_COUNT_MAX) : Math.max(1, Math.ceil((pageSize - found.size) / 2))
+      const cursor = String(reply[2])
+      if (cursor !== '0') place = { cursor, left }
+      else place = left.length > 0 ? { cursor: '', left } : undefined
+    }
+    return { keys: [...found], clock: clock as Position, ...(place && { next: place }) }
+  }
+
+  /** An index's definition by name. */
+  async indexDefinition(
+    namespace: string,
+    name: string,
+    { primary }: ReadDemand = { primary: false },
+  ): Promise<AtClock & { definition: IndexDefinition | undefined }> {
+    const keys = [this.#keys.clock, this.#keys.indexes(namespace)]
+    const reply = (await this.#ask(() =>
+      this.#library.read('read_index', primary, keys, [name]),
+    )) as (Buffer | null)[]
+    const definition = reply[1] ? (JSON.parse(String(reply[1])) as IndexDefinition) : undefined
+    return { clock: clockOf(reply[0]), definition }
+  }
+
+  /** The indexes of a namespace, by name. */
+  async listIndexes(
+    namespace: string,
+    { primary }: ReadDemand = { primary: false },
+  ): Promise<AtClock & { indexes: readonly IndexDefinition[] }> {
+    return this.#readIndexes(this.#library, namespace, primary)
+  }
+
+  /**
+   * Reads chunks by id: each is the chunk, `undefined` when there is none or it has expired, or `'unread'` when the
+   * answer would have more than `bytesMax` bytes (the first one found never is). Fields left out are empty.
+   */
+  async readChunks(
+    indexUid: string,
+    ids: readonly string[],
+    { primary, fields, bytesMax }: ReadDemand & { fields: ChunkFields; bytesMax: number },
+  ): Promise<AtClock & { forks: Forks; chunks: readonly (StoredChunk | 'unread' | undefined)[] }> {
+    const reply = await this.#chunks(this.#library, indexUid, ids, { primary, fields, bytesMax })
+    const nowMs = this.#primaryClock.nowMs()
+    const expired = (chunk: StoredChunk) => chunk.expiresAtMs !== undefined && chunk.expiresAtMs <= nowMs
+    const chunks = reply.chunks.map((chunk) =>
+      typeof chunk === 'object' && expired(chunk) ? undefined : chunk,
+    )
+    return { ...reply, chunks }
+  }
+
+  async read(after: Position, countMax: number): Promise<LogBatch> {
+    const keys = [this.#keys.clock, this.#keys.log, this.#keys.forks, this.#keys.cluster]
+    const args = [`${after.epoch}-${after.seq}`, countMax, this.#keys.chunk('', '').slice(0, -1)]
+    return decodeLogBatch((await this.#ask(() => this.#bulk.read('read_log', false, keys, args))) as LogReply)
+  }
+
+  indexes(): Promise<AtClock & { indexes: readonly IndexDefinition[] }> {
+    return this.#readIndexes(this.#bulk, '', false)
+  }
+
+  async scan(indexUid: string, cursor: string, count: number): Promise<ChunkScan> {
+    const start = this.#keys.chunk(indexUid, '')
+    const args = [cursor, count, start, `${escapeGlob(start)}*`]
+    const reply = await this.#ask(() => this.#bulk.read('scan_chunks', false, [this.#keys.clock], args))
+    const [next, ...rows] = reply as [Buffer, ...[Buffer, ...Buffer[]][]]
+    const chunks = rows.map(([id, ...fields]) => decodeChunk({ indexUid, id: String(id), fields }))
+    return { cursor: String(next), chunks }
+  }
+
+  async chunks(
+    indexUid: string,
+    ids: readonly string[],
+  ): Promise<AtClock & { chunks: readonly StoredChunk[]; forks: Forks }> {
+    const demand = { primary: false, fields: 'all', bytesMax: Number.MAX_SAFE_INTEGER } as const
+    const { clock, forks, chunks } = await this.#chunks(this.#bulk, indexUid, ids, demand)
+    return { clock, forks, chunks: chunks.filter((chunk) => typeof chunk === 'object') }
+  }
+
+  changed(known: Position, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    return this.#watch.changed(known, timeoutMs, signal)
+  }
+
+  async #chunks(
+    library: FunctionLibrary,
+    indexUid: string,
+    ids: readonly string[],
+    { primary, fields, bytesMax }: ReadDemand & { fields: ChunkFields; bytesMax: number },
+  ): Promise<AtClock & { forks: Forks; chunks: readonly (StoredChunk | 'unread' | undefined)[] }> {
+    const keys = [this.#keys.clock, this.#keys.forks, ...ids.map((id) => this.#keys.chunk(indexUid, id))]
+    const args = [bytesMax, CHUNK_FIELDS_ARGUMENT[fields]]
+    const reply = (await this.#ask(() => library.read('read_chunks', primary, keys, args))) as unknown[]
+    const chunks = ids.map((id, i) => {
+      const row = reply[i + 2]
+      if (row === 1) return 'unread' as const
+      return row ? decodeChunk({ indexUid, id, fields: row as (Buffer | null)[] }) : undefined
+    })
+    return { clock: clockOf(reply[0]), forks: forksOf(reply[1] as Buffer[]), chunks }
+  }
+
+  async #readIndexes(library: FunctionLibrary, namespace: string, primary: boolean) {
+    const keys = [this.#keys.clock, this.#keys.indexNamespaces]
+    const reply = await this.#ask(() =>
+      library.read('read_indexes', primary, keys, [this.#keys.indexes(''), namespace]),
+    )
+    const [clock, ...rest] = reply as [Buffer | null, ...(Buffer | Buffer[])[]]
+    return { clock: clockOf(clock), indexes: decodeIndexes(rest) }
+  }
+
+  async #ask<T>(ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask()
+    } catch (error) {
+      throw readError(error)
+    }
+  }
+}
+
+/** Where a listing of keys is. */
+export interface KeyListPlace {
+  /** A SCAN cursor, which one Redis process alone understands; empty when the scan is complete. */
+  readonly cursor: string
+  /** Keys that didn't fit on the page. */
+  readonly left: readonly string[]
+}
+
+function visibleKeys(
+  flat: readonly Buffer[],
+  { cleared, nowMs }: { cleared: Position | undefined; nowMs: number },
+): string[] {
+  const keys: string[] = []
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const header = decodeEntryHeader(flat[i + 1] as Buffer)
+    if (header && isVisible(header, cleared, nowMs)) keys.push(String(flat[i]))
+  }
+  return keys
+}
+
+function escapeGlob(text: string): string {
+  return text.replace(/[\\*?[\]^]/g, '\\$&')
+}

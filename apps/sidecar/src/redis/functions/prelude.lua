@@ -1,0 +1,152 @@
+-- What all functions share. The claim lives in these locals: in the memory of this one Redis process, never
+-- persisted, never replicated, and gone when the library is loaded again. So a restarted or promoted Redis
+-- knows of no claim and refuses every write.
+
+local claim = { epoch = nil, lease_end_us = 0, last_us = 0 }
+
+-- Numbers up to 2^53 as text; `..` would give 1e+14.
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+-- This Redis's clock in Unix microseconds. When it goes back, leases can't be told apart: the claim is dropped.
+local function now_us()
+  local time = redis.call('TIME')
+  local us = tonumber(time[1]) * 1000000 + tonumber(time[2])
+  if us + 1000 < claim.last_us then claim.epoch = nil end
+  claim.last_us = us
+  return us
+end
+
+-- Epoch and seq of a position's text; nothing for anything else.
+local function position_of(position)
+  if not position then return nil end
+  local epoch, seq = string.match(position, '^(%d+)-(%d+)$')
+  return tonumber(epoch), tonumber(seq)
+end
+
+-- Why this Redis may not write now, or nothing when its claim is live.
+local function fenced(clock_key, us)
+  if not claim.epoch then return 'FENCED this Redis process holds no claim' end
+  if us >= claim.lease_end_us then return 'FENCED the claim\'s lease ran out' end
+  if position_of(redis.call('GET', clock_key)) ~= claim.epoch then
+    return 'FENCED the clock is of another epoch than the claim'
+  end
+  return nil
+end
+
+-- Begins a write. All writes share these first KEYS and ARGV:
+--   KEYS  1 clock, 2 log, 3 done-times, 4 done key (done-times again when there is no request id)
+--   ARGV  1 the epoch the caller takes for claimed, 2 deadline in Unix ms, 3 '1' with a request id, 4 log entries max
+-- Gives the write, or nil and the reply to give at once: an error, or the first answer of the same request id.
+local function open_write(keys, args)
+  local us = now_us()
+  local why = fenced(keys[1], us)
+  if why then return nil, redis.error_reply(why) end
+  if args[1] ~= text(claim.epoch) then
+    return nil, redis.error_reply('FENCED epoch ' .. text(claim.epoch) .. ' is claimed, not ' .. args[1])
+  end
+  if us > tonumber(args[2]) * 1000 then
+    return nil, redis.error_reply('EXPIRED the write came after its deadline')
+  end
+  if args[3] == '1' then
+    local first = redis.call('GET', keys[4])
+    if first then return nil, cjson.decode(first) end
+  end
+  local epoch, seq = position_of(redis.call('GET', keys[1]))
+  return { keys = keys, args = args, us = us, epoch = epoch, before = seq, seq = seq }
+end
+
+-- Takes the next position and gives its text.
+local function take(write)
+  write.seq = write.seq + 1
+  return text(write.epoch) .. '-' .. text(write.seq)
+end
+
+-- Adds an entry to the change log.
+local function append(log_key, entries_max, position, operation, uid, id)
+  local last = redis.call('XREVRANGE', log_key, '+', '-', 'COUNT', 1)[1]
+  redis.call('XADD', log_key, 'MAXLEN', '~', entries_max, position,
+    'op', operation, 'uid', uid, 'id', id, 'previous', last and last[1] or '0-0')
+end
+
+-- Takes the next position for a change of an index or a chunk and adds it to the log; gives its text.
+local function take_logged(write, operation, uid, id)
+  local position = take(write)
+  append(write.keys[2], write.args[4], position, operation, uid, id)
+  return position
+end
+
+-- Ends a write: sets the clock, remembers the answer for its request id.
+-- Reply: epoch, first seq taken, how many were taken, Unix microseconds, how many things were found.
+local function close_write(write, found)
+  local taken = write.seq - write.before
+  if taken > 0 then redis.call('SET', write.keys[1], text(write.epoch) .. '-' .. text(write.seq)) end
+  local reply = { text(write.epoch), text(write.before + 1), text(taken), text(write.us), text(found or taken) }
+  if write.args[3] == '1' then
+    redis.call('SET', write.keys[4], cjson.encode(reply))
+    redis.call('ZADD', write.keys[3], text(write.us / 1000), write.keys[4])
+  end
+  return reply
+end
+
+-- A cache entry's header, see entry-codec.ts.
+local HEADER = '>BI8I8I8I8B'
+local HEADER_BYTES = 34
+-- Replicas hide expired keys by their own clocks, so Redis's expiry is later than the entry's.
+local SKEW_ALLOWANCE_MS = 60000
+
+-- Position and expiry of a stored entry, from its first bytes; nothing when there is none that a reader would see.
+local function visible_entry(header, cleared, us)
+  if not header or #header < HEADER_BYTES then return nil end
+  local _, epoch, seq, _, expires_us = struct.unpack(HEADER, header)
+  if expires_us > 0 and expires_us <= us then return nil end
+  local cleared_epoch, cleared_seq = position_of(cleared)
+  if cleared_epoch and (epoch < cleared_epoch or (epoch == cleared_epoch and seq <= cleared_seq)) then return nil end
+  return text(epoch) .. '-' .. text(seq)
+end
+
+-- Why a precondition doesn't hold of a key's visible version, or nothing when it does.
+local function unmet(condition, version)
+  if condition == 'absent' and version then return 'PRECONDITION the key exists, at version ' .. version end
+  if condition == 'present' and not version then return 'PRECONDITION there is no such key' end
+  if string.sub(condition, 1, 1) == '=' and (not version or condition ~= '=' .. version) then
+    return version and 'PRECONDITION the key is at version ' .. version or 'PRECONDITION there is no such key'
+  end
+  return nil
+end
+
+local CHUNK_FIELDS = { 'text', 'vector', 'metadata', 'tags', 'position', 'written', 'expires' }
+
+-- All fields of a chunk in the order of CHUNK_FIELDS, or nothing.
+local function chunk_of(key)
+  local fields = redis.call('HMGET', key, unpack(CHUNK_FIELDS))
+  return fields[5] and fields or nil
+end
+
+-- The uid of an index by its name, or nothing.
+local function index_uid(indexes_key, name)
+  local definition = redis.call('HGET', indexes_key, name)
+  return definition and string.match(definition, '^{"uid":"(%d+%-%d+)"')
+end
+
+-- Registers a reading function twice: as it is, for every region, and claim-checked, for the primary. The second
+-- isn't flagged no-writes, so that a replica refuses it. KEYS[1] must be the clock.
+local function register_read(name, read)
+  redis.register_function {
+    function_name = 'PREFIX_' .. name, callback = read, flags = { 'no-writes', 'allow-stale' },
+  }
+  redis.register_function {
+    function_name = 'PREFIX_' .. name .. '_fenced',
+    callback = function(keys, args)
+      local why = fenced(keys[1], now_us())
+      if why then return redis.error_reply(why) end
+      return read(keys, args)
+    end,
+    flags = { 'allow-oom' },
+  }
+end
+
+local function register_write(name, write, flags)
+  redis.register_function { function_name = 'PREFIX_' .. name, callback = write, flags = flags or {} }
+end

@@ -1,0 +1,28 @@
+-- Writes chunks whole, all or none; each takes a position.
+-- KEYS   1 to 4 as every write, 5 indexes of the namespace, 6 expiring, 7… chunks
+-- ARGV   1 to 4 as every write, 5 index uid, 6 index name, then for each chunk: id, text, vector, metadata,
+--        region tags, ttl in ms or ''
+-- Reply: as close_write
+-- Errors: as open_write; INDEX_NOT_FOUND the index isn't there any more, or another one of that name
+register_write('upsert_chunks', function(keys, args)
+  local write, reply = open_write(keys, args)
+  if not write then return reply end
+  local uid = args[5]
+  if index_uid(keys[5], args[6]) ~= uid then return redis.error_reply('INDEX_NOT_FOUND') end
+  for i = 7, #keys do
+    local a = 7 + (i - 7) * 6
+    local id, ttl_ms = args[a], args[a + 5]
+    local expires = ''
+    if ttl_ms ~= '' then
+      local expires_us = write.us + tonumber(ttl_ms) * 1000
+      expires = text(expires_us)
+      redis.call('ZADD', keys[6], text(expires_us / 1000), uid .. ':' .. id)
+    else
+      redis.call('ZREM', keys[6], uid .. ':' .. id)
+    end
+    local position = take_logged(write, 'upsert', uid, id)
+    redis.call('HSET', keys[i], 'text', args[a + 1], 'vector', args[a + 2], 'metadata', args[a + 3],
+      'tags', args[a + 4], 'position', position, 'written', text(write.us), 'expires', expires)
+  end
+  return close_write(write)
+end)

@@ -1,0 +1,206 @@
+import { create } from '@bufbuild/protobuf'
+import { encodeToken, formatPosition, type Limits, type Position } from '@perigee/core'
+import {
+  CacheService,
+  ClearNamespaceResponseSchema,
+  DeleteResponseSchema,
+  type Entry,
+  EntrySchema,
+  GetManyResponseSchema,
+  GetResponseSchema,
+  ListKeysResponseSchema,
+  ReceiptSchema,
+  SetManyResponseSchema,
+  SetResponseSchema,
+} from '@perigee/protocol'
+import { z } from 'zod'
+import type { CallContext, ServiceHandlers, ServiceRegistration } from '../grpc/call.ts'
+import type { WriteOutcome, Writer } from '../primary/writer.ts'
+import type { DataRedis, KeyListPlace } from '../redis/data-redis.ts'
+import type { StoredEntry } from '../redis/entry-codec.ts'
+import { invalidField } from '../status-error.ts'
+import { timestampOf } from './protobuf-time.ts'
+import type { ReadPath } from './read-path.ts'
+import {
+  checkClearNamespace,
+  checkDelete,
+  checkGet,
+  checkGetMany,
+  checkListKeys,
+  checkSet,
+  checkSetMany,
+  type EntryCondition,
+} from './validation/cache-requests.ts'
+import { readPageToken, writePageToken } from './validation/page-token.ts'
+import type { WritePath } from './write-path.ts'
+
+type Handlers = ServiceHandlers<typeof CacheService.method>
+
+/** Room for an answer's keys, receipt and framing, beside its values. */
+const ANSWER_OVERHEAD_BYTES = 64 * 1024
+/** What a key's field and its entry's other fields take beside key and value, at most. */
+const ENTRY_OVERHEAD_BYTES = 384
+
+export interface CacheServiceOptions {
+  readonly data: DataRedis
+  readonly writer: Writer
+  readonly readPath: ReadPath
+  readonly writePath: WritePath
+  readonly limits: Limits
+  /** For entries set without a ttl; 0: they never expire. */
+  readonly defaultTtlMs: number
+}
+
+/** `perigee.v1.CacheService` over the data Redis. */
+export function createCacheService(options: CacheServiceOptions): ServiceRegistration {
+  const { data, writer, readPath, writePath, limits, defaultTtlMs } = options
+  const { method } = CacheService
+  const changed = (known: Position, timeoutMs: number, signal: AbortSignal) =>
+    data.changed(known, timeoutMs, signal)
+  const answered = async <O>(response: O, clock: Position, warnings: readonly string[] = []) => {
+    const { forks } = await data.history(clock)
+    return { response, applied: clock, seen: clock, forks, warnings }
+  }
+
+  const handlers: Handlers = {
+    get(request, call) {
+      const { namespace, key } = checkGet(request, limits)
+      const answer = async (primary: boolean) => {
+        const { entries, clock } = await data.readEntries(namespace, [key], { primary, bytesMax: 0 })
+        const entry = entries[0] as StoredEntry | undefined
+        return answered(create(GetResponseSchema, entry && { entry: entryMessage(entry) }), clock)
+      }
+      return readPath.run(method.get, request, call, { answer, changed })
+    },
+
+    getMany(request, call) {
+      const { namespace, keys } = checkGetMany(request, limits)
+      const overhead = ANSWER_OVERHEAD_BYTES + keys.length * ENTRY_OVERHEAD_BYTES
+      const bytesMax = Math.max(1, limits.messageBytesMax - overhead - totalBytes(keys))
+      const answer = async (primary: boolean) => {
+        const { entries, clock } = await data.readEntries(namespace, keys, { primary, bytesMax })
+        const response = create(GetManyResponseSchema, {
+          entries: entries.filter((entry) => typeof entry === 'object').map(entryMessage),
+          unreadKeys: keys.filter((_, i) => entries[i] === 'unread'),
+        })
+        return answered(response, clock)
+      }
+      return readPath.run(method.getMany, request, call, { answer, changed })
+    },
+
+    set(request, call) {
+      const { namespace, entry, condition, choice } = checkSet(request, limits, defaultTtlMs)
+      return writePath.run(method.set, request, call, async () => {
+        const precondition = condition && preconditionOf(condition)
+        const demand = { ...demandOf(call, choice.requestId), precondition, method: 'Set' as const }
+        const outcome = await writer.setEntries(namespace, [entry], demand)
+        const version = formatPosition(outcome.position)
+        return create(SetResponseSchema, { version, receipt: receiptOf(outcome) })
+      })
+    },
+
+    setMany(request, call) {
+      const { namespace, entries, choice } = checkSetMany(request, limits)
+      const ttl = defaultTtlMs > 0 ? { ttlMs: defaultTtlMs } : {}
+      const expiring = entries.map((entry) =>
+        entry.expiresAtMs === undefined ? { ...entry, ...ttl } : entry,
+      )
+      return writePath.run(method.setMany, request, call, async () => {
+        const demand = { ...demandOf(call, choice.requestId), method: 'SetMany' as const }
+        const outcome = await writer.setEntries(namespace, expiring, demand)
+        const versions = outcome.positions.map(formatPosition)
+        return create(SetManyResponseSchema, { versions, receipt: receiptOf(outcome) })
+      })
+    },
+
+    delete(request, call) {
+      const { namespace, keys, condition, choice } = checkDelete(request, limits)
+      return writePath.run(method.delete, request, call, async () => {
+        const precondition = condition && preconditionOf(condition)
+        const demand = { ...demandOf(call, choice.requestId), precondition }
+        const outcome = await writer.deleteEntries(namespace, keys, demand)
+        return create(DeleteResponseSchema, { deleted: outcome.found, receipt: receiptOf(outcome) })
+      })
+    },
+
+    listKeys(request, call) {
+      const { namespace, prefix, pageSize, pageToken } = checkListKeys(request, limits)
+      const list = ['ListKeys', namespace, prefix]
+      const place = placeOf(readPageToken(list, pageToken))
+      const answer = async (primary: boolean) => {
+        const process = await data.processName()
+        const moved = place !== undefined && place.process !== process
+        const from = moved ? undefined : place
+        const { keys, next, clock } = await data.listKeys(namespace, prefix, { primary, pageSize, from })
+        const response = create(ListKeysResponseSchema, {
+          keys: [...keys],
+          nextPageToken: next ? writePageToken(list, JSON.stringify({ process, ...next })) : '',
+        })
+        return answered(response, clock, moved ? [LIST_BEGUN_ANEW] : [])
+      }
+      return readPath.run(method.listKeys, request, call, { answer, changed })
+    },
+
+    clearNamespace(request, call) {
+      const { namespace, choice } = checkClearNamespace(request, limits)
+      return writePath.run(method.clearNamespace, request, call, async () => {
+        const outcome = await writer.clearNamespace(namespace, demandOf(call, choice.requestId))
+        return create(ClearNamespaceResponseSchema, { receipt: receiptOf(outcome) })
+      })
+    },
+  }
+  return { service: CacheService, handlers: handlers as unknown as ServiceRegistration['handlers'] }
+}
+
+const LIST_BEGUN_ANEW =
+  'Another Redis process answers than on the page before, so the listing has begun anew: keys may come again.'
+
+/** What a write's function call is told. */
+export function demandOf(call: CallContext, requestId: string | undefined) {
+  return { deadlineMs: call.deadlineMs, requestId }
+}
+
+/** The receipt of a write, for the write path to complete. */
+export function receiptOf({ clusterId, position }: WriteOutcome) {
+  return create(ReceiptSchema, { sessionToken: encodeToken({ clusterId, position }) })
+}
+
+function preconditionOf(condition: EntryCondition) {
+  return condition.kind === 'exists' ? { exists: condition.exists } : { version: condition.version }
+}
+
+function placeOf(cursor: string | undefined): (KeyListPlace & { readonly process: string }) | undefined {
+  if (cursor === undefined) return undefined
+  const place = LIST_PLACE.safeParse(parsed(cursor))
+  if (!place.success) throw invalidField('page_token', 'must be a next_page_token as it was given')
+  return place.data
+}
+
+const LIST_PLACE = z.object({
+  process: z.string(),
+  cursor: z.string().regex(/^\d{0,20}$/),
+  left: z.array(z.string()),
+})
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
+}
+
+function entryMessage(entry: StoredEntry): Entry {
+  return create(EntrySchema, {
+    key: entry.key,
+    value: entry.value,
+    contentType: entry.contentType,
+    version: formatPosition(entry.position),
+    writtenAt: timestampOf(entry.writtenAtMs),
+    ...(entry.expiresAtMs !== undefined && { expiresAt: timestampOf(entry.expiresAtMs) }),
+  })
+}
+
+function totalBytes(texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+}

@@ -1,0 +1,105 @@
+import { create, type DescMethodUnary, fromBinary, type Message, toBinary } from '@bufbuild/protobuf'
+import { formatPosition, ORIGIN, type Position } from '@perigee/core'
+import {
+  ForwardResponseSchema,
+  GetRegionResponseSchema,
+  InitializeResponseSchema,
+  PeerService,
+  type RegionStatus,
+  WriteProbeResponseSchema,
+} from '@perigee/protocol'
+import type { ServiceHandlers, ServiceRegistration, UnaryHandler } from '../grpc/call.ts'
+import { methodName } from '../grpc/call.ts'
+import type { Claim } from '../primary/claim.ts'
+import { whyNot } from '../primary/claim.ts'
+import type { Writer } from '../primary/writer.ts'
+import { invalidField, refusal } from '../status-error.ts'
+import type { PrimaryRegion } from './primary-region.ts'
+import { durationOf, timestampOf } from './protobuf-time.ts'
+import { checkMessage } from './validation/message-walk.ts'
+
+type Handlers = ServiceHandlers<typeof PeerService.method>
+
+export interface PeerServiceOptions {
+  readonly primary: PrimaryRegion
+  readonly claim: Claim
+  readonly writer: Writer
+  /** Services whose unary methods other sidecars may forward. */
+  readonly forwardable: readonly ServiceRegistration[]
+  /** Newest position this region's Redis processes have held. @throws StatusError DATA_UNAVAILABLE */
+  readonly newestPosition: () => Promise<Position>
+  /** This region's own status. */
+  readonly status: () => RegionStatus | undefined
+  readonly exchangeClock: Handlers['exchangeClock']
+}
+
+/** `perigee.internal.v1.PeerService`: what sidecars of other regions ask. */
+export function createPeerService(options: PeerServiceOptions): ServiceRegistration {
+  const { primary, claim, writer, newestPosition, status, exchangeClock } = options
+  const methods = forwardableMethods(options.forwardable)
+
+  const handlers: Handlers = {
+    exchangeClock,
+
+    async forward({ method: name, request: bytes, fromRegion }, call) {
+      const found = methods.get(name)
+      if (!found) throw refusal('NOT_YET', `This sidecar can't take forwarded calls of ${name}; update it.`)
+      const { method, handler } = found
+      let request: Message
+      try {
+        request = fromBinary(method.input, bytes)
+      } catch {
+        throw invalidField('request', `must be a ${method.input.typeName}`)
+      }
+      checkMessage(method.input, request)
+      const context = { deadlineMs: call.deadlineMs, signal: call.signal, forwardedFrom: fromRegion }
+      const response = await handler(request as never, context)
+      return create(ForwardResponseSchema, { response: toBinary(method.output, response as Message) })
+    },
+
+    async getRegion() {
+      const newest = await newestPosition()
+      const own = status()
+      return create(GetRegionResponseSchema, {
+        ...(own && { status: own }),
+        newestPosition: newest.epoch === ORIGIN.epoch ? '' : formatPosition(newest),
+        primaryRegion: primary.name,
+        claimed: claim.epoch !== undefined,
+      })
+    },
+
+    async writeProbe({ probeId, sample }) {
+      if (!primary.isHere) throw primary.notHere()
+      if (!/^[A-Za-z0-9_-]{1,64}$/.test(probeId)) {
+        throw invalidField('probe_id', 'must have 1 to 64 of A-Z, a-z, 0-9, _ and -')
+      }
+      const { writtenAtMs } = await writer.probe(probeId, sample)
+      return create(WriteProbeResponseSchema, { writtenAt: timestampOf(writtenAtMs) })
+    },
+
+    async initialize() {
+      if (primary.isElsewhere) throw primary.notHere()
+      const startedMs = performance.now()
+      const done = await claim.initialize()
+      if ('why' in done) throw primary.noPrimary(whyNot(claim.state))
+      const took = durationOf(performance.now() - startedMs)
+      return create(InitializeResponseSchema, { position: formatPosition(done), took })
+    },
+  }
+  return { service: PeerService, handlers: handlers as unknown as ServiceRegistration['handlers'] }
+}
+
+function forwardableMethods(registrations: readonly ServiceRegistration[]) {
+  const methods = new Map<string, { method: DescMethodUnary; handler: UnaryHandler<never, unknown> }>()
+  for (const { service, handlers } of registrations) {
+    for (const method of service.methods) {
+      const handler = handlers[method.localName]
+      if (method.methodKind !== 'unary' || !handler) continue
+      methods.set(methodName(method), {
+        method: method as DescMethodUnary,
+        handler: handler as UnaryHandler<never, unknown>,
+      })
+    }
+  }
+  return methods
+}

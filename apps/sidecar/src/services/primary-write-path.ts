@@ -1,0 +1,110 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { DescMessage, DescMethodUnary, MessageShape } from '@bufbuild/protobuf'
+import type { Limits } from '@perigee/core'
+import { coverageOf, decodeToken, type SessionToken } from '@perigee/core'
+import type { Receipt, WriteOptions } from '@perigee/protocol'
+import type { CallContext } from '../grpc/call.ts'
+import { PeerUnreachable } from '../grpc/peer-client.ts'
+import type { DataRedis } from '../redis/data-redis.ts'
+import { outcomeUnknown } from '../redis/redis-status.ts'
+import { StatusError } from '../status-error.ts'
+import { innerDeadlineMs } from './deadline.ts'
+import type { PrimaryRegion } from './primary-region.ts'
+import { checkCluster, neverIncluded, receiptToken } from './session.ts'
+import { writeChoiceOf } from './validation/options.ts'
+import type { WritePath } from './write-path.ts'
+
+const ATTEMPTS = 3
+const PAUSE_MS = 100
+
+/** Does writes here when this region holds the claim, else at the primary's sidecar. */
+export class PrimaryWritePath implements WritePath {
+  readonly #primary: PrimaryRegion
+  readonly #data: DataRedis
+  readonly #limits: Limits
+
+  constructor({ primary, data, limits }: { primary: PrimaryRegion; data: DataRedis; limits: Limits }) {
+    this.#primary = primary
+    this.#data = data
+    this.#limits = limits
+  }
+
+  async run<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageShape<I>,
+    call: CallContext,
+    perform: () => Promise<MessageShape<O>>,
+  ): Promise<MessageShape<O>> {
+    const { options } = request as { options?: WriteOptions }
+    const { token, requestId } = writeChoiceOf(options, this.#limits)
+    if (this.#primary.isHere) return this.#here(perform, token)
+    if (call.forwardedFrom !== undefined || !this.#primary.isElsewhere) throw this.#primary.notHere()
+    return this.#there(method, request, call, requestId !== undefined)
+  }
+
+  async #here<O>(perform: () => Promise<O>, token: SessionToken | undefined): Promise<O> {
+    if (token) await this.#checkSession(token)
+    const response = await this.#performed(perform)
+    const receipt = (response as { receipt?: Receipt }).receipt
+    if (receipt) {
+      receipt.region = this.#primary.own
+      receipt.sessionToken = receiptToken(decodeToken(receipt.sessionToken), token)
+    }
+    return response
+  }
+
+  /** A claim that was lost and taken anew meanwhile: the functions refused, so nothing was done, and once more is safe. */
+  async #performed<O>(perform: () => Promise<O>): Promise<O> {
+    try {
+      return await perform()
+    } catch (error) {
+      if (!(error instanceof StatusError) || error.details.reason !== 'NO_PRIMARY') throw error
+      await this.#primary.lookAgain()
+      if (!this.#primary.isHere) throw error
+      return perform()
+    }
+  }
+
+  /** A write may follow only what the primary still holds. */
+  async #checkSession(token: SessionToken): Promise<void> {
+    const known = this.#data.newestClock
+    const position =
+      known && known.epoch === token.position.epoch && known.seq >= token.position.seq
+        ? known
+        : await this.#data.clock({ primary: true })
+    const { forks, clusterId } = await this.#data.history(position)
+    checkCluster(token, clusterId)
+    const coverage = coverageOf(token.position, position, forks, true)
+    const refused = neverIncluded(coverage, token, { position, clusterId })
+    if (refused) throw refused
+  }
+
+  async #there<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageShape<I>,
+    call: CallContext,
+    repeatable: boolean,
+  ): Promise<MessageShape<O>> {
+    for (let attempt = 1; ; attempt++) {
+      const again = attempt < ATTEMPTS && Date.now() + PAUSE_MS < call.deadlineMs && !call.signal.aborted
+      try {
+        const demand = { deadlineMs: innerDeadlineMs(call.deadlineMs), signal: call.signal }
+        return await this.#primary.forward(method, request, demand)
+      } catch (error) {
+        if (error instanceof PeerUnreachable) {
+          // What never left is safe to send; what may have arrived is so only with a request id.
+          if (again && (repeatable || !error.sent)) {
+            await delay(PAUSE_MS)
+            continue
+          }
+          throw error.sent
+            ? outcomeUnknown(error.message, error)
+            : this.#primary.noPrimary(error.message, error)
+        }
+        if (!(error instanceof StatusError) || error.details.reason !== 'NOT_PRIMARY') throw error
+        if (!again) throw this.#primary.noPrimary(error.message, error)
+        await delay(PAUSE_MS)
+      }
+    }
+  }
+}

@@ -1,0 +1,169 @@
+import { create } from '@bufbuild/protobuf'
+import { laterPosition, ORIGIN, type Position, parsePosition } from '@perigee/core'
+import { ExchangeClockResponseSchema } from '@perigee/protocol'
+import type { Logger } from 'pino'
+import type { Config } from './config.ts'
+import { PeerClient } from './grpc/peer-client.ts'
+import { GrpcServer } from './grpc/server.ts'
+import { Claim } from './primary/claim.ts'
+import { Heartbeat } from './primary/heartbeat.ts'
+import { hostNowMs, RedisTime } from './primary/redis-time.ts'
+import { Sweep } from './primary/sweep.ts'
+import { Writer } from './primary/writer.ts'
+import type { PrimaryClock } from './primary-clock.ts'
+import { ClockWatch } from './redis/clock-watch.ts'
+import { RedisConnection } from './redis/connection.ts'
+import { DataRedis } from './redis/data-redis.ts'
+import { FunctionLibrary } from './redis/function-library.ts'
+import { HistoryReader } from './redis/history.ts'
+import { Keys } from './redis/keys.ts'
+import { readError } from './redis/redis-status.ts'
+import { Tracking } from './redis/tracking.ts'
+import { createCacheService } from './services/cache-service.ts'
+import { PeerRegions } from './services/other-regions.ts'
+import { createPeerService } from './services/peer-service.ts'
+import { PrimaryRegion } from './services/primary-region.ts'
+import { PrimaryWritePath } from './services/primary-write-path.ts'
+import { timestampOf } from './services/protobuf-time.ts'
+import { RegionalReadPath } from './services/regional-read-path.ts'
+
+/** Writes wait longer than reads for a slow Redis: a read can be asked elsewhere, a write's outcome would be unknown. */
+const WRITE_PATIENCE = 4
+
+/** The sidecar: builds everything, starts and stops it in order. */
+export class Sidecar {
+  readonly #config: Config
+  readonly #log: Logger
+  readonly #server: GrpcServer
+  readonly #connections: readonly RedisConnection[]
+  readonly #tracking: Tracking
+  readonly #peers: PeerClient
+  readonly #claim: Claim
+  readonly #heartbeat: Heartbeat
+  readonly #sweep: Sweep
+
+  constructor(config: Config, log: Logger) {
+    this.#config = config
+    this.#log = log
+    const { region, regions, limits, logEntriesMax, localAddress, redisTimeoutMs } = config
+    const keys = new Keys(config.prefix)
+
+    const connect = (name: string, url: string, timeoutMs = redisTimeoutMs) =>
+      new RedisConnection({ name, url, timeoutMs, localAddress, log })
+    const reads = connect('reads', config.dataRedis)
+    const bulk = connect('bulk', config.dataRedis, redisTimeoutMs * WRITE_PATIENCE)
+    const writes = connect('writes', config.dataRedis, redisTimeoutMs * WRITE_PATIENCE)
+    const control = connect('control', config.dataRedis)
+    const memory = connect('memory', config.indexRedis)
+    this.#connections = [reads, bulk, writes, control, memory]
+    this.#tracking = new Tracking({
+      url: config.dataRedis,
+      localAddress,
+      keys,
+      timeoutMs: redisTimeoutMs,
+      log,
+    })
+
+    const redisTime = new RedisTime()
+    const primaryClock: PrimaryClock = {
+      nowMs: () => hostNowMs() + (this.#claim.epoch === undefined ? 0 : redisTime.offsetMs),
+      uncertaintyMs: () => redisTime.uncertaintyMs,
+    }
+    const history = new HistoryReader({ connection: reads, keys })
+    const watch = new ClockWatch({ connection: reads, keys, tracking: this.#tracking })
+    const data = new DataRedis({ reads, bulk, keys, history, watch, primaryClock })
+
+    this.#peers = new PeerClient({ peers: config.peers, connectMs: config.peerConnectMs })
+    this.#claim = new Claim({
+      ...{ region, regions, primary: config.primary, keys, memory, redisTime, logEntriesMax, log },
+      ...{ leaseMs: config.leaseMs, renewMs: config.renewMs },
+      library: new FunctionLibrary(control),
+      others: new PeerRegions(this.#peers),
+    })
+    const claim = this.#claim
+    const library = new FunctionLibrary(writes)
+    const writer = new Writer({ library, keys, claim, history, redisTime, logEntriesMax })
+    const background = new FunctionLibrary(control)
+    this.#heartbeat = new Heartbeat({ library: background, keys, claim, intervalMs: config.heartbeatMs })
+    this.#sweep = new Sweep({
+      library: background,
+      keys,
+      claim,
+      writer,
+      redisTime,
+      intervalMs: config.sweepMs,
+      log,
+    })
+
+    const primary = new PrimaryRegion({ region, primary: config.primary, claim, peers: this.#peers })
+    const stalenessMs = () => undefined
+    const readPath = new RegionalReadPath({ primary, data, maxWaitMs: config.maxWaitMs, stalenessMs })
+    const writePath = new PrimaryWritePath({ primary, data, limits })
+
+    const cacheService = createCacheService({
+      ...{ data, writer, readPath, writePath, limits },
+      defaultTtlMs: config.defaultTtlMs,
+    })
+    const peerService = createPeerService({
+      ...{ primary, claim, writer },
+      forwardable: [cacheService],
+      newestPosition: () => newestPosition({ reads, keys, watch }),
+      status: () => undefined,
+      exchangeClock: async () => {
+        const receivedAt = timestampOf(hostNowMs())
+        return create(ExchangeClockResponseSchema, { receivedAt, answeredAt: timestampOf(hostNowMs()) })
+      },
+    })
+
+    this.#server = new GrpcServer({
+      ...{ listen: config.grpcListen, limits, log },
+      unaryDeadlineMs: config.defaultDeadlineMs,
+    })
+    this.#server.add(cacheService)
+    this.#server.add(peerService)
+  }
+
+  /**
+   * Starts to serve; Redis and the other regions may come later.
+   *
+   * @throws when an address can't be bound.
+   */
+  async start(): Promise<void> {
+    for (const connection of this.#connections) connection.start()
+    this.#tracking.start()
+    this.#peers.start()
+    this.#claim.start()
+    this.#heartbeat.start()
+    this.#sweep.start()
+    const port = await this.#server.start()
+    this.#log.info({ grpc: this.#config.grpcListen, port, regions: this.#config.regions }, 'serving')
+  }
+
+  /** Finishes the calls in flight, then closes everything. */
+  async stop(): Promise<void> {
+    await this.#server.drain(this.#config.drainMs)
+    this.#sweep.stop()
+    this.#heartbeat.stop()
+    await this.#claim.stop()
+    this.#peers.stop()
+    this.#tracking.stop()
+    for (const connection of this.#connections) connection.stop()
+    this.#log.info('stopped')
+  }
+}
+
+/** The newest position this region's Redis has held as far as this process has seen; ORIGIN for nothing. */
+async function newestPosition(options: {
+  reads: RedisConnection
+  keys: Keys
+  watch: ClockWatch
+}): Promise<Position> {
+  const { reads, keys, watch } = options
+  try {
+    const clock = await reads.call('GET', keys.clock)
+    const position = clock ? parsePosition(String(clock)) : undefined
+    return laterPosition(position ?? ORIGIN, watch.newest ?? ORIGIN)
+  } catch (error) {
+    throw readError(error)
+  }
+}
