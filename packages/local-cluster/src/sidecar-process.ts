@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { get } from 'node:http'
-import { createRequire } from 'node:module'
+import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
 import { ServerProcess } from '@perigee/embedded-redis'
 import { type Address, addressText } from './address.ts'
@@ -21,13 +21,11 @@ export interface SidecarPlan {
 
 /** The built sidecar's program. */
 function sidecarProgram(): string {
-  try {
-    const main = join(dirname(createRequire(import.meta.url).resolve('@perigee/sidecar')), 'main.js')
-    if (existsSync(main)) return main
-  } catch {
-    // Not built, like a missing main.js.
-  }
-  throw new Error("The sidecar isn't built. Run `npm run build`.")
+  const manifest = findPackageJSON('@perigee/sidecar', import.meta.url)
+  const main = manifest === undefined ? undefined : join(dirname(manifest), 'dist/main.js')
+  if (main === undefined || !existsSync(main))
+    throw new Error("The sidecar isn't built. Run `npm run build`.")
+  return main
 }
 
 /** A sidecar as the cluster runs it: configured by environment, ready when `/readyz` says so. */
