@@ -49,6 +49,7 @@ const SETTINGS = {
   DEFAULT_TTL_MS: whole(0, Number.MAX_SAFE_INTEGER, 0),
   DEFAULT_DEADLINE_MS: whole(100, DAY_MS, 10_000),
   MAX_WAIT_MS: whole(0, 60_000, 50),
+  SEARCH_TIMEOUT_MS: whole(10, 60_000, 1000),
   REDIS_TIMEOUT_MS: whole(50, 60_000, 500),
   PEER_CONNECT_MS: whole(50, 60_000, 1000),
   STALE_AFTER_MS: whole(100, DAY_MS, 5000),
@@ -95,6 +96,8 @@ export interface Config {
   readonly defaultTtlMs: number
   readonly defaultDeadlineMs: number
   readonly maxWaitMs: number
+  /** How long one search may take in the index Redis. */
+  readonly searchTimeoutMs: number
   readonly redisTimeoutMs: number
   readonly peerConnectMs: number
   /** Without a heartbeat for this long a region is STALE. */
@@ -208,6 +211,7 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
     defaultTtlMs: s.DEFAULT_TTL_MS,
     defaultDeadlineMs: s.DEFAULT_DEADLINE_MS,
     maxWaitMs: s.MAX_WAIT_MS,
+    searchTimeoutMs: s.SEARCH_TIMEOUT_MS,
     redisTimeoutMs: s.REDIS_TIMEOUT_MS,
     peerConnectMs: s.PEER_CONNECT_MS,
     staleAfterMs: s.STALE_AFTER_MS,

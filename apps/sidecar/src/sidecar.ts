@@ -3,6 +3,7 @@ import { laterPosition, ORIGIN, type Position, parsePosition } from '@perigee/co
 import { ExchangeClockResponseSchema } from '@perigee/protocol'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
+import { IndexKeeper } from './follower/index-keeper.ts'
 import { PeerClient } from './grpc/peer-client.ts'
 import { GrpcServer } from './grpc/server.ts'
 import { Claim } from './primary/claim.ts'
@@ -26,6 +27,7 @@ import { PrimaryRegion } from './services/primary-region.ts'
 import { PrimaryWritePath } from './services/primary-write-path.ts'
 import { timestampOf } from './services/protobuf-time.ts'
 import { RegionalReadPath } from './services/regional-read-path.ts'
+import { createSearchService } from './services/search/search-service.ts'
 
 /** Writes wait longer than reads for a slow Redis: a read can be asked elsewhere, a write's outcome would be unknown. */
 const WRITE_PATIENCE = 4
@@ -41,6 +43,7 @@ export class Sidecar {
   readonly #claim: Claim
   readonly #heartbeat: Heartbeat
   readonly #sweep: Sweep
+  readonly #indexKeeper: IndexKeeper
 
   constructor(config: Config, log: Logger) {
     this.#config = config
@@ -104,9 +107,19 @@ export class Sidecar {
       ...{ data, writer, readPath, writePath, limits },
       defaultTtlMs: config.defaultTtlMs,
     })
+    this.#indexKeeper = new IndexKeeper({
+      ...{ region, keys, log, changeLog: data, clock: primaryClock },
+      ...{ url: config.indexRedis, searchTimeoutMs: config.searchTimeoutMs, staleAfterMs: config.staleAfterMs },
+    })
+    const searchService = createSearchService({
+      ...{ regions, limits, data, writer, readPath, writePath, primaryClock },
+      indexes: this.#indexKeeper.indexes,
+      otherRegions: () => [],
+      searchTimeoutMs: config.searchTimeoutMs,
+    })
     const peerService = createPeerService({
       ...{ primary, claim, writer },
-      forwardable: [cacheService],
+      forwardable: [cacheService, searchService],
       newestPosition: () => newestPosition({ reads, keys, watch }),
       status: () => undefined,
       exchangeClock: async () => {
@@ -120,6 +133,7 @@ export class Sidecar {
       unaryDeadlineMs: config.defaultDeadlineMs,
     })
     this.#server.add(cacheService)
+    this.#server.add(searchService)
     this.#server.add(peerService)
   }
 
@@ -135,6 +149,7 @@ export class Sidecar {
     this.#claim.start()
     this.#heartbeat.start()
     this.#sweep.start()
+    this.#indexKeeper.start()
     const port = await this.#server.start()
     this.#log.info({ grpc: this.#config.grpcListen, port, regions: this.#config.regions }, 'serving')
   }
@@ -142,6 +157,7 @@ export class Sidecar {
   /** Finishes the calls in flight, then closes everything. */
   async stop(): Promise<void> {
     await this.#server.drain(this.#config.drainMs)
+    await this.#indexKeeper.stop()
     this.#sweep.stop()
     this.#heartbeat.stop()
     await this.#claim.stop()

@@ -240,6 +240,7 @@ export class Follower {
     batch: LogBatch,
     lost: readonly string[] = [],
   ): Promise<number> {
+    this.#forgetLevel()
     this.catalogue.forget()
     await this.catalogue.load()
     await this.catalogue.makeMissing()

@@ -1,0 +1,71 @@
+import type { Logger } from 'pino'
+import type { PrimaryClock } from '../primary-clock.ts'
+import type { ChangeLog } from '../redis/change-log.ts'
+import { CopyReader } from '../redis/copy-reader.ts'
+import { CopyWriter } from '../redis/copy-writer.ts'
+import { IndexRedis } from '../redis/index-redis.ts'
+import type { Keys } from '../redis/keys.ts'
+import { Follower } from './follower.ts'
+import { Pace } from './pace.ts'
+import { RegionalIndexes } from './regional-indexes.ts'
+import { TAG_SEPARATOR } from './tag-value.ts'
+
+export interface IndexKeeperOptions {
+  readonly region: string
+  /** URL of the index Redis. */
+  readonly url: string
+  readonly keys: Keys
+  readonly changeLog: ChangeLog
+  readonly clock: PrimaryClock
+  /** How long one search may take, milliseconds. */
+  readonly searchTimeoutMs: number
+  /** Cut off from the data Redis for longer than this, indexes are stale. */
+  readonly staleAfterMs: number
+  readonly log: Logger
+}
+
+/** One search at a time blocks a connection; only where the module has threads is that worth several. */
+const SEARCH_CONNECTIONS = 4
+const FOLLOW_TIMEOUT_MS = 30_000
+const SEARCH_GRACE_MS = 500
+
+/** All of a sidecar that deals with its region's indexes: connections, follower, and what searches ask. */
+export class IndexKeeper {
+  /** This region's copies of the indexes. */
+  readonly indexes: RegionalIndexes
+  readonly follower: Follower
+  readonly #follow: IndexRedis
+  readonly #search: readonly IndexRedis[]
+
+  constructor(options: IndexKeeperOptions) {
+    const { region, url, keys, changeLog, clock, searchTimeoutMs, staleAfterMs } = options
+    const log = options.log.child({ part: 'follower' })
+    const pace = new Pace()
+    this.#follow = new IndexRedis({ url, log, name: 'perigee-follow', commandTimeoutMs: FOLLOW_TIMEOUT_MS })
+    const commandTimeoutMs = searchTimeoutMs + SEARCH_GRACE_MS
+    this.#search = Array.from(
+      { length: SEARCH_CONNECTIONS },
+      (_, i) => new IndexRedis({ url, log, name: `perigee-search-${i}`, commandTimeoutMs }),
+    )
+    const copies = new CopyWriter({ redis: this.#follow, keys, tagSeparator: TAG_SEPARATOR })
+    const reader = new CopyReader({ connections: this.#search, keys })
+    this.follower = new Follower({ region, log: changeLog, copies, clock, pace, logger: log })
+    this.#follow.onChange(() => this.follower.indexRedisChanged())
+    this.indexes = new RegionalIndexes({ region, follower: this.follower, reader, pace, clock, staleAfterMs })
+  }
+
+  /** Starts to connect and to follow; waits for nothing. */
+  start(): void {
+    for (const connection of this.#connections()) connection.start()
+    this.follower.start()
+  }
+
+  async stop(): Promise<void> {
+    await this.follower.stop()
+    for (const connection of this.#connections()) connection.stop()
+  }
+
+  #connections(): readonly IndexRedis[] {
+    return [this.#follow, ...this.#search]
+  }
+}

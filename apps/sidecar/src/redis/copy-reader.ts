@@ -1,0 +1,86 @@
+import type { Command, IndexRedis } from './index-redis.ts'
+import type { Keys } from './keys.ts'
+import { type Found, type SearchOptions, searchCommand } from './search-commands.ts'
+
+/** What was found, between two looks at the checkpoint. */
+export interface BetweenCheckpoints<T> {
+  readonly before: readonly (string | undefined)[]
+  readonly after: readonly (string | undefined)[]
+  readonly found: T
+}
+
+/** Reads copies and searches them. Where the module has worker threads, searches go over several connections. */
+export class CopyReader {
+  readonly #connections: readonly IndexRedis[]
+  readonly #keys: Keys
+  #next = 0
+
+  constructor({ connections, keys }: { connections: readonly IndexRedis[]; keys: Keys }) {
+    this.#connections = connections
+    this.#keys = keys
+  }
+
+  /** Whether the index Redis takes commands. */
+  get usable(): boolean {
+    return this.#connection().usable
+  }
+
+  /** Searches an index; the checkpoint's fields come from right before and right after. */
+  async search(
+    indexUid: string,
+    query: string,
+    options: SearchOptions & { readonly checkpointFields: readonly string[] },
+  ): Promise<BetweenCheckpoints<Found>> {
+    const command = searchCommand(this.#keys.searchIndex(indexUid), query, options)
+    const look: Command = ['HMGET', this.#keys.checkpoint, ...options.checkpointFields]
+    const [name, ...args] = command.args
+    const [before, found, after] = await this.#connection().batch([look, [name as string, ...args], look])
+    return { before: texts(before), after: texts(after), found: command.decode(found) }
+  }
+
+  /** The keys of copies, for `SearchOptions.keys`. */
+  copyKeys(indexUid: string, ids: readonly string[]): string[] {
+    return ids.map((id) => this.#keys.copy(indexUid, id))
+  }
+
+  /** Fields of the checkpoint. */
+  async checkpoint(fields: readonly string[]): Promise<(string | undefined)[]> {
+    return texts(await this.#connection().call('HMGET', this.#keys.checkpoint, ...fields))
+  }
+
+  /** Ids of copies after a given one (`undefined`: from the first), in the order of their bytes. */
+  async ids(indexUid: string, after: string | undefined, count: number): Promise<string[]> {
+    const from = after === undefined ? '-' : `(${after}`
+    const key = this.#keys.copyIds(indexUid)
+    const page = await this.#connection().call('ZRANGE', key, from, '+', 'BYLEX', 'LIMIT', 0, count)
+    return (page as Buffer[]).map(String)
+  }
+
+  /** Fields of copies, in the order asked; all `null` for one that isn't there. */
+  async copies(
+    indexUid: string,
+    ids: readonly string[],
+    fields: readonly string[],
+  ): Promise<Record<string, Buffer | null>[]> {
+    const commands = ids.map((id) => ['HMGET', this.#keys.copy(indexUid, id), ...fields] as const)
+    const rows = (await this.#connection().batch(commands)) as (Buffer | null)[][]
+    return rows.map((row) => Object.fromEntries(fields.map((field, i) => [field, row[i] ?? null])))
+  }
+
+  /** How many copies indexes have. */
+  async counts(indexUids: readonly string[]): Promise<number[]> {
+    const commands = indexUids.map((uid) => ['ZCARD', this.#keys.copyIds(uid)] as const)
+    return (await this.#connection().batch(commands)).map(Number)
+  }
+
+  #connection(): IndexRedis {
+    const [first] = this.#connections as readonly [IndexRedis, ...IndexRedis[]]
+    if (first.workers === 0) return first
+    this.#next = (this.#next + 1) % this.#connections.length
+    return this.#connections[this.#next] ?? first
+  }
+}
+
+function texts(row: unknown): (string | undefined)[] {
+  return (row as (Buffer | null)[]).map((value) => (value === null ? undefined : String(value)))
+}

@@ -1,0 +1,77 @@
+import { type Copy, copyFrom, VERSION_FIELDS } from '../../follower/copy.ts'
+import type { FilterQuery } from '../../follower/filter-query.ts'
+import type { CopyReader } from '../../redis/copy-reader.ts'
+import { FIELD } from '../../redis/search-commands.ts'
+import { hasExpired } from './chunk-message.ts'
+
+/** Copies of an index, in the order of their ids' bytes, a page at a time. */
+export interface ListingQuery {
+  readonly indexUid: string
+  /** Absent: all. */
+  readonly filter?: FilterQuery | undefined
+  /** The id that the page before ended with; absent: from the first. */
+  readonly after?: string | undefined
+  readonly countMax: number
+  /** Of all copies together; the first is taken whatever its size. */
+  readonly bytesMax: number
+  readonly bytesOf: (copy: Copy) => number
+  readonly fields: readonly string[]
+  /** Copies to read at once: fewer where they are large. */
+  readonly windowMax: number
+  readonly nowMs: number
+  /** After which the page ends with what was found. */
+  readonly timeoutMs: number
+}
+
+/** A page of a listing. */
+export interface Listing {
+  readonly copies: readonly Copy[]
+  /** Where the next page begins; absent on the last. A page may be short, even empty, and not be the last. */
+  readonly next?: string
+}
+
+/**
+ * Lists copies. With a filter, the search module judges a window of ids at a time: so a page stays where it is however the
+ * index changes, and no page takes long, however few match.
+ */
+export async function listCopies(reader: CopyReader, query: ListingQuery): Promise<Listing> {
+  const deadline = performance.now() + query.timeoutMs
+  const copies: Copy[] = []
+  let bytes = 0
+  let after = query.after
+  while (true) {
+    const window = query.filter ? query.windowMax : Math.min(query.windowMax, query.countMax - copies.length)
+    const ids = await reader.ids(query.indexUid, after, window)
+    for (const copy of await copiesOf(reader, query, ids)) {
+      bytes += query.bytesOf(copy)
+      if (copies.length > 0 && bytes > query.bytesMax) return { copies, next: after ?? '' }
+      copies.push(copy)
+      after = copy.id
+      if (copies.length === query.countMax) return { copies, next: copy.id }
+    }
+    if (ids.length < window) return { copies }
+    after = ids.at(-1)
+    if (performance.now() > deadline) return { copies, next: after ?? '' }
+  }
+}
+
+async function copiesOf(reader: CopyReader, query: ListingQuery, ids: readonly string[]): Promise<Copy[]> {
+  if (ids.length === 0) return []
+  const { indexUid, filter, nowMs } = query
+  const fields = [...new Set([...VERSION_FIELDS, ...query.fields])]
+  let rows: readonly Readonly<Record<string, Buffer | null>>[]
+  if (filter) {
+    const keys = reader.copyKeys(indexUid, ids)
+    const options = { fields, params: filter.params, count: ids.length, keys, timeoutMs: query.timeoutMs }
+    const { found } = await reader.search(indexUid, filter.query, {
+      ...options,
+      checkpointFields: [FIELD.version],
+    })
+    rows = found.documents.map((d) => d.fields)
+  } else {
+    rows = await reader.copies(indexUid, ids, fields)
+  }
+  const copies = rows.flatMap((row) => copyFrom(row) ?? []).filter((copy) => !hasExpired(copy, nowMs))
+  const place = new Map(ids.map((id, i) => [id, i]))
+  return copies.sort((a, b) => (place.get(a.id) ?? 0) - (place.get(b.id) ?? 0))
+}

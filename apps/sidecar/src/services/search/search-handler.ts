@@ -1,0 +1,65 @@
+import { create } from '@bufbuild/protobuf'
+import {
+  HitSchema,
+  type SearchRequest,
+  type SearchResponse,
+  SearchResponseSchema,
+  SearchService,
+} from '@perigee/protocol'
+import { compileFilter } from '../../follower/filter-query.ts'
+import type { UnaryHandler } from '../../grpc/call.ts'
+import type { IndexDefinition } from '../../redis/index-definition.ts'
+import { StatusError } from '../../status-error.ts'
+import { checkModel } from '../validation/model.ts'
+import { checkSearch, type SearchInput } from '../validation/search-request.ts'
+import { packVector } from '../validation/vector.ts'
+import { chunkBytes, chunkMessage, fieldsOf } from './chunk-message.ts'
+import { indexRead } from './index-lookup.ts'
+import { type Near, nearest } from './nearest.ts'
+import type { SearchServiceOptions } from './search-service.ts'
+
+/** Answers Search. */
+export function searchHandler(options: SearchServiceOptions): UnaryHandler<SearchRequest, SearchResponse> {
+  const { data, indexes, readPath, limits, primaryClock } = options
+  return (request, call) => {
+    const input = checkSearch(request, limits)
+    const answer = async (definition: IndexDefinition) => {
+      checkModel(input.model, definition)
+      const { hits, at } = await nearest(indexes, {
+        definition,
+        vector: packVector('vector', input.vector, definition),
+        k: input.k,
+        filter: compileFilter(input.filter, definition),
+        maxDistance: input.maxDistance,
+        efRuntime: input.efRuntime,
+        fields: fieldsOf(input.view),
+        nowMs: primaryClock.nowMs(),
+        timeoutMs: Math.max(1, Math.min(options.searchTimeoutMs, Math.floor(call.deadlineMs - Date.now()))),
+      })
+      return { response: responseOf(hits, input, definition, limits.messageBytesMax), at }
+    }
+    const empty = create(SearchResponseSchema)
+    const read = { data, indexes, call, ...input, empty, answer }
+    return readPath.run(SearchService.method.search, request, call, indexRead<SearchResponse>(read))
+  }
+}
+
+function responseOf(
+  hits: readonly Near[],
+  { view }: SearchInput,
+  { vectorType }: IndexDefinition,
+  bytesMax: number,
+): SearchResponse {
+  const bytes = hits.reduce((sum, { copy }) => sum + chunkBytes(copy, view) + 12, 0)
+  if (bytes > bytesMax) {
+    throw new StatusError(
+      'RESOURCE_EXHAUSTED',
+      `The answer would have about ${bytes} bytes, over the ${bytesMax} of a message. Ask for a smaller k, or for CHUNK_VIEW_ID and then GetChunks.`,
+    )
+  }
+  return create(SearchResponseSchema, {
+    hits: hits.map(({ copy, distance }) =>
+      create(HitSchema, { chunk: chunkMessage(copy, view, vectorType), distance }),
+    ),
+  })
+}

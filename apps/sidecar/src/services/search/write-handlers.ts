@@ -1,0 +1,120 @@
+import { create } from '@bufbuild/protobuf'
+import { encodeToken, type SessionToken } from '@perigee/core'
+import {
+  type CreateIndexRequest,
+  type CreateIndexResponse,
+  CreateIndexResponseSchema,
+  type DeleteChunksRequest,
+  type DeleteChunksResponse,
+  DeleteChunksResponseSchema,
+  type DropIndexRequest,
+  type DropIndexResponse,
+  DropIndexResponseSchema,
+  type Receipt,
+  ReceiptSchema,
+  SearchService,
+  type UpsertChunksRequest,
+  type UpsertChunksResponse,
+  UpsertChunksResponseSchema,
+} from '@perigee/protocol'
+import type { UnaryHandler } from '../../grpc/call.ts'
+import type { DataRedis } from '../../redis/data-redis.ts'
+import type { IndexDefinition } from '../../redis/index-definition.ts'
+import { checkDeleteChunks, checkUpsertChunks, chunkInputs } from '../validation/chunk-requests.ts'
+import { checkCreateIndex, checkDropIndex } from '../validation/index-requests.ts'
+import { checkModel } from '../validation/model.ts'
+import { deleteByFilter } from './filter-deletion.ts'
+import { indexNotFound } from './index-lookup.ts'
+import { indexMessage } from './index-message.ts'
+import type { SearchServiceOptions } from './search-service.ts'
+
+/** Answers CreateIndex. */
+export function createIndexHandler(
+  options: SearchServiceOptions,
+): UnaryHandler<CreateIndexRequest, CreateIndexResponse> {
+  const { writer, writePath, limits } = options
+  return (request, call) => {
+    const { definition: asked, choice } = checkCreateIndex(request, limits)
+    return writePath.run(SearchService.method.createIndex, request, call, async () => {
+      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId }
+      const { definition, outcome } = await writer.createIndex(asked, demand)
+      return create(CreateIndexResponseSchema, {
+        index: indexMessage(definition),
+        receipt: receiptOf(outcome),
+      })
+    })
+  }
+}
+
+/** Answers DropIndex. */
+export function dropIndexHandler(
+  options: SearchServiceOptions,
+): UnaryHandler<DropIndexRequest, DropIndexResponse> {
+  const { writer, writePath, limits } = options
+  return (request, call) => {
+    const { namespace, name, choice } = checkDropIndex(request, limits)
+    return writePath.run(SearchService.method.dropIndex, request, call, async () => {
+      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId }
+      return create(DropIndexResponseSchema, {
+        receipt: receiptOf(await writer.dropIndex(namespace, name, demand)),
+      })
+    })
+  }
+}
+
+/** Answers UpsertChunks. */
+export function upsertChunksHandler(
+  options: SearchServiceOptions,
+): UnaryHandler<UpsertChunksRequest, UpsertChunksResponse> {
+  const { data, writer, writePath, limits, regions } = options
+  return (request, call) => {
+    const { namespace, index, model, chunks, choice } = checkUpsertChunks(request, limits)
+    return writePath.run(SearchService.method.upsertChunks, request, call, async () => {
+      const definition = await definitionAtPrimary(data, namespace, index)
+      checkModel(model, definition)
+      const rows = chunkInputs(chunks, definition, regions, limits)
+      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId }
+      const outcome = await writer.upsertChunks(definition, rows, demand)
+      return create(UpsertChunksResponseSchema, { upserted: rows.length, receipt: receiptOf(outcome) })
+    })
+  }
+}
+
+/** Answers DeleteChunks. */
+export function deleteChunksHandler(
+  options: SearchServiceOptions,
+): UnaryHandler<DeleteChunksRequest, DeleteChunksResponse> {
+  const { data, writer, writePath, limits } = options
+  return (request, call) => {
+    const { namespace, index, selection, choice } = checkDeleteChunks(request, limits)
+    return writePath.run(SearchService.method.deleteChunks, request, call, async () => {
+      if (selection.kind === 'filter') {
+        const { deleted, last } = await deleteByFilter(options, {
+          ...{ namespace, index, filter: selection.filter, call },
+          requestId: choice.requestId,
+        })
+        return create(DeleteChunksResponseSchema, { deleted, receipt: receiptOf(last) })
+      }
+      const definition = await definitionAtPrimary(data, namespace, index)
+      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId }
+      const outcome = await writer.deleteChunks(definition, selection.ids, demand)
+      return create(DeleteChunksResponseSchema, { deleted: outcome.found, receipt: receiptOf(outcome) })
+    })
+  }
+}
+
+/** The index of a name, at the region that holds the claim. */
+async function definitionAtPrimary(
+  data: DataRedis,
+  namespace: string,
+  name: string,
+): Promise<IndexDefinition> {
+  const { definition } = await data.indexDefinition(namespace, name, { primary: true })
+  if (!definition) throw indexNotFound(namespace, name)
+  return definition
+}
+
+/** The receipt of a write; the write path adds the rest. */
+function receiptOf(token: SessionToken): Receipt {
+  return create(ReceiptSchema, { sessionToken: encodeToken(token) })
+}
