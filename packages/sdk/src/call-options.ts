@@ -1,5 +1,4 @@
 import { create } from '@bufbuild/protobuf'
-import { durationFromMs } from '@bufbuild/protobuf/wkt'
 import {
   Consistency,
   Durability,
@@ -9,6 +8,7 @@ import {
   type WriteOptions as WireWriteOptions,
   WriteOptionsSchema as WireWriteOptionsSchema,
 } from '@perigee/protocol'
+import { durationFromMs } from './duration.ts'
 import type { Receipt } from './receipt.ts'
 
 /** What any call takes. */

@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue, MessageInitShape } from '@bufbuild/protobuf'
-import { durationFromMs, timestampDate } from '@bufbuild/protobuf/wkt'
+import { timestampDate } from '@bufbuild/protobuf/wkt'
 import { type ChunkSchema, ChunkView, type Chunk as WireChunk, type Hit as WireHit } from '@perigee/protocol'
+import { durationFromMs } from './duration.ts'
 import { invalidArgument } from './perigee-error.ts'
 import type { Receipt } from './receipt.ts'
 import { type Vector, vectorBytes, vectorFromWire, vectorToWire } from './vector.ts'

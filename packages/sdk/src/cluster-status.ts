@@ -1,4 +1,4 @@
-import { durationMs, timestampDate } from '@bufbuild/protobuf/wkt'
+import { timestampDate } from '@bufbuild/protobuf/wkt'
 import {
   type GetStatusResponse,
   type ProbeLagResponse,
@@ -8,6 +8,7 @@ import {
   type LagSummary as WireLagSummary,
   type RegionStatus as WireRegionStatus,
 } from '@perigee/protocol'
+import { durationMs } from './duration.ts'
 import { type RegionalIndex, regionalIndexFromWire } from './index-definition.ts'
 
 /** One region, as the answering one knows it. */

@@ -1,5 +1,4 @@
 import { create } from '@bufbuild/protobuf'
-import { durationFromMs } from '@bufbuild/protobuf/wkt'
 import {
   ClusterService,
   GetStatusRequestSchema,
@@ -13,6 +12,7 @@ import {
   type LagSummary,
   lagEventFrom,
 } from './cluster-status.ts'
+import { durationFromMs } from './duration.ts'
 import type { Failover } from './failover.ts'
 
 const methods = ClusterService.method

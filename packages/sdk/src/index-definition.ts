@@ -1,5 +1,4 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import { durationFromMs, durationMs } from '@bufbuild/protobuf/wkt'
 import {
   AttributeType,
   type IndexSchema,
@@ -9,6 +8,7 @@ import {
   type Index as WireIndex,
   type RegionalIndex as WireRegionalIndex,
 } from '@perigee/protocol'
+import { durationFromMs, durationMs } from './duration.ts'
 
 /** The exact embedding model that made an index's vectors. Vectors of different models are never compared. */
 export interface EmbeddingModel {

@@ -1,5 +1,5 @@
-import { durationMs } from '@bufbuild/protobuf/wkt'
 import { FallbackReason, type Receipt as WireReceipt } from '@perigee/protocol'
+import { durationMs } from './duration.ts'
 
 /** Comes with every answer: where it is from and how fresh it is. */
 export interface Receipt {
