@@ -1,4 +1,5 @@
 import { formatPosition, type Position } from '@perigee/core'
+import { innerDeadlineMs, within } from '../deadline.ts'
 import type { Argument } from '../redis/connection.ts'
 import type { FunctionLibrary } from '../redis/function-library.ts'
 import type { HistoryReader } from '../redis/history.ts'
@@ -244,11 +245,12 @@ export class Writer {
 
   async #write(call: FunctionCall, { deadlineMs, requestId }: WriteDemand): Promise<WriteOutcome> {
     const epoch = this.#claimedEpoch()
+    const attemptMs = innerDeadlineMs(deadlineMs)
     const keys = this.#keys
     const done = requestId ? keys.done(call.method, call.namespace, requestId) : keys.doneTimes
     const shared = [
       epoch,
-      Math.floor(deadlineMs + this.#redisTime.offsetMs),
+      Math.floor(attemptMs + this.#redisTime.offsetMs),
       requestId ? '1' : '0',
       this.#logEntriesMax,
     ]
@@ -257,7 +259,7 @@ export class Writer {
     try {
       const allKeys = [keys.clock, keys.log, keys.doneTimes, done, ...call.keys]
       const sent = this.#library.call(call.name, allKeys, [...shared, ...call.args])
-      reply = (await beforeDeadline(sent, deadlineMs)) as string[]
+      reply = (await within(sent, attemptMs - Date.now(), noAnswer)) as string[]
     } catch (error) {
       const shown = writeError(error)
       if (shown instanceof StatusError && shown.details.reason === 'NO_PRIMARY') void this.#claim.refresh()
@@ -286,18 +288,8 @@ function outcomeOf(clusterId: string, reply: readonly number[]): WriteOutcome {
   }
 }
 
-/** Waits for a write no longer than its deadline. */
-async function beforeDeadline<T>(sent: Promise<T>, deadlineMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(outcomeUnknown('no answer within its deadline')), deadlineMs - Date.now())
-  })
-  try {
-    return await Promise.race([sent, late])
-  } finally {
-    clearTimeout(timer)
-    sent.catch(() => {})
-  }
+function noAnswer(): StatusError {
+  return outcomeUnknown('no answer within its deadline')
 }
 
 function preconditionArgument(precondition: EntryPrecondition | undefined): string {

@@ -168,6 +168,6 @@ export class RedisFailure extends Error {
     }
     if (message.startsWith("Stream isn't writeable"))
       return new RedisFailure('down', message, { cause: error })
-    return new RedisFailure('lost', message, { cause: error })
+    return new RedisFailure('lost', 'the connection was lost', { cause: error })
   }
 }
