@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-import { existsSync } from 'node:fs'
-
-const main = new URL('../dist/main.js', import.meta.url)
-if (existsSync(main)) {
-  await import(main.href)
-} else {
-  process.stderr.write('error: perigee is not built yet\nhint: run `npm run build` in the repository first\n')
+try {
+  await import('../dist/main.js')
+} catch (error) {
+  if (error?.code !== 'ERR_MODULE_NOT_FOUND') throw error
+  const built = 'perigee is not built, or not whole'
+  process.stderr.write(
+    `error: ${built}: ${error.message}\nhint: run \`npm run build\` in the repository first\n`,
+  )
   process.exitCode = 1
 }

@@ -3,18 +3,19 @@ import { InvalidArgumentError } from 'commander'
 const UNITS_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /**
- * A duration as people type it, in milliseconds: `250ms`, `60s`, `5m`, `1h30m`, `7d`.
+ * A duration as people type it, in whole milliseconds: `250ms`, `60s`, `5m`, `1h30m`, `7d`.
  *
  * A bare number is refused, since nobody can tell its unit; so is zero.
  */
 export function parseDuration(text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)]
-  const ms = parts.reduce(
+  const sumMs = parts.reduce(
     (sum, [, amount, unit]) => sum + Number(amount) * (UNITS_MS[unit ?? ''] ?? Number.NaN),
     0,
   )
+  const ms = Math.round(sumMs)
   const whole = parts.map(([part]) => part).join('') === text
-  if (!whole || !(ms > 0) || !Number.isSafeInteger(Math.round(ms))) {
+  if (!whole || !(ms > 0) || !Number.isSafeInteger(ms)) {
     throw new InvalidArgumentError('A duration has a unit: 250ms, 60s, 5m, 2h, 7d.')
   }
   return ms

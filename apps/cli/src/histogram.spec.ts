@@ -13,13 +13,12 @@ describe('a histogram', () => {
     expect(buckets.length).toBeGreaterThan(5)
     expect(buckets.at(-1)?.to).toBe(Number.POSITIVE_INFINITY)
     expect(renderHistogram(buckets, 'ms')).toContain('≥ 3')
+    expect(bucketsOf([35, 36, 37, 5000]).length).toBeGreaterThan(3)
   })
 
   it('has round bounds', () => {
     const buckets = bucketsOf([35.1, 36.2, 37.9, 39])
-    expect(buckets.map(({ from }) => Math.round(from * 10) / 10)).toEqual([
-      35, 35.5, 36, 36.5, 37, 37.5, 38, 38.5, 39,
-    ])
+    expect(buckets.map(({ from }) => Math.round(from * 10) / 10)).toEqual([35, 35.5, 36, 36.5, 37, 37.5])
   })
 
   it('is one bar for one value, and nothing for none', () => {

@@ -11,14 +11,14 @@ const BAR_WIDTH = 40
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉']
 
 /**
- * Buckets of one round width (1, 2 or 5 times a power of ten) from the smallest value to the 99th percentile; the
+ * Buckets of one round width (1, 2 or 5 times a power of ten) from the smallest value to the 98th percentile; the
  * last one holds everything above, so that an outlier doesn't flatten the rest.
  */
 export function bucketsOf(values: readonly number[]): Bucket[] {
   const sorted = values.toSorted((a, b) => a - b)
   const least = sorted[0]
   if (least === undefined) return []
-  const most = sorted[Math.ceil(sorted.length * 0.99) - 1] ?? least
+  const most = sorted[Math.floor((sorted.length - 1) * 0.98)] ?? least
   const width = roundWidth((most - least) / BUCKETS)
   const first = Math.floor(least / width)
   const last = Math.floor(most / width)

@@ -37,7 +37,7 @@ export class Output {
     this.#err = err
     this.json = options.format === 'json'
     this.isTerminal = out.isTTY === true
-    this.columns = out.columns ?? 100
+    this.columns = out.columns || 100
     this.colors = pc.createColors(mayColor(out, env) && !this.json)
     this.#errColors = pc.createColors(mayColor(err, env))
   }
@@ -66,7 +66,7 @@ export class Output {
 
   /** Draws over what was drawn before, from the terminal's top left corner; what doesn't fit on it is left out. */
   redraw(text: string): void {
-    const rows = (this.#out.rows ?? Number.POSITIVE_INFINITY) - 1
+    const rows = (this.#out.rows || Number.POSITIVE_INFINITY) - 1
     const lines = text
       .split('\n')
       .slice(0, rows)
@@ -82,7 +82,7 @@ export class Output {
   /** Tells how far it is, in one line of stderr that the next one replaces; only on a terminal. */
   progress(text: string): void {
     if (!this.#err.isTTY) return
-    const width = (this.#err.columns ?? 80) - 1
+    const width = (this.#err.columns || 80) - 1
     this.#err.write(`\r${this.#errColors.dim(text.slice(0, width))}\u001b[K`)
     this.#transient = true
   }

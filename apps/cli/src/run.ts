@@ -71,7 +71,7 @@ function createProgram(io: Io): Command {
         writeErr: (text) => io.err.write(text),
         // Told once, where the command line ends.
         outputError: () => {},
-        getOutHelpWidth: () => io.out.columns ?? 100,
+        getOutHelpWidth: () => io.out.columns || 100,
       })
   }
   return program
