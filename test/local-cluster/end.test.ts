@@ -7,6 +7,7 @@ import type { ClusterState } from '@perigee/local-cluster'
 import { LocalCluster } from '@perigee/local-cluster'
 import { afterEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../support/wait-for.ts'
+import { lives, pidsOf } from './processes.ts'
 
 const program = `
   import { LocalCluster } from '@perigee/local-cluster'
@@ -19,19 +20,6 @@ interface Told {
   readonly state: ClusterState
   readonly dir: string
   readonly stateFile: string
-}
-
-/** False for a process that is gone, or dead and not yet reaped. */
-function lives(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
-  } catch {
-    return false
-  }
-}
-
-function pidsOf(state: ClusterState): number[] {
-  return state.regions.flatMap(({ pids }) => Object.values(pids)).filter((pid) => typeof pid === 'number')
 }
 
 describe('a local cluster', () => {
