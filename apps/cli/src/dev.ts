@@ -134,7 +134,7 @@ function summary(cluster: LocalCluster, { distances }: DevOptions): string {
     `data, logs  ${cluster.dir}`,
     `control     ${control}/state (POST /links/<from>/<to>, /processes/<region>/<name>/start and /stop)`,
     '',
-    `try         perigee status --state ${cluster.stateFile}`,
+    `try         npx perigee status --state ${cluster.stateFile}`,
     `            grpcurl -plaintext ${there?.grpc} list`,
     `            grpcurl -plaintext ${there?.grpc} grpc.health.v1.Health/Check`,
     '',

@@ -38,7 +38,7 @@ export function indexRedisConfig(layout: Layout, region: string): ConfigLine[] {
 }
 
 /** The name under which Sentinels know the replication group. */
-export const sentinelGroup = 'pg'
+const sentinelGroup = 'pg'
 
 /**
  * A Sentinel that only watches: its quorum is one more than there are Sentinels, so none can ever find enough others to

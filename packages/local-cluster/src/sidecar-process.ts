@@ -45,7 +45,7 @@ export function sidecarProcess(plan: SidecarPlan): ServerProcess {
 }
 
 /** The environment of a sidecar; nothing of its own settings is taken over from this process. */
-export function sidecarEnvironment({
+function sidecarEnvironment({
   layout,
   region,
   index,
