@@ -9,6 +9,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          globalSetup: 'test/support/fetch-redis.ts',
           include: ['packages/*/src/**/*.spec.ts', 'apps/*/src/**/*.spec.ts'],
           testTimeout: 20_000,
           hookTimeout: 60_000,
@@ -19,6 +20,7 @@ export default defineConfig({
         // Each file starts whole regions, so they run one after another.
         test: {
           name: 'whole',
+          globalSetup: 'test/support/fetch-redis.ts',
           include: ['test/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
