@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { Failure } from './failure.ts'
 
 /** A region of a cluster that `perigee dev` runs. */
-export interface LocalRegion {
+interface LocalRegion {
   readonly name: string
   /** The region's own view of DNS, host:port. */
   readonly dns: string
