@@ -164,7 +164,8 @@ export class RedisFailure extends Error {
     if (error instanceof RedisFailure) return error
     const { name, message } = error instanceof Error ? error : new Error(String(error))
     if (name === 'ReplyError' || name === 'ErrorReply' || name === 'SimpleError') {
-      return new RedisFailure('refused', message, { cause: error })
+      // Without its cause, which holds the command's arguments: callers' data doesn't belong in logs.
+      return new RedisFailure('refused', message)
     }
     if (message.startsWith("Stream isn't writeable"))
       return new RedisFailure('down', message, { cause: error })

@@ -6,7 +6,7 @@
 register_write('create_index', function(keys, args)
   local write, reply = open_write(keys, args)
   if not write then return reply end
-  if redis.call('HEXISTS', keys[5], args[6]) == 1 then return redis.error_reply('INDEX_EXISTS') end
+  if redis.call('HEXISTS', keys[5], args[6]) == 1 then return redis.error_reply('INDEX_EXISTS there is one of this name') end
   local uid = text(write.epoch) .. '-' .. text(write.seq + 1)
   take_logged(write, 'create-index', uid, '')
   redis.call('HSET', keys[5], args[6], '{"uid":"' .. uid .. '",' .. string.sub(args[7], 2))

@@ -8,7 +8,7 @@ register_write('delete_chunks', function(keys, args)
   local write, reply = open_write(keys, args)
   if not write then return reply end
   local uid = args[5]
-  if args[6] ~= '' and index_uid(keys[5], args[6]) ~= uid then return redis.error_reply('INDEX_NOT_FOUND') end
+  if args[6] ~= '' and index_uid(keys[5], args[6]) ~= uid then return redis.error_reply('INDEX_NOT_FOUND there is none, or another one') end
   local found = 0
   for i = 7, #keys do
     local id = args[8 + i - 7]

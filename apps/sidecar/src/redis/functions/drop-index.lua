@@ -7,7 +7,7 @@ register_write('drop_index', function(keys, args)
   local write, reply = open_write(keys, args)
   if not write then return reply end
   local uid = index_uid(keys[5], args[6])
-  if not uid then return redis.error_reply('INDEX_NOT_FOUND') end
+  if not uid then return redis.error_reply('INDEX_NOT_FOUND there is none, or another one') end
   take_logged(write, 'drop-index', uid, '')
   redis.call('HDEL', keys[5], args[6])
   if redis.call('EXISTS', keys[5]) == 0 then redis.call('SREM', keys[6], args[5]) end

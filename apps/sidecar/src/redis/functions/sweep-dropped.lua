@@ -7,7 +7,7 @@ register_write('sweep_dropped', function(keys, args)
   local why = fenced(keys[1], now_us())
   if why then return redis.error_reply(why) end
   if args[1] ~= text(claim.epoch) then return redis.error_reply('FENCED epoch ' .. text(claim.epoch) .. ' is claimed') end
-  if redis.call('SISMEMBER', keys[2], args[2]) == 0 then return redis.error_reply('INDEX_EXISTS') end
+  if redis.call('SISMEMBER', keys[2], args[2]) == 0 then return redis.error_reply('INDEX_EXISTS there is one of this name') end
   local removed = 0
   for i = 4, #keys do
     removed = removed + redis.call('UNLINK', keys[i])

@@ -8,7 +8,7 @@ register_write('upsert_chunks', function(keys, args)
   local write, reply = open_write(keys, args)
   if not write then return reply end
   local uid = args[5]
-  if index_uid(keys[5], args[6]) ~= uid then return redis.error_reply('INDEX_NOT_FOUND') end
+  if index_uid(keys[5], args[6]) ~= uid then return redis.error_reply('INDEX_NOT_FOUND there is none, or another one') end
   for i = 7, #keys do
     local a = 7 + (i - 7) * 6
     local id, ttl_ms = args[a], args[a + 5]

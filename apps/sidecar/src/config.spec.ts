@@ -1,0 +1,104 @@
+import { expect, it } from 'vitest'
+import { ConfigError, printedConfig, readConfig } from './config.ts'
+
+const REQUIRED = {
+  PERIGEE_REGION: 'eu-west-1',
+  PERIGEE_REGIONS: 'us-east-1, eu-west-1',
+  PERIGEE_PRIMARY: 'us-east-1',
+  PERIGEE_DATA_REDIS: 'redis://sidecar:secret@127.0.0.1:6379',
+  PERIGEE_INDEX_REDIS: 'redis://127.0.0.1:6380',
+}
+
+function problemsOf(args: string[], environment: Record<string, string>): string[] {
+  try {
+    readConfig(args, environment)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message.split('\n')
+    throw error
+  }
+  return []
+}
+
+it('reads what is required from the environment, and knows the rest', () => {
+  const config = readConfig([], { ...REQUIRED, PATH: '/bin' })
+  expect(config).toMatchObject({
+    ...{ region: 'eu-west-1', regions: ['us-east-1', 'eu-west-1'], primary: 'us-east-1', topology: 'static' },
+    ...{ grpcListen: '0.0.0.0:7700', httpListen: '0.0.0.0:7701', prefix: 'pg', leaseMs: 2000, maxWaitMs: 50 },
+  })
+  expect(config.limits.keyBytesMax).toBe(1024)
+  expect([...config.peers]).toEqual([['us-east-1', ['api.us-east-1.rag.internal:7700']]])
+  expect(Object.isFrozen(config)).toBe(true)
+})
+
+it('lets flags win over the environment', () => {
+  const config = readConfig(['--grpc-listen', '127.0.0.1:0', '--key-bytes-max=10'], {
+    ...REQUIRED,
+    PERIGEE_KEY_BYTES_MAX: '20',
+  })
+  expect(config.grpcListen).toBe('127.0.0.1:0')
+  expect(config.limits.keyBytesMax).toBe(10)
+})
+
+it('keeps all addresses of a peer region', () => {
+  const config = readConfig([], {
+    ...REQUIRED,
+    PERIGEE_PEERS: 'us-east-1=10.0.0.1:7700,us-east-1=[::1]:7700',
+  })
+  expect(config.peers.get('us-east-1')).toEqual(['10.0.0.1:7700', '[::1]:7700'])
+})
+
+it('reports all wrong values at once, each by its variable', () => {
+  const problems = problemsOf([], {
+    PERIGEE_REGION: 'EU',
+    PERIGEE_LEASE_MS: 'long',
+    PERIGEE_LOG_LEVEL: 'loud',
+    PERIGEE_TYPO: '1',
+  })
+  for (const name of [
+    'REGION',
+    'REGIONS',
+    'PRIMARY',
+    'DATA_REDIS',
+    'INDEX_REDIS',
+    'LEASE_MS',
+    'LOG_LEVEL',
+    'TYPO',
+  ]) {
+    expect(problems.filter((line) => line.startsWith(`PERIGEE_${name} `))).toHaveLength(1)
+  }
+})
+
+it.each([
+  ['PERIGEE_REGION', 'mars', 'must be one of PERIGEE_REGIONS'],
+  ['PERIGEE_PRIMARY', 'mars', 'must be one of PERIGEE_REGIONS'],
+  ['PERIGEE_REGIONS', 'us-east-1,eu-west-1,us-east-1', 'names a region twice'],
+  ['PERIGEE_PEERS', 'mars=127.0.0.1:7700', 'mars is not one of'],
+  ['PERIGEE_PEERS', 'us-east-1', 'must be region=host:port'],
+  ['PERIGEE_RENEW_MS', '1500', 'at most half'],
+  ['PERIGEE_TOPOLOGY', 'sentinel', 'must be static'],
+  ['PERIGEE_GRPC_LISTEN', '7700', 'must be host:port'],
+  ['PERIGEE_DATA_REDIS', 'localhost', 'must be a URL'],
+])('refuses %s=%s', (name, value, problem) => {
+  expect(problemsOf([], { ...REQUIRED, [name]: value })).toEqual([expect.stringContaining(problem)])
+})
+
+it('ignores variables of its prefix that others own', () => {
+  expect(
+    problemsOf([], {
+      ...REQUIRED,
+      PERIGEE_REDIS_SERVER: '/x',
+      PERIGEE_SERVICE_HOST: '1',
+      PERIGEE_PORT_7700_TCP: '1',
+    }),
+  ).toEqual([])
+})
+
+it('refuses a flag it does not know', () => {
+  expect(problemsOf(['--grpc-lisen', 'x'], REQUIRED)).toEqual([expect.stringContaining('--grpc-lisen')])
+})
+
+it('prints no passwords', () => {
+  const printed = printedConfig(readConfig([], REQUIRED))
+  expect(printed).not.toContain('secret')
+  expect(JSON.parse(printed)).toMatchObject({ dataRedis: 'redis://***@127.0.0.1:6379' })
+})

@@ -1,0 +1,113 @@
+import { ORIGIN } from '@perigee/core'
+import { startRedis } from '@perigee/embedded-redis'
+import { expect, it, vi } from 'vitest'
+import { RedisFailure } from '../redis/connection.ts'
+import { type ClaimedRedis, soon, startClaimedRedis } from './claimed-redis.spec-support.ts'
+
+const entry = { key: 'k', value: new Uint8Array([1]), contentType: '' }
+
+function epochOf({ claim }: ClaimedRedis): number {
+  if (claim.epoch === undefined) throw new Error(`no claim: ${JSON.stringify(claim.state)}`)
+  return claim.epoch
+}
+
+it('claims an empty Redis of a single region, with the clock at seq 0 and a claim in the log', async () => {
+  await using redis = await startClaimedRedis()
+  const epoch = epochOf(redis)
+  expect(await redis.connection.call('GET', redis.keys.clock)).toBe(`${epoch}-0`)
+  const batch = await redis.data.read(ORIGIN, 10)
+  expect(batch.entries).toMatchObject([{ operation: 'claim', position: { epoch, seq: 0 }, previous: ORIGIN }])
+  expect(await redis.connection.call('GET', redis.keys.cluster)).toMatch(/^[0-9a-f]{16}$/)
+})
+
+it('remembers the epoch in the index Redis before it claims', async () => {
+  await using redis = await startClaimedRedis()
+  expect(Number(await redis.connection.call('GET', redis.keys.claimedEpoch))).toBe(epochOf(redis))
+})
+
+it('waits with the first claim while another region is silent, until told to accept that', async () => {
+  const others = new Map([['there', undefined]])
+  await using redis = await startClaimedRedis({ regions: ['here', 'there'], others })
+  expect(redis.claim.state).toMatchObject({
+    kind: 'waiting',
+    why: expect.stringContaining('there is silent'),
+  })
+  await expect(redis.writer.setEntries('n', [entry], soon())).rejects.toMatchObject({
+    details: { reason: 'NO_PRIMARY' },
+  })
+  expect(await redis.claim.initialize()).toEqual({ epoch: epochOf(redis), seq: 0 })
+})
+
+it('never makes the first claim while another region holds writes', async () => {
+  const others = new Map([['there', { epoch: 5, seq: 7 }]])
+  await using redis = await startClaimedRedis({ regions: ['here', 'there'], others })
+  expect(redis.claim.state).toMatchObject({ kind: 'waiting', why: expect.stringContaining('5-7') })
+  expect(await redis.claim.initialize()).toMatchObject({ why: expect.stringContaining('5-7') })
+})
+
+it('leaves a Redis alone that is not the configured primary', async () => {
+  await using redis = await startClaimedRedis({ regions: ['here', 'there'], primary: 'there' })
+  expect(redis.claim.state).toEqual({ kind: 'not-chosen' })
+})
+
+it('refuses every write after a restart of Redis, claims anew, records the fork and goes on with the next seq', async () => {
+  await using redis = await startClaimedRedis({
+    config: {
+      config: [
+        ['appendonly', 'yes'],
+        ['appendfsync', 'always'],
+      ],
+    },
+  })
+  const before = await redis.writer.setEntries('n', [entry], soon())
+  await redis.process.kill()
+  await redis.process.start()
+  await vi.waitFor(() => expect(redis.claim.epoch).toBeGreaterThan(before.position.epoch), 10_000)
+  const after = await redis.writer.setEntries('n', [entry], soon())
+  expect(after.position).toEqual({ epoch: epochOf(redis), seq: before.position.seq + 1 })
+  const { forks } = await redis.data.history(after.position)
+  expect(forks.get(before.position.epoch)).toBe(before.position.seq)
+})
+
+it('joins a live claim instead of taking a new one', async () => {
+  await using first = await startClaimedRedis()
+  const process = Object.assign(Object.create(first.process), { [Symbol.asyncDispose]: async () => {} })
+  await using second = await startClaimedRedis({ process })
+  expect(epochOf(second)).toBe(epochOf(first))
+})
+
+it('never revives a lease that has run out', async () => {
+  await using redis = await startClaimedRedis({ leaseMs: 100, renewMs: 60_000 })
+  const epoch = epochOf(redis)
+  await vi.waitFor(async () => {
+    const status = (await redis.library.readText('status', [redis.keys.clock], [])) as string[]
+    expect(status[4]).toContain('lease ran out')
+  }, 2000)
+  const renewal = redis.library.call('renew', [redis.keys.clock], [epoch, (Date.now() + 10_000) * 1000])
+  await expect(renewal).rejects.toBeInstanceOf(RedisFailure)
+  await expect(redis.writer.setEntries('n', [entry], soon())).rejects.toMatchObject({
+    details: { reason: 'NO_PRIMARY' },
+  })
+})
+
+it('is fenced at a replica, even one whose claim was live when it was demoted', async () => {
+  await using redis = await startClaimedRedis()
+  await using other = await startRedis()
+  await redis.connection.call('REPLICAOF', other.host, other.port)
+  await expect(redis.writer.setEntries('n', [entry], soon())).rejects.toMatchObject({
+    details: { reason: 'NO_PRIMARY' },
+  })
+  await vi.waitFor(() => expect(redis.claim.state.kind).toBe('replica'), 5000)
+  await expect(redis.data.clock({ primary: true })).rejects.toMatchObject({
+    details: { reason: 'NO_PRIMARY' },
+  })
+})
+
+it('claims above the epoch that the index Redis remembers, though the clock has gone back', async () => {
+  await using process = await startRedis()
+  const remembered = (Date.now() + 86_400_000) * 1000
+  await process.command('SET', 'pg:{0}:claimed-epoch', String(remembered))
+  const kept = Object.assign(Object.create(process), { [Symbol.asyncDispose]: async () => {} })
+  await using redis = await startClaimedRedis({ process: kept })
+  expect(epochOf(redis)).toBeGreaterThan(remembered)
+})

@@ -1,0 +1,88 @@
+import type { Position } from '@perigee/core'
+import { type RedisProcess, startRedis } from '@perigee/embedded-redis'
+import { pino } from 'pino'
+import { vi } from 'vitest'
+import { ClockWatch } from '../redis/clock-watch.ts'
+import { RedisConnection } from '../redis/connection.ts'
+import { DataRedis } from '../redis/data-redis.ts'
+import { FunctionLibrary } from '../redis/function-library.ts'
+import { HistoryReader } from '../redis/history.ts'
+import { Keys } from '../redis/keys.ts'
+import { Tracking } from '../redis/tracking.ts'
+import { Claim, type ClaimOptions } from './claim.ts'
+import { hostNowMs, RedisTime } from './redis-time.ts'
+import { Writer } from './writer.ts'
+
+/** A real Redis as data Redis, and what a sidecar at the primary does with it. */
+export interface ClaimedRedis {
+  readonly process: RedisProcess
+  readonly keys: Keys
+  readonly connection: RedisConnection
+  readonly library: FunctionLibrary
+  readonly claim: Claim
+  readonly writer: Writer
+  readonly data: DataRedis
+  readonly redisTime: RedisTime
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+const log = pino({ level: process.env.SPEC_LOG ?? 'silent' })
+
+/** Starts one; unless told otherwise of a single region, so that it claims at once. */
+export async function startClaimedRedis(
+  options: Partial<Omit<ClaimOptions, 'others'>> & {
+    process?: RedisProcess
+    others?: ReadonlyMap<string, Position | undefined>
+    config?: Parameters<typeof startRedis>[0]
+  } = {},
+): Promise<ClaimedRedis> {
+  const {
+    process = await startRedis(options.config),
+    others = new Map(),
+    config: _,
+    ...claimOptions
+  } = options
+  const keys = new Keys('pg')
+  const url = `redis://${process.host}:${process.port}`
+  const connection = new RedisConnection({ url, name: 'spec', timeoutMs: 5000, log })
+  const tracking = new Tracking({ url, keys, timeoutMs: 1000, log })
+  const library = new FunctionLibrary(connection)
+  const redisTime = new RedisTime()
+  const claim = new Claim({
+    ...{
+      region: 'here',
+      regions: ['here'],
+      primary: 'here',
+      leaseMs: 2000,
+      renewMs: 200,
+      logEntriesMax: 1000,
+    },
+    ...{ keys, library, memory: connection, redisTime, log },
+    ...claimOptions,
+    others: { newestPositions: async () => others },
+  })
+  const history = new HistoryReader({ connection, keys })
+  const watch = new ClockWatch({ connection, keys, tracking })
+  const primaryClock = { nowMs: hostNowMs, uncertaintyMs: () => 1 }
+  const data = new DataRedis({ reads: connection, bulk: connection, keys, history, watch, primaryClock })
+  const writer = new Writer({ library, keys, claim, history, redisTime, logEntriesMax: 1000 })
+  connection.start()
+  tracking.start()
+  await vi.waitFor(() => {
+    if (!connection.ready) throw new Error('not connected')
+  }, 5000)
+  claim.start()
+  await claim.refresh()
+  return {
+    ...{ process, keys, connection, library, claim, writer, data, redisTime },
+    async [Symbol.asyncDispose]() {
+      await claim.stop()
+      tracking.stop()
+      connection.stop()
+      await process[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** A deadline that a spec doesn't reach. */
+export const soon = () => ({ deadlineMs: Date.now() + 5000 })
