@@ -1,9 +1,9 @@
-import { create } from '@bufbuild/protobuf'
 import { laterPosition, ORIGIN, type Position, parsePosition } from '@perigee/core'
-import { ExchangeClockResponseSchema } from '@perigee/protocol'
+import { MultiplexService, PeerService, SemanticCacheService } from '@perigee/protocol'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { IndexKeeper } from './follower/index-keeper.ts'
+import { notYetService } from './grpc/not-yet.ts'
 import { PeerClient } from './grpc/peer-client.ts'
 import { GrpcServer } from './grpc/server.ts'
 import { Claim } from './primary/claim.ts'
@@ -11,7 +11,6 @@ import { Heartbeat } from './primary/heartbeat.ts'
 import { hostNowMs, RedisTime } from './primary/redis-time.ts'
 import { Sweep } from './primary/sweep.ts'
 import { Writer } from './primary/writer.ts'
-import type { PrimaryClock } from './primary-clock.ts'
 import { ClockWatch } from './redis/clock-watch.ts'
 import { RedisConnection } from './redis/connection.ts'
 import { DataRedis } from './redis/data-redis.ts'
@@ -25,12 +24,17 @@ import { PeerRegions } from './services/other-regions.ts'
 import { createPeerService } from './services/peer-service.ts'
 import { PrimaryRegion } from './services/primary-region.ts'
 import { PrimaryWritePath } from './services/primary-write-path.ts'
-import { timestampOf } from './services/protobuf-time.ts'
 import { RegionalReadPath } from './services/regional-read-path.ts'
 import { createSearchService } from './services/search/search-service.ts'
+import { Metrics } from './status/metrics.ts'
+import { Monitoring } from './status/monitoring.ts'
+import { SkewEstimate } from './status/skew.ts'
 
 /** Writes wait longer than reads for a slow Redis: a read can be asked elsewhere, a write's outcome would be unknown. */
 const WRITE_PATIENCE = 4
+
+/** How long one exchange of clocks with the primary's sidecar may take. */
+const EXCHANGE_TIMEOUT_MS = 2000
 
 /** The sidecar: builds everything, starts and stops it in order. */
 export class Sidecar {
@@ -44,6 +48,7 @@ export class Sidecar {
   readonly #heartbeat: Heartbeat
   readonly #sweep: Sweep
   readonly #indexKeeper: IndexKeeper
+  readonly #monitoring: Monitoring
 
   constructor(config: Config, log: Logger) {
     this.#config = config
@@ -68,10 +73,14 @@ export class Sidecar {
     })
 
     const redisTime = new RedisTime()
-    const primaryClock: PrimaryClock = {
-      nowMs: () => hostNowMs() + (this.#claim.epoch === undefined ? 0 : redisTime.offsetMs),
-      uncertaintyMs: () => redisTime.uncertaintyMs,
-    }
+    const primaryClock = new SkewEstimate({
+      hostNowMs,
+      own: () => (config.primary === region ? redisTime : undefined),
+      exchange: (request) =>
+        this.#peers.call(config.primary, PeerService.method.exchangeClock, request, {
+          deadlineMs: Date.now() + EXCHANGE_TIMEOUT_MS,
+        }),
+    })
     const history = new HistoryReader({ connection: reads, keys })
     const watch = new ClockWatch({ connection: reads, keys, tracking: this.#tracking })
     const data = new DataRedis({ reads, bulk, keys, history, watch, primaryClock })
@@ -99,7 +108,7 @@ export class Sidecar {
     })
 
     const primary = new PrimaryRegion({ region, primary: config.primary, claim, peers: this.#peers })
-    const stalenessMs = () => undefined
+    const stalenessMs = () => this.#monitoring.lag.lag()?.lagMs
     const readPath = new RegionalReadPath({ primary, data, maxWaitMs: config.maxWaitMs, stalenessMs })
     const writePath = new PrimaryWritePath({ primary, data, limits })
 
@@ -109,32 +118,42 @@ export class Sidecar {
     })
     this.#indexKeeper = new IndexKeeper({
       ...{ region, keys, log, changeLog: data, clock: primaryClock },
-      ...{ url: config.indexRedis, searchTimeoutMs: config.searchTimeoutMs, staleAfterMs: config.staleAfterMs },
+      ...{
+        url: config.indexRedis,
+        searchTimeoutMs: config.searchTimeoutMs,
+        staleAfterMs: config.staleAfterMs,
+      },
     })
     const searchService = createSearchService({
       ...{ regions, limits, data, writer, readPath, writePath, primaryClock },
       indexes: this.#indexKeeper.indexes,
-      otherRegions: () => [],
+      otherRegions: () => this.#monitoring.otherRegionsIndexes,
       searchTimeoutMs: config.searchTimeoutMs,
     })
     const peerService = createPeerService({
       ...{ primary, claim, writer },
       forwardable: [cacheService, searchService],
       newestPosition: () => newestPosition({ reads, keys, watch }),
-      status: () => undefined,
-      exchangeClock: async () => {
-        const receivedAt = timestampOf(hostNowMs())
-        return create(ExchangeClockResponseSchema, { receivedAt, answeredAt: timestampOf(hostNowMs()) })
-      },
+      status: () => this.#monitoring.view.own.status(),
+      exchangeClock: (...call) => this.#monitoring.exchangeClock(...call),
     })
 
+    const metrics = new Metrics()
+    this.#monitoring = new Monitoring({
+      ...{ config, log, keys, reads, control, watch, primary, writer, metrics },
+      ...{ tracking: this.#tracking, peers: this.#peers, skew: primaryClock },
+      indexRedisUp: () => memory.ready,
+      indexes: this.#indexKeeper.indexes,
+    })
     this.#server = new GrpcServer({
-      ...{ listen: config.grpcListen, limits, log },
+      ...{ listen: config.grpcListen, limits, log, observer: metrics },
       unaryDeadlineMs: config.defaultDeadlineMs,
     })
     this.#server.add(cacheService)
     this.#server.add(searchService)
+    this.#server.add(this.#monitoring.clusterService)
     this.#server.add(peerService)
+    for (const service of [MultiplexService, SemanticCacheService]) this.#server.add(notYetService(service))
   }
 
   /**
@@ -150,13 +169,18 @@ export class Sidecar {
     this.#heartbeat.start()
     this.#sweep.start()
     this.#indexKeeper.start()
+    const httpPort = await this.#monitoring.start(this.#server)
     const port = await this.#server.start()
-    this.#log.info({ grpc: this.#config.grpcListen, port, regions: this.#config.regions }, 'serving')
+    this.#log.info(
+      { grpc: this.#config.grpcListen, port, httpPort, regions: this.#config.regions },
+      'serving',
+    )
   }
 
   /** Finishes the calls in flight, then closes everything. */
   async stop(): Promise<void> {
     await this.#server.drain(this.#config.drainMs)
+    this.#monitoring.stopWatching()
     await this.#indexKeeper.stop()
     this.#sweep.stop()
     this.#heartbeat.stop()
@@ -164,6 +188,7 @@ export class Sidecar {
     this.#peers.stop()
     this.#tracking.stop()
     for (const connection of this.#connections) connection.stop()
+    await this.#monitoring.stop()
     this.#log.info('stopped')
   }
 }

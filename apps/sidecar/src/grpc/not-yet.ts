@@ -1,6 +1,7 @@
 import type { DescMethod } from '@bufbuild/protobuf'
+import type { GenService, GenServiceMethods } from '@bufbuild/protobuf/codegenv2'
 import { refusal, type StatusError } from '../status-error.ts'
-import { methodName } from './call.ts'
+import { methodName, type ServiceRegistration } from './call.ts'
 
 /** The answer of a method that the contract has and this version lacks. */
 export function notYet(method: DescMethod): StatusError {
@@ -8,4 +9,9 @@ export function notYet(method: DescMethod): StatusError {
     'NOT_YET',
     `${methodName(method)} isn't built yet; this version's README says what is. Nothing was changed.`,
   )
+}
+
+/** A service of the contract of which this version has nothing. */
+export function notYetService(service: GenService<GenServiceMethods>): ServiceRegistration {
+  return { service, handlers: {} }
 }

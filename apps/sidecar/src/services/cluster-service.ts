@@ -1,0 +1,112 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { create } from '@bufbuild/protobuf'
+import {
+  ClusterService,
+  LagSampleSchema,
+  type LagSummary,
+  LagSummarySchema,
+  ProbeLagResponseSchema,
+  WatchStatusResponseSchema,
+} from '@perigee/protocol'
+import type { CallContext, ServiceHandlers, ServiceRegistration } from '../grpc/call.ts'
+import type { PrimaryClock } from '../primary-clock.ts'
+import { type ClusterView, changeKey } from '../status/cluster-view.ts'
+import { type ProbeOptions, type ProbeSummary, probeLag } from '../status/lag-probe.ts'
+import type { MarkWatch } from '../status/mark-watch.ts'
+import { durationOf, timestampOf } from '../wire-time.ts'
+import { checkProbeLag, checkWatchStatus } from './validation/cluster-requests.ts'
+
+type Handlers = Pick<ServiceHandlers<typeof ClusterService.method>, 'getStatus' | 'watchStatus' | 'probeLag'>
+
+/** How often a watched status is compared with what was told last. */
+const COMPARE_MS = 50
+const PROBE_LOST_AFTER_MS = 5000
+
+export interface ClusterServiceOptions {
+  readonly view: ClusterView
+  readonly clock: PrimaryClock
+  /** Sees lag probes arrive in this region's data Redis. */
+  readonly probes: MarkWatch
+  /** Writes one lag probe at the primary. @throws StatusError */
+  readonly writeProbe: ProbeOptions['write']
+}
+
+/** `perigee.v1.ClusterService`; what it lacks answers NOT_YET. */
+export function createClusterService(options: ClusterServiceOptions): ServiceRegistration {
+  const { view, clock, probes, writeProbe } = options
+
+  const handlers: Handlers = {
+    async getStatus() {
+      return view.status()
+    },
+
+    async *watchStatus(request, { signal }) {
+      const intervalMs = checkWatchStatus(request)
+      while (!signal.aborted) {
+        const status = view.status()
+        yield create(WatchStatusResponseSchema, { status })
+        await changeOr(intervalMs, view, changeKey(status), signal)
+      }
+    },
+
+    async *probeLag(request, call) {
+      const { samples, intervalMs } = checkProbeLag(request)
+      const fromRegion = view.primaryRegion
+      const run = probeLag({
+        ...{ samples, intervalMs, probes, write: writeProbe, signal: call.signal },
+        lostAfterMs: PROBE_LOST_AFTER_MS,
+      })
+      for (;;) {
+        const next = await run.next()
+        if (next.done) {
+          const summary = summaryMessage(next.value, { fromRegion, toRegion: view.own.region }, clock)
+          yield create(ProbeLagResponseSchema, { event: { case: 'summary', value: summary } })
+          return
+        }
+        const { writtenAtMs, observedAtMs } = next.value
+        const sample = create(LagSampleSchema, {
+          writtenAt: timestampOf(writtenAtMs),
+          observedAt: timestampOf(observedAtMs),
+          lag: durationOf(observedAtMs - writtenAtMs),
+        })
+        yield create(ProbeLagResponseSchema, { event: { case: 'sample', value: sample } })
+      }
+    },
+  }
+  return { service: ClusterService, handlers: handlers as unknown as ServiceRegistration['handlers'] }
+}
+
+/** Resolves when the status differs from the one told, or after `intervalMs`, or when the call ends. */
+async function changeOr(
+  intervalMs: number,
+  view: ClusterView,
+  told: string,
+  signal: CallContext['signal'],
+): Promise<void> {
+  const untilMs = performance.now() + intervalMs
+  for (;;) {
+    const leftMs = untilMs - performance.now()
+    if (leftMs <= 0) return
+    await delay(Math.min(leftMs, COMPARE_MS), undefined, { signal }).catch(() => {})
+    if (signal.aborted || changeKey(view.status()) !== told) return
+  }
+}
+
+function summaryMessage(
+  { samples, lost, lags }: ProbeSummary,
+  regions: { fromRegion: string; toRegion: string },
+  clock: PrimaryClock,
+): LagSummary {
+  const uncertaintyMs = clock.uncertaintyMs()
+  return create(LagSummarySchema, {
+    ...{ ...regions, samples, lost },
+    ...(lags && {
+      min: durationOf(lags.min),
+      p50: durationOf(lags.p50),
+      p95: durationOf(lags.p95),
+      p99: durationOf(lags.p99),
+      max: durationOf(lags.max),
+    }),
+    ...(Number.isFinite(uncertaintyMs) && { uncertainty: durationOf(uncertaintyMs) }),
+  })
+}
