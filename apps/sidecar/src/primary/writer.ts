@@ -16,6 +16,8 @@ export interface WriteDemand {
   readonly deadlineMs: number
   /** Remembered with its answer for 60 s; empty or absent: none. */
   readonly requestId?: string | undefined
+  /** The epoch that must be claimed for it; absent: the one that is. */
+  readonly epoch?: number
 }
 
 /** What a write has done. */
@@ -243,8 +245,8 @@ export class Writer {
     }
   }
 
-  async #write(call: FunctionCall, { deadlineMs, requestId }: WriteDemand): Promise<WriteOutcome> {
-    const epoch = this.#claimedEpoch()
+  async #write(call: FunctionCall, { deadlineMs, requestId, ...demand }: WriteDemand): Promise<WriteOutcome> {
+    const epoch = demand.epoch ?? this.#claimedEpoch()
     const attemptMs = innerDeadlineMs(deadlineMs)
     const keys = this.#keys
     const done = requestId ? keys.done(call.method, call.namespace, requestId) : keys.doneTimes

@@ -15,7 +15,7 @@ import {
 } from '@perigee/protocol'
 import { z } from 'zod'
 import type { CallContext, ServiceHandlers, ServiceRegistration } from '../grpc/call.ts'
-import type { WriteOutcome, Writer } from '../primary/writer.ts'
+import type { WriteDemand, WriteOutcome, Writer } from '../primary/writer.ts'
 import type { DataRedis, KeyListPlace } from '../redis/data-redis.ts'
 import type { StoredEntry } from '../redis/entry-codec.ts'
 import { invalidField } from '../status-error.ts'
@@ -90,9 +90,9 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
 
     set(request, call) {
       const { namespace, entry, condition, choice } = checkSet(request, limits, defaultTtlMs)
-      return writePath.run(method.set, request, call, async () => {
+      return writePath.run(method.set, request, call, async (epoch) => {
         const precondition = condition && preconditionOf(condition)
-        const demand = { ...demandOf(call, choice.requestId), precondition, method: 'Set' as const }
+        const demand = { ...demandOf(call, choice.requestId, epoch), precondition, method: 'Set' as const }
         const outcome = await writer.setEntries(namespace, [entry], demand)
         const version = formatPosition(outcome.position)
         return create(SetResponseSchema, { version, receipt: receiptOf(outcome) })
@@ -105,8 +105,8 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
       const expiring = entries.map((entry) =>
         entry.expiresAtMs === undefined ? { ...entry, ...ttl } : entry,
       )
-      return writePath.run(method.setMany, request, call, async () => {
-        const demand = { ...demandOf(call, choice.requestId), method: 'SetMany' as const }
+      return writePath.run(method.setMany, request, call, async (epoch) => {
+        const demand = { ...demandOf(call, choice.requestId, epoch), method: 'SetMany' as const }
         const outcome = await writer.setEntries(namespace, expiring, demand)
         const versions = outcome.positions.map(formatPosition)
         return create(SetManyResponseSchema, { versions, receipt: receiptOf(outcome) })
@@ -115,9 +115,9 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
 
     delete(request, call) {
       const { namespace, keys, condition, choice } = checkDelete(request, limits)
-      return writePath.run(method.delete, request, call, async () => {
+      return writePath.run(method.delete, request, call, async (epoch) => {
         const precondition = condition && preconditionOf(condition)
-        const demand = { ...demandOf(call, choice.requestId), precondition }
+        const demand = { ...demandOf(call, choice.requestId, epoch), precondition }
         const outcome = await writer.deleteEntries(namespace, keys, demand)
         return create(DeleteResponseSchema, { deleted: outcome.found, receipt: receiptOf(outcome) })
       })
@@ -143,8 +143,8 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
 
     clearNamespace(request, call) {
       const { namespace, choice } = checkClearNamespace(request, limits)
-      return writePath.run(method.clearNamespace, request, call, async () => {
-        const outcome = await writer.clearNamespace(namespace, demandOf(call, choice.requestId))
+      return writePath.run(method.clearNamespace, request, call, async (epoch) => {
+        const outcome = await writer.clearNamespace(namespace, demandOf(call, choice.requestId, epoch))
         return create(ClearNamespaceResponseSchema, { receipt: receiptOf(outcome) })
       })
     },
@@ -155,9 +155,8 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
 const LIST_BEGUN_ANEW =
   'Another Redis process answers than on the page before, so the listing has begun anew: keys may come again.'
 
-/** What a write's function call is told. */
-export function demandOf(call: CallContext, requestId: string | undefined) {
-  return { deadlineMs: call.deadlineMs, requestId }
+function demandOf(call: CallContext, requestId: string | undefined, epoch: number): WriteDemand {
+  return { deadlineMs: call.deadlineMs, requestId, epoch }
 }
 
 /** The receipt of a write, for the write path to complete. */

@@ -29,7 +29,12 @@ export class PrimaryRegion {
 
   /** Whether this region holds a live claim, as far as this sidecar knows; each call checks anew. */
   get isHere(): boolean {
-    return this.#claim.epoch !== undefined
+    return this.epoch !== undefined
+  }
+
+  /** The epoch claimed here, as far as this sidecar knows. */
+  get epoch(): number | undefined {
+    return this.#claim.epoch
   }
 
   /** Whether calls can be passed on: the primary is another region. */

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DescMessage, DescMethodUnary, MessageShape } from '@bufbuild/protobuf'
-import type { Limits } from '@perigee/core'
-import { coverageOf, decodeToken, type SessionToken } from '@perigee/core'
+import { comparePositions, coverageOf, decodeToken, type Limits, type SessionToken } from '@perigee/core'
 import type { Receipt, WriteOptions } from '@perigee/protocol'
 import { innerDeadlineMs } from '../deadline.ts'
 import type { CallContext } from '../grpc/call.ts'
@@ -33,7 +32,7 @@ export class PrimaryWritePath implements WritePath {
     method: DescMethodUnary<I, O>,
     request: MessageShape<I>,
     call: CallContext,
-    perform: () => Promise<MessageShape<O>>,
+    perform: (epoch: number) => Promise<MessageShape<O>>,
   ): Promise<MessageShape<O>> {
     const { options } = request as { options?: WriteOptions }
     const { token, requestId } = writeChoiceOf(options, this.#limits)
@@ -42,9 +41,8 @@ export class PrimaryWritePath implements WritePath {
     return this.#there(method, request, call, requestId !== undefined)
   }
 
-  async #here<O>(perform: () => Promise<O>, token: SessionToken | undefined): Promise<O> {
-    if (token) await this.#checkSession(token)
-    const response = await this.#performed(perform)
+  async #here<O>(perform: (epoch: number) => Promise<O>, token: SessionToken | undefined): Promise<O> {
+    const response = await this.#performed(perform, token)
     const receipt = (response as { receipt?: Receipt }).receipt
     if (receipt) {
       receipt.region = this.#primary.own
@@ -54,24 +52,32 @@ export class PrimaryWritePath implements WritePath {
   }
 
   /** A claim that was lost and taken anew meanwhile: the functions refused, so nothing was done, and once more is safe. */
-  async #performed<O>(perform: () => Promise<O>): Promise<O> {
+  async #performed<O>(perform: (epoch: number) => Promise<O>, token: SessionToken | undefined): Promise<O> {
     try {
-      return await perform()
+      return await this.#inEpoch(perform, token)
     } catch (error) {
       if (!(error instanceof StatusError) || error.details.reason !== 'NO_PRIMARY') throw error
       await this.#primary.lookAgain()
       if (!this.#primary.isHere) throw error
-      return perform()
+      return this.#inEpoch(perform, token)
     }
   }
 
+  async #inEpoch<O>(perform: (epoch: number) => Promise<O>, token: SessionToken | undefined): Promise<O> {
+    const { epoch } = this.#primary
+    if (epoch === undefined) throw this.#primary.notHere()
+    if (token) await this.#checkSession(token, epoch)
+    return perform(epoch)
+  }
+
   /** A write may follow only what the primary still holds. */
-  async #checkSession(token: SessionToken): Promise<void> {
+  async #checkSession(token: SessionToken, epoch: number): Promise<void> {
     const known = this.#data.newestClock
     const position =
-      known && known.epoch === token.position.epoch && known.seq >= token.position.seq
+      known?.epoch === epoch && comparePositions(known, token.position) >= 0
         ? known
         : await this.#data.clock({ primary: true })
+    if (position.epoch !== epoch) throw this.#primary.noPrimary('it is changing hands')
     const { forks, clusterId } = await this.#data.history(position)
     checkCluster(token, clusterId)
     const coverage = coverageOf(token.position, position, forks, true)
@@ -92,8 +98,8 @@ export class PrimaryWritePath implements WritePath {
         return await this.#primary.forward(method, request, demand)
       } catch (error) {
         if (error instanceof PeerUnreachable) {
-          // What never left is safe to send; what may have arrived is so only with a request id.
-          if (again && (repeatable || !error.sent)) {
+          // What may have arrived is safe to send again only with a request id.
+          if (again && error.sent && repeatable) {
             await delay(PAUSE_MS)
             continue
           }

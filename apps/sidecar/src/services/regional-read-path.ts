@@ -5,7 +5,7 @@
  * can't read its state has no answer either: it never counts as a miss.
  */
 import { create, type DescMessage, type DescMethodUnary, type MessageShape } from '@bufbuild/protobuf'
-import { coverageOf, type Position, type Reason, type SessionToken } from '@perigee/core'
+import { coverageOf, encodeToken, type Position, type Reason, type SessionToken } from '@perigee/core'
 import { FallbackReason, type ReadOptions, type Receipt, ReceiptSchema } from '@perigee/protocol'
 import { innerDeadlineMs, within } from '../deadline.ts'
 import type { CallContext } from '../grpc/call.ts'
@@ -183,10 +183,14 @@ export class RegionalReadPath implements ReadPath {
   #sealed<O extends WithReceipt>(read: Read<O>, answer: LocalAnswer<O>, clusterId: string): O {
     if (answer.refusal) throw answer.refusal
     const { response } = answer
+    const { token } = read.choice
+    const seen = { clusterId, position: answer.seen }
+    // A token of lost writes stays as it is, so that the session is told when it asks for what it has seen.
+    const lost = token && coverageOf(token.position, answer.seen, answer.forks, false) === 'lost'
     const staleness = this.#primary.isHere ? undefined : this.#stalenessMs()
     response.receipt = create(ReceiptSchema, {
       region: this.#primary.own,
-      sessionToken: receiptToken({ clusterId, position: answer.seen }, read.choice.token),
+      sessionToken: lost ? encodeToken(token) : receiptToken(seen, token),
       warnings: [...(answer.warnings ?? [])],
       ...(staleness !== undefined && { staleness: durationOf(Math.max(0, staleness)) }),
       ...(read.waitedMs > 0 && { waited: durationOf(read.waitedMs) }),

@@ -35,8 +35,8 @@ export function createIndexHandler(
   const { writer, writePath, limits } = options
   return (request, call) => {
     const { definition: asked, choice } = checkCreateIndex(request, limits)
-    return writePath.run(SearchService.method.createIndex, request, call, async () => {
-      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId }
+    return writePath.run(SearchService.method.createIndex, request, call, async (epoch) => {
+      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId, epoch }
       const { definition, outcome } = await writer.createIndex(asked, demand)
       return create(CreateIndexResponseSchema, {
         index: indexMessage(definition),
@@ -53,8 +53,8 @@ export function dropIndexHandler(
   const { writer, writePath, limits } = options
   return (request, call) => {
     const { namespace, name, choice } = checkDropIndex(request, limits)
-    return writePath.run(SearchService.method.dropIndex, request, call, async () => {
-      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId }
+    return writePath.run(SearchService.method.dropIndex, request, call, async (epoch) => {
+      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId, epoch }
       return create(DropIndexResponseSchema, {
         receipt: receiptOf(await writer.dropIndex(namespace, name, demand)),
       })
@@ -69,11 +69,11 @@ export function upsertChunksHandler(
   const { data, writer, writePath, limits, regions } = options
   return (request, call) => {
     const { namespace, index, model, chunks, choice } = checkUpsertChunks(request, limits)
-    return writePath.run(SearchService.method.upsertChunks, request, call, async () => {
+    return writePath.run(SearchService.method.upsertChunks, request, call, async (epoch) => {
       const definition = await definitionAtPrimary(data, namespace, index)
       checkModel(model, definition)
       const rows = chunkInputs(chunks, definition, regions, limits)
-      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId }
+      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId, epoch }
       const outcome = await writer.upsertChunks(definition, rows, demand)
       return create(UpsertChunksResponseSchema, { upserted: rows.length, receipt: receiptOf(outcome) })
     })
@@ -87,7 +87,7 @@ export function deleteChunksHandler(
   const { data, writer, writePath, limits } = options
   return (request, call) => {
     const { namespace, index, selection, choice } = checkDeleteChunks(request, limits)
-    return writePath.run(SearchService.method.deleteChunks, request, call, async () => {
+    return writePath.run(SearchService.method.deleteChunks, request, call, async (epoch) => {
       if (selection.kind === 'filter') {
         const { deleted, last } = await deleteByFilter(options, {
           ...{ namespace, index, filter: selection.filter, call },
@@ -96,7 +96,7 @@ export function deleteChunksHandler(
         return create(DeleteChunksResponseSchema, { deleted, receipt: receiptOf(last) })
       }
       const definition = await definitionAtPrimary(data, namespace, index)
-      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId }
+      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId, epoch }
       const outcome = await writer.deleteChunks(definition, selection.ids, demand)
       return create(DeleteChunksResponseSchema, { deleted: outcome.found, receipt: receiptOf(outcome) })
     })
