@@ -1,11 +1,4 @@
-import {
-  type Forks,
-  formatPosition,
-  laterPosition,
-  ORIGIN,
-  type Position,
-  parsePosition,
-} from '@perigee/core'
+import { type Forks, formatPosition, ORIGIN, type Position, parsePosition } from '@perigee/core'
 
 /** Why the copies are being compared with the chunks. */
 export type RepairReason = 'build' | 'foreign' | 'gap' | 'rolled-back' | 'index-missing'
@@ -123,11 +116,6 @@ export function checkpointFields(checkpoint: Checkpoint): Map<string, string> {
   fields.set('repairer', repair.by)
   for (const [uid, part] of repair.progress) fields.set(PROGRESS + uid, part.toFixed(3))
   return fields
-}
-
-/** The checkpoint with what it has seen moved on, never back. */
-export function alsoSeen(checkpoint: Checkpoint, positions: readonly Position[]): Position {
-  return positions.reduce(laterPosition, checkpoint.seen)
 }
 
 function position(text: string | undefined): Position {

@@ -1,6 +1,8 @@
 import type { Filter, FilterList, NumberRange, TagIn, TextMatch } from '@perigee/protocol'
 import type { AttributeDefinition, IndexDefinition } from '../redis/index-definition.ts'
-import { invalidField } from '../status-error.ts'
+import { FIELD } from '../redis/search-commands.ts'
+import { invalidField, tooLarge } from '../status-error.ts'
+import { type Expression, normalForm } from './normal-form.ts'
 import { encodeTag } from './tag-value.ts'
 import { wordsOf } from './words.ts'
 
@@ -10,22 +12,29 @@ export interface FilterQuery {
   readonly params: Readonly<Record<string, string | Buffer>>
 }
 
-/** Names that no attribute can have, so that the query's own parameters can't be taken for a filter's. */
-const PARAM = 'f'
+const LITERALS_MAX = 2_048
 
 /**
  * Compiles a filter. A chunk that lacks an attribute doesn't match a clause on it, so it does match that clause's `not`.
  *
- * @throws StatusError INVALID_FIELD for an attribute that the index doesn't have or that is of another type.
+ * RediSearch (2.10.5) loses or makes up hits where an intersection that holds nothing stands inside a union, and where a
+ * negation stands around anything but a plain condition, both only when it skips ahead or searches for the nearest. So the
+ * filter is brought into a normal form, in which neither occurs.
+ *
+ * @throws StatusError INVALID_FIELD for an attribute that the index doesn't have or that is of another type; TOO_LARGE for a
+ *   filter that grows too large in both normal forms.
  */
 export function compileFilter(filter: Filter | undefined, definition: IndexDefinition): FilterQuery {
   if (!filter) return { query: '*', params: {} }
-  const compiler = new Compiler(definition)
-  const query = compiler.compile(filter, 'filter')
-  return { query, params: compiler.params }
+  const conditions = new Conditions(definition)
+  const form = normalForm(conditions.expression(filter, 'filter', false), LITERALS_MAX)
+  if (!form) throw tooLarge('filter', 'mixes all and any too deeply; flatten it, or search twice')
+  const [outer, inner] = form.kind === 'all' ? [' ', ' | '] : [' | ', ' ']
+  const query = form.clauses.map((literals) => `(${literals.join(inner)})`).join(outer)
+  return { query: `(${query})`, params: conditions.params }
 }
 
-class Compiler {
+class Conditions {
   readonly params: Record<string, string | Buffer> = {}
   readonly #attributes: ReadonlyMap<string, AttributeDefinition['type']>
   #count = 0
@@ -34,28 +43,31 @@ class Compiler {
     this.#attributes = new Map(definition.attributes.map((a) => [a.name, a.type]))
   }
 
-  compile({ expression }: Filter, path: string): string {
+  /** A filter, or its negation, with all negations at the conditions. */
+  expression({ expression }: Filter, path: string, negated: boolean): Expression {
     switch (expression.case) {
       case 'all':
-        return `(${this.#each(expression.value, `${path}.all`).join(' ')})`
       case 'any':
-        return `(${this.#each(expression.value, `${path}.any`).join(' | ')})`
+        return {
+          kind: (expression.case === 'all') === negated ? 'any' : 'all',
+          parts: this.#each(expression.value, `${path}.${expression.case}`, negated),
+        }
       case 'not':
-        return `(-${this.compile(expression.value, `${path}.not`)})`
+        return this.expression(expression.value, `${path}.not`, !negated)
       case 'tagIn':
-        return this.#tagIn(expression.value, `${path}.tag_in`)
+        return literal(this.#tagIn(expression.value, `${path}.tag_in`), negated)
       case 'numberRange':
-        return this.#numberRange(expression.value, `${path}.number_range`)
+        return literal(this.#numberRange(expression.value, `${path}.number_range`), negated)
       case 'textMatch':
-        return this.#textMatch(expression.value, `${path}.text_match`)
+        return this.#textMatch(expression.value, `${path}.text_match`, negated)
       case undefined:
         throw invalidField(path, 'needs exactly one of all, any, not, tag_in, number_range, text_match')
     }
   }
 
-  #each({ filters }: FilterList, path: string): string[] {
+  #each({ filters }: FilterList, path: string, negated: boolean): Expression[] {
     if (filters.length === 0) throw invalidField(`${path}.filters`, 'needs at least one filter')
-    return filters.map((filter, i) => this.compile(filter, `${path}.filters[${i}]`))
+    return filters.map((filter, i) => this.expression(filter, `${path}.filters[${i}]`, negated))
   }
 
   #tagIn({ attribute, values }: TagIn, path: string): string {
@@ -73,11 +85,17 @@ class Compiler {
     return `(@${field}:[${open}${min} ${close}${max}])`
   }
 
-  #textMatch({ attribute, words }: TextMatch, path: string): string {
-    const field = attribute === 'text' ? 'text' : this.#field(attribute, 'TEXT', path)
+  #textMatch({ attribute, words }: TextMatch, path: string, negated: boolean): Expression {
+    const field = attribute === FIELD.text ? attribute : this.#field(attribute, 'TEXT', path)
     const each = wordsOf(words)
     if (each.length === 0) throw invalidField(`${path}.words`, 'holds no word')
-    return `(${each.map((word) => `(@${field}:(${this.#param(word)}))`).join(' ')})`
+    const parts = each.map((word) => {
+      const condition = `(@${field}:(${this.#param(word)}))`
+      // A negation, skipping past the end of a single word of one field, would take the word's last document, in whatever
+      // field, for a match. A union, be it of the condition with itself, has no such fault.
+      return literal(negated ? `(${condition} | ${condition})` : condition, negated)
+    })
+    return { kind: negated ? 'any' : 'all', parts }
   }
 
   #field(attribute: string, type: AttributeDefinition['type'], path: string): string {
@@ -91,10 +109,14 @@ class Compiler {
   }
 
   #param(value: string | Buffer): string {
-    const name = `${PARAM}${this.#count++}`
+    const name = `f${this.#count++}`
     this.params[name] = value
     return `$${name}`
   }
+}
+
+function literal(condition: string, negated: boolean): Expression {
+  return { kind: 'literal', text: negated ? `(-${condition})` : condition }
 }
 
 function numberText(value: number, path: string): string {

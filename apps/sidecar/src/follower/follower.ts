@@ -16,19 +16,16 @@ import type { Logger } from 'pino'
 import type { PrimaryClock } from '../primary-clock.ts'
 import type { ChangeLog, LogBatch } from '../redis/change-log.ts'
 import type { CopyChange, CopyWriter } from '../redis/copy-writer.ts'
-import type { IndexDefinition } from '../redis/index-definition.ts'
 import { StatusError } from '../status-error.ts'
 import { Catalogue } from './catalogue.ts'
 import { type Checkpoint, checkpointFields, checkpointFrom, type RepairReason } from './checkpoint.ts'
-import { copyFields, meantFor } from './copy.ts'
+import { changesOf } from './log-changes.ts'
 import type { Pace } from './pace.ts'
 import { RepairScan } from './repair-scan.ts'
+import { situationOf, situationText } from './situation.ts'
 
 /** What the follower is doing. */
 export type FollowerState = 'stopped' | 'waiting' | 'standing-by' | 'repairing' | 'catching-up' | 'level'
-
-/** What there is to do, judged from checkpoint and log. */
-type Situation = 'no-data' | 'data-behind' | 'follow' | RepairReason
 
 export interface FollowerOptions {
   readonly region: string
@@ -39,7 +36,7 @@ export interface FollowerOptions {
   readonly logger: Logger
 }
 
-/** The state of the log and of this region's indexes at one moment. */
+/** A moment at which the log was known to hold nothing newer. */
 export interface Level {
   /** The newest log entry, */
   readonly log: Position
@@ -52,6 +49,8 @@ const IDLE_PAUSE_MS = 3
 const CHECK_EVERY_MS = 1_000
 const STAND_BY_MS = 20
 const TAKE_OVER_AFTER_MS = 3_000
+const UNAVAILABLE_PAUSE_MS = 100
+const FAILED_PAUSE_MS = 1_000
 const SWEEP_COUNT = 500
 const NEWEST: Position = { epoch: Number.MAX_SAFE_INTEGER, seq: Number.MAX_SAFE_INTEGER }
 
@@ -67,13 +66,13 @@ export class Follower {
   #checkpoint: Checkpoint | undefined
   #checkedAtMs = Number.NEGATIVE_INFINITY
   #level: Level | undefined
+  /** The batch that comes after an entry, read ahead. */
+  #ahead: { readonly after: Position; readonly batch: Promise<LogBatch> } | undefined
   #added = 0
   #repair: RepairScan | undefined
-  #othersRevision = -1
-  #othersSinceMs = 0
+  #others = { revision: -1, sinceMs: 0 }
   #dataSeenAtMs = performance.now()
   #orphans: string[] | undefined
-  #peeked: LogBatch | undefined
 
   constructor(options: FollowerOptions) {
     this.#options = options
@@ -90,7 +89,7 @@ export class Follower {
     return this.#checkpoint
   }
 
-  /** Up to where the data Redis's log is known to hold nothing newer than a checkpoint at `log`. */
+  /** When the data Redis's log was last known to hold nothing newer. */
   get level(): Level | undefined {
     return this.#level
   }
@@ -119,7 +118,7 @@ export class Follower {
 
   /** To be called when the index Redis may have lost or changed its contents: it was connected to anew. */
   indexRedisChanged(): void {
-    this.#forgetLevel()
+    this.#forget()
     this.catalogue.forget()
   }
 
@@ -148,90 +147,87 @@ export class Follower {
   }
 
   #failed(error: unknown): number {
-    this.#forgetLevel()
+    this.#forget()
     this.#repair = undefined
     this.catalogue.forget()
-    if (error instanceof StatusError) this.#move('waiting', error.message)
-    else this.#logger.error({ err: error }, 'the follower failed; it tries again')
-    return error instanceof StatusError ? 100 : 1_000
+    if (error instanceof StatusError) {
+      this.#move('waiting', error.message)
+      return UNAVAILABLE_PAUSE_MS
+    }
+    this.#logger.error({ err: error }, 'the follower failed; it tries again')
+    return FAILED_PAUSE_MS
   }
 
   /** One step; gives how long to pause after it. */
   async #turn(): Promise<number> {
     if (await this.#nothingNew()) return 0
-    const fields = await this.#options.copies.watchCheckpoint()
-    const checkpoint = checkpointFrom(fields)
+    const checkpoint = checkpointFrom(await this.#options.copies.watchCheckpoint())
     this.#checkpoint = checkpoint
-    const batch = this.#takePeeked(checkpoint) ?? (await this.#read(checkpoint?.log ?? NEWEST))
+    const batch = await this.#batchAfter(checkpoint?.log ?? NEWEST)
     const situation = situationOf(checkpoint, batch)
-    if (situation === 'no-data' || situation === 'data-behind') return await this.#await(situation, batch)
-    await this.catalogue.ensure()
-    if (!checkpoint || situation !== 'follow') {
-      return await this.#beginRepair(situation === 'follow' ? 'build' : situation, checkpoint, batch)
+    if (situation === 'no-data' || situation === 'data-behind') {
+      this.#forget()
+      this.#move('waiting', situationText(situation))
+      await this.#options.log.changed(batch.clock, BLOCK_MS, this.#abort.signal)
+      return IDLE_PAUSE_MS
     }
+    await this.catalogue.ensure()
+    if (!checkpoint) return await this.#beginRepair('build', checkpoint, batch)
+    if (situation !== 'follow') return await this.#beginRepair(situation, checkpoint, batch)
     const missing = await this.catalogue.makeMissing()
     const lost = missing.filter((uid) => checkpoint.complete.has(uid))
     if (lost.length > 0) return await this.#beginRepair('index-missing', checkpoint, batch, lost)
-    if (checkpoint.repair && !this.#mine(checkpoint)) return STAND_BY_MS
-    if (checkpoint.repair && !this.#repair)
-      return await this.#beginRepair(checkpoint.repair.reason, checkpoint, batch)
-    return await this.#follow(checkpoint, batch)
+    if (!checkpoint.repair) return await this.#follow(checkpoint, batch)
+    if (!this.#mine(checkpoint)) return STAND_BY_MS
+    if (!this.#repair) return await this.#beginRepair(checkpoint.repair.reason, checkpoint, batch)
+    return await this.#repairStep(checkpoint, batch, this.#repair)
   }
 
   /** True when no entry has come since the indexes were level: the clock alone may have moved, by writes to the cache. */
   async #nothingNew(): Promise<boolean> {
-    if (!this.#level || performance.now() - this.#checkedAtMs > CHECK_EVERY_MS) return false
-    const { signal } = this.#abort
-    await this.#options.log.changed(this.#level.clock, BLOCK_MS, signal)
-    if (signal.aborted) return true
     const level = this.#level
-    const batch = await this.#read(level?.log ?? NEWEST)
-    if (!level || this.#level !== level) return false
-    if (!samePosition(batch.newest, level.log)) {
-      this.#peeked = batch
+    if (!level || performance.now() - this.#checkedAtMs > CHECK_EVERY_MS) return false
+    const { signal } = this.#abort
+    await this.#options.log.changed(level.clock, BLOCK_MS, signal)
+    if (signal.aborted) return true
+    const batch = await this.#batchAfter(level.log)
+    if (this.#level !== level) return false
+    const same = samePosition(batch.newest, level.log)
+    if (!same || coverageOf(level.clock, batch.clock, batch.forks, false) !== 'included') {
+      this.#ahead = { after: level.log, batch: Promise.resolve(batch) }
       return false
     }
-    if (coverageOf(level.clock, batch.clock, batch.forks, false) !== 'included') return false
     this.#reach({ log: level.log, clock: batch.clock })
     if (this.#listeners.size === 0) await delay(IDLE_PAUSE_MS)
     return true
   }
 
-  /** The batch just read, when it is the one that comes after the checkpoint. */
-  #takePeeked(checkpoint: Checkpoint | undefined): LogBatch | undefined {
-    const batch = this.#peeked
-    this.#peeked = undefined
-    return batch && checkpoint && this.#level && samePosition(this.#level.log, checkpoint.log)
-      ? batch
-      : undefined
-  }
-
-  async #read(after: Position): Promise<LogBatch> {
-    const batch = await this.#options.log.read(after, this.#options.pace.count)
+  async #batchAfter(after: Position): Promise<LogBatch> {
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    const reading = ahead && samePosition(ahead.after, after) ? ahead.batch : this.#read(after)
+    const batch = await reading
     this.#dataSeenAtMs = performance.now()
     this.#added = batch.added ?? 0
     return batch
   }
 
-  async #await(situation: 'no-data' | 'data-behind', batch: LogBatch): Promise<number> {
-    this.#forgetLevel()
-    this.#move(
-      'waiting',
-      situation === 'no-data' ? 'the cluster holds nothing yet' : 'the data Redis is behind the index',
-    )
-    await this.#options.log.changed(batch.clock, BLOCK_MS, this.#abort.signal)
-    return IDLE_PAUSE_MS
+  #read(after: Position): Promise<LogBatch> {
+    return this.#options.log.read(after, this.#options.pace.count)
+  }
+
+  #readAhead(after: Position): void {
+    const batch = this.#read(after)
+    batch.catch(() => {})
+    this.#ahead = { after, batch }
   }
 
   /** Whether this follower is the one to repair: its own repair, or one whose follower has gone silent. */
   #mine({ repair, revision }: Checkpoint): boolean {
     if (repair?.by === this.#id) return true
-    if (revision !== this.#othersRevision) {
-      this.#othersRevision = revision
-      this.#othersSinceMs = performance.now()
-    }
+    if (revision !== this.#others.revision) this.#others = { revision, sinceMs: performance.now() }
     this.#move('standing-by', 'another follower compares the copies')
-    return performance.now() - this.#othersSinceMs > TAKE_OVER_AFTER_MS
+    return performance.now() - this.#others.sinceMs > TAKE_OVER_AFTER_MS
   }
 
   async #beginRepair(
@@ -240,18 +236,16 @@ export class Follower {
     batch: LogBatch,
     lost: readonly string[] = [],
   ): Promise<number> {
-    this.#forgetLevel()
+    this.#forget()
+    this.#orphans = undefined
     this.catalogue.forget()
     await this.catalogue.load()
     await this.catalogue.makeMissing()
-    const definitions = [...this.catalogue.definitions.values()]
-    const repair = new RepairScan({ ...this.#options, definitions })
+    const repair = new RepairScan({ ...this.#options, definitions: [...this.catalogue.definitions.values()] })
     // Copies that miss changes still answer; copies of changes that were rolled back, or of other data, don't.
-    const keep = checkpoint && (reason === 'gap' || reason === 'index-missing') ? checkpoint : undefined
-    const complete = new Set([...(keep?.complete ?? [])].filter((uid) => !lost.includes(uid)))
-    this.#move('repairing', reasonText(reason))
+    const keep = reason === 'gap' || reason === 'index-missing' ? checkpoint : undefined
+    this.#move('repairing', situationText(reason))
     this.#repair = repair
-    this.#orphans = undefined
     const begun = await this.#commit([], {
       revision: (checkpoint?.revision ?? 0) + 1,
       clusterId: batch.clusterId ?? '',
@@ -261,104 +255,102 @@ export class Follower {
       seen: keep ? laterPosition(keep.seen, batch.clock) : batch.clock,
       levelAtMs: checkpoint?.levelAtMs ?? 0,
       forks: batch.forks,
-      complete,
+      complete: new Set([...(keep?.complete ?? [])].filter((uid) => !lost.includes(uid))),
       repair: { reason, by: this.#id, progress: repair.progress },
     })
     return begun ? 0 : STAND_BY_MS
   }
 
-  /** Takes over a batch of the log, and a step of the repair when one is under way. */
+  /** Takes over a batch of the log. */
   async #follow(checkpoint: Checkpoint, batch: LogBatch): Promise<number> {
-    const { pace } = this.#options
-    const defined = batch.entries.some((e) => e.operation === 'create-index' || e.operation === 'drop-index')
-    if (defined) {
-      await this.catalogue.load()
-      await this.catalogue.makeMissing()
-      this.#orphans = undefined
-    }
-    const { definitions } = this.catalogue
-    const { changes, exact } = this.#changesOf(batch, definitions)
-    const steps = batch.entries.length === 0 ? await this.#repair?.next(pace.count) : []
-    const repaired = this.#repair !== undefined && steps === undefined && (await this.#allFilled())
-    if (steps) changes.push(...steps)
-
-    const last = batch.entries.at(-1)
-    if (!last && !this.#repair && samePosition(checkpoint.applied, batch.clock)) {
+    if (batch.entries.length === 0 && samePosition(checkpoint.applied, batch.clock)) {
       this.#checkedAtMs = performance.now()
       this.#reach({ log: checkpoint.log, clock: batch.clock })
       await this.#sweep()
       return 0
     }
-    const log = last?.position ?? checkpoint.log
-    const reached = samePosition(log, batch.newest)
-    const repairing = this.#repair !== undefined && !repaired
-    const applied = repairing ? checkpoint.applied : reached ? batch.clock : log
-    const seen =
-      exact && !repairing ? [applied, ...batch.chunks.map((c) => c.position)] : [applied, batch.clock]
-    const complete = new Set([...checkpoint.complete].filter((uid) => definitions.has(uid)))
-    for (const e of batch.entries) {
-      if (e.operation === 'create-index' && definitions.has(e.indexUid)) complete.add(e.indexUid)
+    const defined = await this.#define(batch)
+    const { changes, shown } = changesOf(batch, this.catalogue.definitions, this.#options.region)
+    const next = this.#after(checkpoint, batch)
+    const reached = samePosition(next.log, batch.newest)
+    const applied = reached ? batch.clock : next.log
+    const seen = shown.reduce(laterPosition, laterPosition(checkpoint.seen, applied))
+    const levelAtMs = reached ? this.#options.clock.nowMs() : checkpoint.levelAtMs
+    if (!reached) this.#readAhead(next.log)
+    const pauseMs = await this.#paced(changes, { ...next, applied, seen, levelAtMs })
+    if (pauseMs === undefined) return STAND_BY_MS
+    if (defined) await this.catalogue.dropOthers()
+    if (!reached) {
+      this.#move('catching-up', `${this.pending} changes to apply`)
+      return pauseMs
     }
-    if (repaired)
-      for (const uid of this.#repair?.progress.keys() ?? []) if (definitions.has(uid)) complete.add(uid)
-    const next: Checkpoint = {
-      revision: checkpoint.revision + 1,
-      clusterId: checkpoint.clusterId,
-      log,
-      added: reached ? this.#added : checkpoint.added + batch.entries.length,
-      applied,
-      seen: seen.reduce(laterPosition, checkpoint.seen),
-      levelAtMs: reached && !repairing ? this.#options.clock.nowMs() : checkpoint.levelAtMs,
-      forks: batch.forks,
-      complete,
-      ...(repairing &&
-        this.#repair &&
-        checkpoint.repair && {
-          repair: { ...checkpoint.repair, by: this.#id, progress: this.#repair.progress },
-        }),
-    }
-    const startedAt = performance.now()
-    if (!(await this.#commit(changes, next))) return STAND_BY_MS
-    const pauseMs = pace.wrote(changes.length, performance.now() - startedAt)
-    if (repaired) this.#repair = undefined
-    if (repairing) this.#move('repairing', reasonText(checkpoint.repair?.reason ?? 'build'))
-    else if (reached) this.#reach({ log, clock: batch.clock })
-    else this.#move('catching-up', `${this.pending} changes to apply`)
-    if (defined || repaired) await this.catalogue.dropOthers()
-    if (reached && !repairing) await this.#sweep()
+    this.#reach({ log: next.log, clock: batch.clock })
+    await this.#sweep()
     return pauseMs
   }
 
-  /** The changes of copies that a batch asks for; exact when no chunk of it may show a later change than its version says. */
-  #changesOf(batch: LogBatch, definitions: ReadonlyMap<string, IndexDefinition>) {
-    const chunks = new Map(batch.chunks.map((c) => [`${c.indexUid}:${c.id}`, c]))
-    const changes = new Map<string, CopyChange>()
-    const deleted = new Set<string>()
-    for (const { operation, indexUid, chunkId: id } of batch.entries) {
-      if (operation !== 'upsert' && operation !== 'delete') continue
-      const definition = definitions.get(indexUid)
-      if (!definition) continue
-      const name = `${indexUid}:${id}`
-      const chunk = chunks.get(name)
-      if (operation === 'delete') deleted.add(name)
-      else if (!chunk) deleted.delete(name)
-      const put = chunk && meantFor(this.#options.region, chunk, definition)
-      changes.set(
-        name,
-        put
-          ? { kind: 'put', indexUid, id, fields: copyFields(chunk, definition) }
-          : { kind: 'remove', indexUid, id },
-      )
-    }
-    const exact = [...changes].every(([name, c]) => c.kind === 'put' || chunks.has(name) || deleted.has(name))
-    return { changes: [...changes.values()], exact }
+  /** Takes over a batch of the log and a step of the comparison; `applied` stays where it is until all is compared. */
+  async #repairStep(checkpoint: Checkpoint, batch: LogBatch, repair: RepairScan): Promise<number> {
+    await this.#define(batch)
+    const { definitions } = this.catalogue
+    const { changes } = changesOf(batch, definitions, this.#options.region)
+    const steps = await repair.next(this.#options.pace.count)
+    const compared = steps === undefined && (await this.#allFilled(repair))
+    const after = this.#after(checkpoint, batch)
+    const reached = samePosition(after.log, batch.newest)
+    const seen = [batch.clock, repair.seen].reduce(laterPosition, checkpoint.seen)
+    const { repair: state, ...rest } = after
+    const next: Checkpoint = compared
+      ? {
+          ...{ ...rest, seen, applied: reached ? batch.clock : after.log },
+          complete: new Set(
+            [...after.complete, ...repair.progress.keys()].filter((uid) => definitions.has(uid)),
+          ),
+        }
+      : { ...after, seen, ...(state && { repair: { ...state, by: this.#id, progress: repair.progress } }) }
+    const pauseMs = await this.#paced([...changes, ...(steps ?? [])], next)
+    if (pauseMs === undefined) return STAND_BY_MS
+    if (!compared) return pauseMs
+    this.#repair = undefined
+    await this.catalogue.dropOthers()
+    this.#move('catching-up', 'all copies are compared')
+    return pauseMs
   }
 
-  async #allFilled(): Promise<boolean> {
-    for (const uid of this.#repair?.progress.keys() ?? []) {
+  /** Reads the definitions anew when a batch says that they changed; gives whether it does. */
+  async #define(batch: LogBatch): Promise<boolean> {
+    const defined = batch.entries.some(
+      ({ operation }) => operation === 'create-index' || operation === 'drop-index',
+    )
+    if (!defined) return false
+    await this.catalogue.load()
+    await this.catalogue.makeMissing()
+    this.#orphans = undefined
+    return true
+  }
+
+  /** The checkpoint after a batch, but for what it says of answers. */
+  #after(checkpoint: Checkpoint, batch: LogBatch): Checkpoint {
+    const log = batch.entries.at(-1)?.position ?? checkpoint.log
+    const made = batch.entries.filter((e) => e.operation === 'create-index').map((e) => e.indexUid)
+    const complete = [...checkpoint.complete, ...made].filter((uid) => this.catalogue.definitions.has(uid))
+    const added = samePosition(log, batch.newest) ? this.#added : checkpoint.added + batch.entries.length
+    const revision = checkpoint.revision + 1
+    return { ...checkpoint, revision, log, added, forks: batch.forks, complete: new Set(complete) }
+  }
+
+  async #allFilled(repair: RepairScan): Promise<boolean> {
+    for (const uid of repair.progress.keys()) {
       if (this.catalogue.definitions.has(uid) && !(await this.#options.copies.filled(uid))) return false
     }
     return true
+  }
+
+  /** Commits; gives how long to pause, `undefined` when another follower was first. */
+  async #paced(changes: readonly CopyChange[], checkpoint: Checkpoint): Promise<number | undefined> {
+    const startedAt = performance.now()
+    if (!(await this.#commit(changes, checkpoint))) return undefined
+    return this.#options.pace.wrote(changes.length, performance.now() - startedAt)
   }
 
   async #commit(changes: readonly CopyChange[], checkpoint: Checkpoint): Promise<boolean> {
@@ -369,7 +361,7 @@ export class Follower {
       this.#tell()
       return true
     }
-    this.#forgetLevel()
+    this.#forget()
     this.#repair = undefined
     this.#move('standing-by', 'another follower wrote first')
     return false
@@ -381,8 +373,9 @@ export class Follower {
       (uid) => !this.catalogue.definitions.has(uid),
     )
     const [uid] = this.#orphans
-    if (uid !== undefined && (await this.#options.copies.sweep(uid, SWEEP_COUNT))) this.#orphans.shift()
-    if (this.#orphans.length > 0) this.#forgetLevel()
+    if (uid === undefined) return
+    if (await this.#options.copies.sweep(uid, SWEEP_COUNT)) this.#orphans.shift()
+    this.#forget()
   }
 
   #reach(level: Level): void {
@@ -392,8 +385,10 @@ export class Follower {
     this.#tell()
   }
 
-  #forgetLevel(): void {
+  /** From now on nothing is taken for known: checkpoint and log are looked at anew. */
+  #forget(): void {
     this.#level = undefined
+    this.#ahead = undefined
   }
 
   #tell(): void {
@@ -404,33 +399,5 @@ export class Follower {
     if (state === this.#state) return
     this.#logger.info({ from: this.#state, to: state, why }, 'follower moved')
     this.#state = state
-  }
-}
-
-/** What is to be done about a checkpoint and the log as they are. */
-function situationOf(checkpoint: Checkpoint | undefined, batch: LogBatch): Situation {
-  if (!batch.clusterId || samePosition(batch.clock, ORIGIN)) return 'no-data'
-  if (!checkpoint) return 'build'
-  if (checkpoint.clusterId !== batch.clusterId) return 'foreign'
-  const coverage = coverageOf(checkpoint.seen, batch.clock, batch.forks, false)
-  if (coverage === 'lost') return 'rolled-back'
-  if (coverage !== 'included') return 'data-behind'
-  const [first] = batch.entries
-  const before = first ? first.previous : batch.newest
-  return samePosition(before, checkpoint.log) ? 'follow' : 'gap'
-}
-
-function reasonText(reason: RepairReason): string {
-  switch (reason) {
-    case 'build':
-      return 'the index Redis holds no copies yet'
-    case 'foreign':
-      return 'the index Redis holds copies of another cluster'
-    case 'gap':
-      return 'the change log no longer holds what comes after the checkpoint'
-    case 'rolled-back':
-      return 'the index holds changes that were rolled back'
-    case 'index-missing':
-      return 'a search index was missing'
   }
 }

@@ -1,4 +1,4 @@
-import { formatPosition } from '@perigee/core'
+import { formatPosition, laterPosition, ORIGIN, type Position } from '@perigee/core'
 import type { ChangeLog, StoredChunk } from '../redis/change-log.ts'
 import type { CopyChange, CopyWriter } from '../redis/copy-writer.ts'
 import type { IndexDefinition } from '../redis/index-definition.ts'
@@ -25,6 +25,7 @@ export class RepairScan {
   readonly #progress = new Map<string, number>()
   readonly #steps: AsyncIterator<CopyChange[]>
   #count = 1
+  #seen: Position = ORIGIN
 
   constructor(options: RepairScanOptions) {
     this.#options = options
@@ -35,6 +36,11 @@ export class RepairScan {
   /** Part done of each index. */
   get progress(): ReadonlyMap<string, number> {
     return this.#progress
+  }
+
+  /** The newest position of what was read so far. */
+  get seen(): Position {
+    return this.#seen
   }
 
   /** The next changes to write, possibly none; `undefined` when all is compared. */
@@ -62,6 +68,7 @@ export class RepairScan {
         definition.uid,
         page.chunks.map((c) => c.id),
       )
+      this.#seen = page.chunks.map((c) => c.position).reduce(laterPosition, this.#seen)
       yield page.chunks.flatMap((chunk, i) => this.#compared(chunk, versions[i], definition))
       cursor = page.cursor
       this.#progress.set(definition.uid, SCAN_PART * progress.at(cursor))
@@ -84,7 +91,8 @@ export class RepairScan {
       const ids = await copies.ids(uid, after, this.#count)
       if (ids.length === 0) return
       after = ids.at(-1)
-      const { chunks } = await log.chunks(uid, ids)
+      const { chunks, clock } = await log.chunks(uid, ids)
+      this.#seen = laterPosition(this.#seen, clock)
       const there = new Set(chunks.map((c) => c.id))
       yield ids.filter((id) => !there.has(id)).map((id) => ({ kind: 'remove', indexUid: uid, id }))
     }
