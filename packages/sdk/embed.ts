@@ -20,7 +20,11 @@ for await (const file of glob('**/*.{js,d.ts}', { cwd: dist })) {
   const path = join(dist, file)
   const source = await readFile(path, 'utf8')
   const isDeclaration = file.endsWith('.d.ts')
-  const written = source.replaceAll(
+  // The maps of what is copied stay where they are.
+  const unmapped = EMBEDDED.some((name) => file.startsWith(`${name}/`))
+    ? source.replace(/^\/\/# sourceMappingURL=.*$/m, '')
+    : source
+  const written = unmapped.replaceAll(
     /((?:from|import)\s*\(?\s*)(['"])([^'"]+)\2/g,
     (_, before: string, quote: string, specifier: string) =>
       `${before}${quote}${target(specifier, dirname(path), isDeclaration)}${quote}`,

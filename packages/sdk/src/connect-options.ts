@@ -4,7 +4,7 @@ import type { EventListener } from './event.ts'
 import { invalidArgument } from './perigee-error.ts'
 
 /** The port of sidecars that DNS gives no other one for. */
-export const DEFAULT_PORT = 7700
+const DEFAULT_PORT = 7700
 
 /** How to find the sidecars, and how patient to be. */
 export interface ConnectOptions {
