@@ -19,13 +19,13 @@ describe('a new cluster of which one region is silent', () => {
   it('takes no write until perigee init, which asks first', async () => {
     await using cluster = await LocalCluster.start({
       regions: ['here', 'silent'],
+      distances: 'none',
       sidecar: false,
       sentinel: false,
     })
     const here = cluster.state().regions.find((region) => region.name === 'here')
     if (!here) throw new Error('the cluster has a region called here')
-    const { host } = new URL(`tcp://${here.grpc}`)
-    const local = host.split(':')[0] ?? ''
+    const local = here.grpc.replace(/:\d+$/, '')
     sidecar = spawn(process.execPath, [SIDECAR], {
       stdio: 'ignore',
       env: {
