@@ -15,7 +15,8 @@ try {
   }
 } catch (error) {
   process.stderr.write(`${error instanceof ConfigError ? error.message : (error as Error).stack}\n`)
-  process.exitCode = error instanceof ConfigError ? EXIT_CONFIG : EXIT_FAILED
+  // What was started by then would keep the process alive.
+  process.exit(error instanceof ConfigError ? EXIT_CONFIG : EXIT_FAILED)
 }
 
 async function run(config: ReturnType<typeof readConfig>): Promise<void> {
