@@ -53,10 +53,14 @@ function failed(error: unknown): number {
     report.line('Interrupted. Nothing is left running.')
     return 130
   }
-  if (error instanceof BrokenPromise) report.failure(error.message)
-  else
-    report.failure(
-      `The demo could not go on: ${error instanceof Error ? (error.stack ?? error.message) : error}`,
-    )
+  const message = error instanceof Error ? error.message : String(error)
+  report.failure(error instanceof BrokenPromise ? message : `The demo can't go on: ${message}`)
+  if (!(error instanceof BrokenPromise)) process.stderr.write(`\n${framesOf(error)}\n`)
   return 1
+}
+
+/** Where an unexpected error comes from; its message has been said. */
+function framesOf(error: unknown): string {
+  const lines = error instanceof Error ? (error.stack ?? '').split('\n') : []
+  return lines.filter((line) => /^\s+at /.test(line)).join('\n')
 }

@@ -19,7 +19,7 @@ export interface Measured {
 /** All that was measured, on one screen. */
 export function summarise(report: Report, measured: Measured): void {
   const { filled, latency, lag, reading, failover } = measured
-  report.step('Summary')
+  report.heading('Summary')
   report.table(
     ['p50 in', 'cache read', `from ${primary}`, 'search', `from ${primary}`, 'replication lag'],
     latency.map(({ region, nearest, fromPrimary }) => {

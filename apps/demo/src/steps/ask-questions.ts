@@ -12,7 +12,9 @@ const questions = [
 
 /** One answer of one region. */
 export interface RegionalAnswer {
+  /** Where the service is that asked. */
   region: string
+  answeredBy: string
   tookMs: number
   hits: { id: string; distance: number; title: string; text: string }[]
 }
@@ -25,9 +27,14 @@ export async function askQuestions(demo: Demo): Promise<void> {
     const answers = await ask(demo, question.text)
     const [first] = answers
     if (!first) throw new Error('There are no services to ask from.')
+    if (question !== questions[0]) report.line()
     report.line(question.text)
     printHits(demo, first)
     for (const answer of answers) {
+      promise(
+        answer.answeredBy === answer.region,
+        `${answer.region} could not answer "${question.text}" itself: ${answer.answeredBy} did.`,
+      )
       promise(
         sameHits(first, answer),
         `${answer.region} and ${first.region} answer "${question.text}" differently: ${names(answer)} against ${names(first)}.`,
@@ -37,8 +44,7 @@ export async function askQuestions(demo: Demo): Promise<void> {
       first.hits.some((hit) => hit.id.startsWith(`${question.package}/`)),
       `None of the best chunks for "${question.text}" is ${question.package}'s: ${names(first)}.`,
     )
-    report.check(answers.map(({ region, tookMs }) => `${region} ${ms(tookMs)}`).join(', '))
-    report.line()
+    report.check(`the same in every region: ${timings(answers)}`)
   }
 }
 
@@ -54,7 +60,7 @@ export async function ask(demo: Demo, question: string): Promise<RegionalAnswer[
       title: String(metadata.title),
       text,
     }))
-    answers.push({ region, tookMs, hits })
+    answers.push({ region, answeredBy: result.receipt.region, tookMs, hits })
   }
   return answers
 }
@@ -62,9 +68,18 @@ export async function ask(demo: Demo, question: string): Promise<RegionalAnswer[
 /** Prints the best chunks of an answer, two lines each. */
 export function printHits(demo: Demo, answer: RegionalAnswer): void {
   for (const { id, distance, title, text } of answer.hits) {
-    demo.report.line(`  ${distance.toFixed(3)}  ${oneLine(`${id} · ${title}`, 86)}`)
-    demo.report.dim(`         ${oneLine(text, 86)}`)
+    demo.report.line(`  ${distance.toFixed(3)}  ${oneLine(`${id} · ${title}`, 88)}`)
+    demo.report.dim(`         ${oneLine(text, 88)}`)
   }
+}
+
+/** How long each region took, and who answered where it was another one. */
+export function timings(answers: readonly RegionalAnswer[]): string {
+  return answers
+    .map(({ region, answeredBy, tookMs }) =>
+      region === answeredBy ? `${region} ${ms(tookMs)}` : `${region} ${ms(tookMs)} (by ${answeredBy})`,
+    )
+    .join(', ')
 }
 
 export function sameHits(a: RegionalAnswer, b: RegionalAnswer): boolean {

@@ -6,6 +6,7 @@ import { distanceMs, primary, promised, type Region } from '../regions.ts'
 import { docs, pages, type Service } from '../services.ts'
 import { ms } from '../terminal/format.ts'
 import { pageKey } from './fill-indexes.ts'
+import { measureAgain } from './measure-again.ts'
 
 interface CallLatencies {
   cache: Latencies
@@ -22,32 +23,37 @@ export interface Comparison {
 /** A distant call takes up to a fifth of a second, so these are fewer, and ten at a time. */
 const far = { calls: 100, atOnce: 10 }
 const near = { calls: 300, atOnce: 1 }
-/** The first calls pay for connections and cold code. */
-const warmUp = { calls: 20, atOnce: 2 }
+/** The first calls pay for connections and cold code, on both sides. */
+const warmUp = { calls: 50, atOnce: 5 }
 
 /** Cache reads and searches of a service in each region: answered there, and answered by us-east-1. */
 export async function compareLatency(demo: Demo): Promise<Comparison[]> {
   const { report, services } = demo
   report.step('Read and search, from a service in each region')
-  const comparisons: Comparison[] = []
-  for (const service of services) comparisons.push(await compare(demo, service))
+  const clients = new Set(services.flatMap((service) => [service.nearest, service.fromPrimary]))
+  for (const client of clients) await measure(demo, client, warmUp)
+  const comparisons = await measureAgain(demo, () => compareAll(demo), tooSlow)
   report.table(
     ['service in', 'call', 'nearest p50', 'p99', `${primary} p50`, 'p99'],
     comparisons.flatMap((comparison) => [row(comparison, 'cache'), row(comparison, 'search')]),
     { labels: 2 },
   )
-  for (const comparison of comparisons) check(comparison)
+  for (const comparison of comparisons) checkDistance(comparison)
   report.check(
     `nearest p50 at most ${promised.cacheP50Ms} ms for cache reads and ${promised.searchP50Ms} ms for searches, everywhere`,
   )
   return comparisons
 }
 
+async function compareAll(demo: Demo): Promise<Comparison[]> {
+  const comparisons: Comparison[] = []
+  for (const service of demo.services) comparisons.push(await compare(demo, service))
+  return comparisons
+}
+
 async function compare(demo: Demo, service: Service): Promise<Comparison> {
-  await measure(demo, service.nearest, warmUp)
   const nearest = await measure(demo, service.nearest, near)
   if (service.region === primary) return { region: service.region, nearest, fromPrimary: nearest }
-  await measure(demo, service.fromPrimary, warmUp)
   return { region: service.region, nearest, fromPrimary: await measure(demo, service.fromPrimary, far) }
 }
 
@@ -103,11 +109,20 @@ function row(comparison: Comparison, call: 'cache' | 'search'): string[] {
   ]
 }
 
-function check({ region, nearest, fromPrimary }: Comparison): void {
-  const slow = (call: string, latencies: Latencies, limitMs: number) =>
-    `The ${call} p50 in ${region} is ${ms(latencies.p50)}, above ${limitMs} ms. Is something else busy on this machine?`
-  promise(nearest.cache.p50 <= promised.cacheP50Ms, slow('cache read', nearest.cache, promised.cacheP50Ms))
-  promise(nearest.search.p50 <= promised.searchP50Ms, slow('search', nearest.search, promised.searchP50Ms))
+function tooSlow(comparisons: readonly Comparison[]): string | undefined {
+  for (const { region, nearest } of comparisons) {
+    const { cache, search } = nearest
+    if (cache.p50 > promised.cacheP50Ms) {
+      return `The p50 of cache reads in ${region} is ${ms(cache.p50)}, above ${promised.cacheP50Ms} ms`
+    }
+    if (search.p50 > promised.searchP50Ms) {
+      return `The p50 of searches in ${region} is ${ms(search.p50)}, above ${promised.searchP50Ms} ms`
+    }
+  }
+  return undefined
+}
+
+function checkDistance({ region, fromPrimary }: Comparison): void {
   const roundTripMs = 2 * distanceMs[region]
   for (const latencies of [fromPrimary.cache, fromPrimary.search]) {
     promise(

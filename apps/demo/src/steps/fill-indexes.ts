@@ -50,12 +50,7 @@ export async function fillIndexes(demo: Demo): Promise<Filled> {
   await watching
   const end = Math.max(...fills.map((fill) => fill.completeAt))
   report.table(
-    [
-      'region',
-      'chunks indexed',
-      `from the first write to ${seconds(end - start)} later`,
-      'complete after the last write',
-    ],
+    ['region', 'chunks', `filling, over ${seconds(end - start)}`, 'complete after the last one was written'],
     fills.map((fill) => [
       fill.region,
       count(fill.chunks),

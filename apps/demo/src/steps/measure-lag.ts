@@ -5,6 +5,7 @@ import { distanceMs, primary, promised, type Region, replicas } from '../regions
 import { serviceIn } from '../services.ts'
 import { ms } from '../terminal/format.ts'
 import { histogram } from '../terminal/histogram.ts'
+import { measureAgain } from './measure-again.ts'
 
 const samples = 200
 const intervalMs = 20
@@ -19,7 +20,11 @@ export interface Lag {
 export async function measureLag(demo: Demo): Promise<Lag[]> {
   const { report } = demo
   report.step(`Replication lag: ${samples} timestamped entries from ${primary} to each replica`)
-  const lags = await Promise.all(replicas.map((region) => probe(demo, region)))
+  const lags = await measureAgain(
+    demo,
+    () => Promise.all(replicas.map((region) => probe(demo, region))),
+    tooFarBehind,
+  )
   report.table(
     ['replica', 'distance', 'min', 'p50', 'p95', 'p99', 'clock ±'],
     lags.map(({ region, lag, uncertaintyMs }) => [
@@ -34,15 +39,16 @@ export async function measureLag(demo: Demo): Promise<Lag[]> {
     for (const line of histogram(lag, { rows: 6, width: 50 })) report.line(line)
   }
   report.line()
-  for (const { region, lag } of lags) {
-    const limitMs = distanceMs[region] + promised.lagP50AboveDistanceMs
-    promise(
-      lag.p50 <= limitMs,
-      `The lag's p50 to ${region} is ${ms(lag.p50)}, above ${limitMs} ms. Is something else busy on this machine?`,
-    )
-  }
   report.check(`lag p50 at most ${promised.lagP50AboveDistanceMs} ms above the distance`)
   return lags
+}
+
+function tooFarBehind(lags: readonly Lag[]): string | undefined {
+  for (const { region, lag } of lags) {
+    const limitMs = distanceMs[region] + promised.lagP50AboveDistanceMs
+    if (lag.p50 > limitMs) return `The lag's p50 to ${region} is ${ms(lag.p50)}, above ${limitMs} ms`
+  }
+  return undefined
 }
 
 async function probe(demo: Demo, region: Region): Promise<Lag> {

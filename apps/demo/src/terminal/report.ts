@@ -22,6 +22,11 @@ export class Report {
     this.#write(`\n${colors.bold(colors.cyan(String(this.#steps)))}  ${colors.bold(title)}\n`)
   }
 
+  /** A heading without a number. */
+  heading(title: string): void {
+    this.#write(`\n${colors.bold(title)}\n\n`)
+  }
+
   line(text = ''): void {
     this.#write(`${text === '' ? '' : indent}${text}\n`)
   }
