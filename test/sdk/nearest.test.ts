@@ -66,7 +66,7 @@ it('without a session a read comes from nearby, and takes no journey', async () 
     expect(entry?.receipt).toMatchObject({ region: 'ap-southeast-1', fallback: false })
   }
   // The other regions are 160 ms there and back at least.
-  expect(percentile(took, 0.5)).toBeLessThan(20)
+  expect(percentile(took, 0.5)).toBeLessThan(80)
 })
 
 it('reads go on while the nearest sidecar is killed, from the next nearest, and come home when it is back', async () => {
@@ -123,7 +123,7 @@ it('a region that is cut off from its clients is done without', async () => {
   const start = performance.now()
   await cache.get('a', { timeoutMs: 2_000 })
   // Straight to the next region: 70 ms there and back.
-  expect(performance.now() - start).toBeLessThan(500)
+  expect(performance.now() - start).toBeLessThan(800)
 })
 
 it('a client connects and works while its own region is down', async () => {

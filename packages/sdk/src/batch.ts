@@ -1,5 +1,7 @@
 import { DEFAULT_LIMITS } from '@perigee/core'
 
+/** A call that may carry 4 MiB gets at least this, unless its caller says otherwise. */
+export const BULK_TIMEOUT_MS = 30_000
 /** Room in a message for all but its items. */
 const ENVELOPE_BYTES = 4 * 1024
 

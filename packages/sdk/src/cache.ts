@@ -2,7 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf'
 import { timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { DEFAULT_LIMITS } from '@perigee/core'
 import { CacheService, type PreconditionSchema, type Entry as WireEntry } from '@perigee/protocol'
-import { batchesOf, firstBatch } from './batch.ts'
+import { BULK_TIMEOUT_MS, batchesOf, firstBatch } from './batch.ts'
 import type { ReadOptions, WriteOptions } from './call-options.ts'
 import type { Calls } from './calls.ts'
 import { type Codec, UnreadableValueError } from './codec.ts'
@@ -169,7 +169,7 @@ export class Cache<Out, In = Out> {
 
   /**
    * Writes many entries, in calls of at most 200 that fit a message. Each call is written whole or not at all; when
-   * one fails, the calls before it stay written.
+   * one fails, the calls before it stay written. `timeoutMs` holds for each call; its default is at least 30 s.
    *
    * @returns each key's version, and the last call's receipt.
    */
@@ -190,6 +190,7 @@ export class Cache<Out, In = Out> {
         methods.setMany,
         { namespace: this.namespace, entries: batch.map((entry) => ({ ...entry, contentType, ...expiry })) },
         options,
+        BULK_TIMEOUT_MS,
       )
       for (const [i, { key }] of batch.entries()) versions.set(key, response.versions[i] ?? '')
       last = receipt

@@ -69,14 +69,20 @@ export class Calls {
     })
   }
 
-  /** @param fields the request but for its `options`. All attempts carry one request id, made here. */
+  /**
+   * @param fields the request but for its `options`. All attempts carry one request id, made here.
+   * @param defaultTimeoutMs when the options have none, and the client's own is shorter: for calls of some MiB.
+   */
   write<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     fields: MessageInitShape<I>,
     options: WriteOptions = {},
+    defaultTimeoutMs = 0,
   ): Promise<Answer<MessageShape<O>>> {
     const requestId = randomUUID()
-    return this.#call(method, fields, (token) => writeOptions(options, token, requestId), options, {})
+    const timeoutMs = options.timeoutMs ?? Math.max(defaultTimeoutMs, this.#defaultTimeoutMs)
+    const optionsWith = (token: Uint8Array | undefined) => writeOptions(options, token, requestId)
+    return this.#call(method, fields, optionsWith, { ...options, timeoutMs }, {})
   }
 
   /** A session of its own that has seen what this one has. */

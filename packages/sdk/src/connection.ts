@@ -7,6 +7,7 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   // A dead peer behind a live address is noticed by this, not by TCP after minutes.
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 3_000,
+  'grpc.keepalive_permit_without_calls': 1,
   // grpc-js waits up to two minutes between attempts by default.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,

@@ -12,10 +12,14 @@ import { pause } from './pause.ts'
 import { aborted, PerigeeError } from './perigee-error.ts'
 import type { Transport } from './transport.ts'
 
+/** A stream that says nothing for so long at its beginning is opened elsewhere. */
+const FIRST_ANSWER_MS = 5_000
 /** After everyone failed once, how long to wait before asking all of them again. */
 const PAUSES_MS = [100, 300]
 /** Sidecars remember a request id for 60 s; a write isn't sent again after this. */
 const REPEAT_WRITES_FOR_MS = 45_000
+/** A sidecar that was given less time than this may be well and merely have been asked too much. */
+const FAIR_MS = 300
 /** Timers are no finer than this. */
 const TIMER_SLACK_MS = 2
 
@@ -82,11 +86,20 @@ export class Failover {
     request: MessageShape<I>,
     settings: CallSettings,
   ): AsyncGenerator<MessageShape<O>> {
-    const started = await this.#attempts(true, settings, async (endpoint, _deadline, connectTimeoutMs) => {
-      const deadline = Deadline.in(settings.timeoutMs)
-      const options = { deadline, connectTimeoutMs, signal: settings.signal }
+    const deadline = Deadline.in(settings.timeoutMs)
+    const started = await this.#attempts(true, settings, async (endpoint, _share, connectTimeoutMs) => {
+      const late = new AbortController()
+      const signal = settings.signal ? AbortSignal.any([settings.signal, late.signal]) : late.signal
+      const options = { deadline, connectTimeoutMs, signal }
       const answers = this.#transport.serverStream(endpoint, method, request, options)[Symbol.asyncIterator]()
-      return { answers, first: await answers.next() }
+      const timer = setTimeout(() => late.abort(), FIRST_ANSWER_MS)
+      try {
+        return { answers, first: await answers.next() }
+      } catch (error) {
+        throw late.signal.aborted ? silent() : error
+      } finally {
+        clearTimeout(timer)
+      }
     })
     try {
       for (let next = started.first; !next.done; next = await started.answers.next()) yield next.value
@@ -123,6 +136,7 @@ export class Failover {
         if (last) this.#onEvent({ type: 'failover', from: last.endpoint, to: endpoint, error: last.error })
         const shareMs = i < candidates.length - 1 ? deadline.remainingMs / 2 : deadline.remainingMs
         const attemptDeadline = deadline.within(Math.max(shareMs, settings.patienceMs ?? 0))
+        const startedAt = performance.now()
         try {
           const result = await attempt(endpoint, attemptDeadline, Math.min(this.#connectTimeoutMs, shareMs))
           this.#chooser.succeeded(endpoint)
@@ -131,8 +145,9 @@ export class Failover {
           const error = PerigeeError.from(thrown, endpoint.region)
           if (settings.signal?.aborted) throw error
           const verdict = judge(error, read)
-          if (verdict.endpointFailed) this.#chooser.failed(endpoint, error)
-          else this.#chooser.succeeded(endpoint)
+          const fair = error.code !== 'DEADLINE_EXCEEDED' || performance.now() - startedAt >= FAIR_MS
+          if (verdict.endpointFailed && fair) this.#chooser.failed(endpoint, error)
+          else if (!verdict.endpointFailed) this.#chooser.succeeded(endpoint)
           if (!verdict.tryNext) throw error
           failures.push({ endpoint, error })
         }
@@ -172,6 +187,10 @@ export class Failover {
       { code: 'UNAVAILABLE', region: best?.endpoint.region, cause: best?.error },
     )
   }
+}
+
+function silent(): PerigeeError {
+  return new PerigeeError(`the sidecar said nothing for ${FIRST_ANSWER_MS} ms`, { code: 'DEADLINE_EXCEEDED' })
 }
 
 function isRead(method: DescMethodUnary): boolean {

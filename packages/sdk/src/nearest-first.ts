@@ -132,7 +132,7 @@ export class NearestFirst implements EndpointChooser {
       const before = this.#addresses.get(region) ?? []
       // The order of first sight is kept, so that answers of DNS in changing order move nobody.
       const kept = before.filter((e) => found.includes(e.address))
-      const added = shuffled(found.filter((a) => !before.some((e) => e.address === a)))
+      const added = found.filter((a) => !before.some((e) => e.address === a))
       this.#addresses.set(region, [...kept, ...added.map((address) => ({ region, address }))])
     } catch (thrown) {
       const error = PerigeeError.from(thrown, region)
@@ -193,11 +193,4 @@ export class NearestFirst implements EndpointChooser {
     const distance = (region: string) => distances.get(region) ?? Number.MAX_VALUE
     this.#order = this.#options.regions.toSorted((a, b) => distance(a) - distance(b))
   }
-}
-
-function shuffled<T>(items: readonly T[]): T[] {
-  return items
-    .map((item) => ({ item, place: Math.random() }))
-    .sort((a, b) => a.place - b.place)
-    .map(({ item }) => item)
 }

@@ -48,9 +48,9 @@ export class PerigeeError extends Error {
    * have happened nevertheless.
    */
   get retryable(): boolean {
-    return (
-      this.code === 'UNAVAILABLE' || this.code === 'DEADLINE_EXCEEDED' || this.code === 'RESOURCE_EXHAUSTED'
-    )
+    if (this.code === 'RESOURCE_EXHAUSTED')
+      return this.reason === 'OVERLOADED' || this.reason === 'OUT_OF_MEMORY'
+    return this.code === 'UNAVAILABLE' || this.code === 'DEADLINE_EXCEEDED'
   }
 
   /** Turns whatever was thrown into a `PerigeeError`, once: one that is already one stays as it is. */

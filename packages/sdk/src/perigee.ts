@@ -52,7 +52,7 @@ export class Perigee {
   }
 
   /**
-   * Looks the regions up and puts them in order of nearness. Takes about two seconds at most, and succeeds while
+   * Looks the regions up and puts them in order of nearness. Takes about three seconds at most, and succeeds while
    * regions, or all of them, are down: calls say so then.
    *
    * @throws PerigeeError `INVALID_ARGUMENT` for options that can't be meant.

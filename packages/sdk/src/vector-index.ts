@@ -1,6 +1,6 @@
 import { DEFAULT_LIMITS } from '@perigee/core'
 import { SearchService } from '@perigee/protocol'
-import { firstBatch } from './batch.ts'
+import { BULK_TIMEOUT_MS, firstBatch } from './batch.ts'
 import { bulkUpsert } from './bulk-upsert.ts'
 import type { ReadOptions, WriteOptions } from './call-options.ts'
 import type { Calls } from './calls.ts'
@@ -162,7 +162,8 @@ export class VectorIndex {
   /**
    * Writes chunks, any number of them, from a list or a stream: in calls of 200 that fit a message, four at a time,
    * taking from the source no faster than they are acknowledged. Each call is written whole or not at all; when one
-   * fails, what was acknowledged before stays written, and upserting everything again does no harm.
+   * fails, what was acknowledged before stays written, and upserting everything again does no harm. `timeoutMs` holds for each
+   * call; its default is at least 30 s.
    *
    * @returns how many were written, and the last receipt; `undefined` when there were none.
    */
@@ -182,6 +183,7 @@ export class VectorIndex {
         methods.upsertChunks,
         { ...target, chunks: wire },
         options,
+        BULK_TIMEOUT_MS,
       )
       upserted += response.upserted
       last = receipt
