@@ -25,7 +25,9 @@ function client(region: string): RawClient {
 beforeAll(async () => {
   cluster = await LocalCluster.start({ regions: REGIONS, sentinel: false })
   for (const { name, grpc } of cluster.state().regions) clients.set(name, new RawClient(grpc))
-  await waitFor('an index', () => createIndex(client('us-east-1'), NAMESPACE, { name: INDEX }).then(() => true))
+  await waitFor('an index', () =>
+    createIndex(client('us-east-1'), NAMESPACE, { name: INDEX }).then(() => true),
+  )
 })
 
 afterAll(async () => {
@@ -79,7 +81,8 @@ it('sidecars killed while chunks are written, updated and deleted leave every in
       const chunks = ids.map((id) => chunk(id, { text: `${id} ${round}` }))
       await insist(() => us.search.upsertChunks({ namespace: NAMESPACE, index: INDEX, model: MODEL, chunks }))
       const selection = { case: 'ids' as const, value: { values: ids.slice(0, BATCH / 4) } }
-      if (round % 2 === 0) await insist(() => us.search.deleteChunks({ namespace: NAMESPACE, index: INDEX, selection }))
+      if (round % 2 === 0)
+        await insist(() => us.search.deleteChunks({ namespace: NAMESPACE, index: INDEX, selection }))
     }
   }
 

@@ -9,6 +9,8 @@ import type { ReadChoice } from '../validation/options.ts'
 
 /** Of the time left, how much the primary's index gets to catch up with what was written before the call. */
 const INDEX_SHARE = 0.4
+/** How long an index that was just created is waited for. */
+const NEW_INDEX_WAIT_MS = 500
 
 /** The error for a name that no index has. */
 export function indexNotFound(namespace: string, name: string): StatusError {
@@ -46,7 +48,7 @@ export function indexRead<O>(read: IndexRead<O>): LocalRead<O> {
     async answer(primary): Promise<LocalAnswer<O>> {
       const { definition, at } = primary
         ? await atPrimary(data, namespace, index)
-        : indexes.find(namespace, index)
+        : await atHome(data, indexes, namespace, index)
       if (!definition) return { response: read.empty, ...at, refusal: indexNotFound(namespace, index) }
       if (definition.regionScoped && call.forwardedFrom !== undefined) throw scopedElsewhere(choice)
       if (primary && choice.consistency === 'PRIMARY') {
@@ -62,6 +64,28 @@ export function indexRead<O>(read: IndexRead<O>): LocalRead<O> {
       }
     },
   }
+}
+
+/** The index as this region's copies know it; one that they don't know yet is waited for a moment. */
+async function atHome(
+  data: DataRedis,
+  indexes: RegionalIndexes,
+  namespace: string,
+  name: string,
+): Promise<{ definition: IndexDefinition | undefined; at: AnswerPosition }> {
+  const known = indexes.find(namespace, name)
+  if (known.definition) return known
+  const { definition, clock } = await data.indexDefinition(namespace, name)
+  if (!definition) return { definition, at: await atClock(data, clock) }
+  const until = performance.now() + NEW_INDEX_WAIT_MS
+  while (performance.now() < until) {
+    const found = indexes.find(namespace, name)
+    if (found.definition) return found
+    await indexes.changed(found.at.applied, NEW_INDEX_WAIT_MS / 10, AbortSignal.timeout(NEW_INDEX_WAIT_MS))
+  }
+  throw refusal('INDEX_BUILDING', "This region's copy of the index isn't made yet. Try again shortly.", {
+    retryDelayMs: NEW_INDEX_WAIT_MS,
+  })
 }
 
 async function atPrimary(
