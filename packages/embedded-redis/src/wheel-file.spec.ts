@@ -30,7 +30,8 @@ function makeWheel(folder: string): string {
   return createHash('sha256').update(readFileSync(wheel)).digest('hex')
 }
 
-describe('a file from a wheel', () => {
+// Each fetch starts Python a few times, which takes long on a busy machine.
+describe('a file from a wheel', { timeout: 120_000 }, () => {
   let index: string
   let file: WheelFile
   const folders: string[] = []

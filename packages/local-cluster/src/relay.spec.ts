@@ -87,7 +87,8 @@ async function silence(socket: Socket, ms: number): Promise<'silent' | 'spoke'> 
 }
 
 describe('a relay', () => {
-  it('adds the one-way delay, to a millisecond and a half', async () => {
+  // A busy machine can be late in all of a second's samples, hardly three times running.
+  it('adds the one-way delay, to a millisecond and a half', { retry: 2 }, async () => {
     const { relay } = await arrange(echo, { delayMs: 35 })
     const socket = await client(relay)
     await roundTrip(socket)
