@@ -91,12 +91,14 @@ export class PrimaryWritePath implements WritePath {
     call: CallContext,
     repeatable: boolean,
   ): Promise<MessageShape<O>> {
+    // One deadline for all attempts, early enough for the outcome to be told.
+    const demand = { deadlineMs: innerDeadlineMs(call.deadlineMs), signal: call.signal }
     for (let attempt = 1; ; attempt++) {
-      const again = attempt < ATTEMPTS && Date.now() + PAUSE_MS < call.deadlineMs && !call.signal.aborted
       try {
-        const demand = { deadlineMs: innerDeadlineMs(call.deadlineMs), signal: call.signal }
         return await this.#primary.forward(method, request, demand)
       } catch (error) {
+        const timeLeft = Date.now() + PAUSE_MS < demand.deadlineMs && !call.signal.aborted
+        const again = attempt < ATTEMPTS && timeLeft
         if (error instanceof PeerUnreachable) {
           // What may have arrived is safe to send again only with a request id.
           if (again && error.sent && repeatable) {
