@@ -11,7 +11,9 @@ export interface AdapterContext {
   readonly observer: CallObserver
   /** Calls without a deadline get this one, milliseconds from their arrival. */
   readonly unaryDeadlineMs: number
-  /** Streams that must end when the sidecar drains. */
+  /** Unary calls in flight, which a drain lets finish. */
+  readonly calls: Set<IncomingCall>
+  /** Streams, which a drain ends. */
   readonly streams: Set<IncomingCall>
   /** Refuses what no handler may see. Throws a StatusError. */
   checkRequest(method: DescMethod, request: unknown): void

@@ -12,16 +12,25 @@ interface Cancellable {
 export class IncomingCall implements CallContext {
   readonly deadlineMs: number
   readonly #abort = new AbortController()
+  #answered = false
 
   /** @param deadlineMs for callers that gave none, Unix milliseconds. */
   constructor(call: Cancellable, deadlineMs: number) {
     const deadline = Number(call.getDeadline())
     this.deadlineMs = Number.isFinite(deadline) ? deadline : deadlineMs
-    call.on('cancelled', () => this.#abort.abort(new StatusError('CANCELLED', 'The caller gave up.')))
+    // grpc-js says so at the end of every call, answered or not.
+    call.on('cancelled', () => {
+      if (!this.#answered) this.#abort.abort(new StatusError('CANCELLED', 'The caller gave up.'))
+    })
   }
 
   get signal(): AbortSignal {
     return this.#abort.signal
+  }
+
+  /** The call is over; its signal stays as it is. */
+  answered(): void {
+    this.#answered = true
   }
 
   /** Gives the call up; its handler's signal aborts with the error. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { DescMethod, DescService, Message } from '@bufbuild/protobuf'
 import type { GenService, GenServiceMethods } from '@bufbuild/protobuf/codegenv2'
 import {
@@ -28,6 +29,9 @@ import { adaptUnary } from './unary-adapter.ts'
 
 /** Room that a forwarded request takes beyond the request itself: method, region, framing. */
 const FORWARDING_BYTES = 4096
+
+/** How long callers have to take the news that their call was given up. */
+const GIVE_UP_MS = 250
 
 /** How a server listens and what it takes. */
 export interface GrpcServerOptions {
@@ -60,6 +64,7 @@ export class GrpcServer {
   readonly #server: Server
   readonly #options: GrpcServerOptions
   readonly #gate: CallGate
+  readonly #calls = new Set<IncomingCall>()
   readonly #streams = new Set<IncomingCall>()
   readonly #services: DescService[] = []
   #draining: Promise<void> | undefined
@@ -119,7 +124,7 @@ export class GrpcServer {
   }
 
   /**
-   * Says NOT_SERVING, takes no more connections, ends streams with UNAVAILABLE, lets unary calls finish, and cuts off
+   * Says NOT_SERVING, takes no more connections, ends streams with UNAVAILABLE, lets unary calls finish, and gives up
    * what is left after `boundMs`.
    */
   drain(boundMs: number): Promise<void> {
@@ -130,19 +135,14 @@ export class GrpcServer {
   async #drain(boundMs: number): Promise<void> {
     this.health.drain()
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
-    for (const stream of this.#streams) {
-      stream.abort(new StatusError('UNAVAILABLE', 'This sidecar is shutting down; ask another.'))
-    }
+    const away = new StatusError('UNAVAILABLE', 'This sidecar is shutting down; ask another.')
+    for (const stream of this.#streams) stream.abort(away)
     this.health.endWatches()
-    const bound = setTimeout(() => {
-      this.#options.log.warn(
-        { calls: this.callsInFlight },
-        'drain took too long, remaining calls are cut off',
-      )
-      this.#server.forceShutdown()
-    }, boundMs)
-    await closed
-    clearTimeout(bound)
+    if (await settles(closed, boundMs)) return
+    this.#options.log.warn({ calls: this.#calls.size }, 'drain took too long, remaining calls are given up')
+    for (const call of this.#calls) call.abort(away)
+    // Whoever doesn't take even that has lost its connection without our knowing.
+    if (!(await settles(closed, GIVE_UP_MS))) this.#server.forceShutdown()
   }
 
   #definition(service: GenService<GenServiceMethods>): ServiceDefinition {
@@ -185,6 +185,7 @@ export class GrpcServer {
       gate: this.#gate,
       observer: observer ?? { callEnded: () => {} },
       unaryDeadlineMs: unaryDeadlineMs ?? 10_000,
+      calls: this.#calls,
       streams: this.#streams,
       checkRequest,
     }
@@ -194,4 +195,13 @@ export class GrpcServer {
 function checkRequest(method: DescMethod, request: unknown): void {
   if (request instanceof OversizedRequest) throw request.error()
   checkMessage(method.input, request as Message)
+}
+
+/** Whether a promise settles in time. */
+async function settles(promise: Promise<void>, timeoutMs: number): Promise<boolean> {
+  const abort = new AbortController()
+  const late = delay(timeoutMs, false, { signal: abort.signal }).catch(() => false)
+  const inTime = await Promise.race([promise.then(() => true), late])
+  abort.abort()
+  return inTime
 }

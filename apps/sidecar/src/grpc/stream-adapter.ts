@@ -21,6 +21,7 @@ export function adaptServerStream(
     let entered = false
 
     const end = (code: number) => {
+      incoming.answered()
       observer.callEnded(name, statusLabel(code), performance.now() - startedMs)
     }
     const run = async () => {

@@ -13,26 +13,22 @@ export function adaptUnary(
   context: AdapterContext,
 ): handleUnaryCall<Message, Message> {
   const name = methodName(method)
-  const { log, gate, observer, unaryDeadlineMs } = context
+  const { log, gate, observer, calls, unaryDeadlineMs } = context
 
   return (call, callback) => {
     const startedMs = performance.now()
     const incoming = new IncomingCall(call, Date.now() + unaryDeadlineMs)
-    const deadline = callerSetDeadline(call) ? undefined : setTimeout(() => giveUp(), unaryDeadlineMs)
+    const deadline = callerSetDeadline(call)
+      ? undefined
+      : setTimeout(() => incoming.abort(tooLate(unaryDeadlineMs)), unaryDeadlineMs)
     let entered = false
     let ended = false
 
-    const giveUp = () => {
-      const error = new StatusError(
-        'DEADLINE_EXCEEDED',
-        `No answer within ${unaryDeadlineMs} ms, this sidecar's default; set a deadline of your own to wait longer.`,
-      )
-      incoming.abort(error)
-      fail(error)
-    }
     const end = (code: number) => {
       ended = true
       clearTimeout(deadline)
+      calls.delete(incoming)
+      incoming.answered()
       observer.callEnded(name, statusLabel(code), performance.now() - startedMs)
     }
     const fail = (thrown: unknown) => {
@@ -52,10 +48,19 @@ export function adaptUnary(
       end(status.OK)
       callback(null, response as Message)
     }
+    calls.add(incoming)
+    incoming.signal.addEventListener('abort', () => fail(incoming.signal.reason))
     run()
       .catch(fail)
       .finally(() => entered && gate.leave())
   }
+}
+
+function tooLate(unaryDeadlineMs: number): StatusError {
+  return new StatusError(
+    'DEADLINE_EXCEEDED',
+    `No answer within ${unaryDeadlineMs} ms, this sidecar's default; set a deadline of your own to wait longer.`,
+  )
 }
 
 function callerSetDeadline(call: Parameters<handleUnaryCall<Message, Message>>[0]): boolean {
