@@ -42,6 +42,8 @@ const appearance = {
   barCompleteChar: '█',
   barIncompleteChar: '░',
   barsize: 30,
+  // Before the first step there is nothing to estimate from.
+  formatTime: (secondsLeft: number) => (Number.isFinite(secondsLeft) ? `${secondsLeft} s` : '…'),
   hideCursor: true,
   clearOnComplete: true,
   stream: process.stderr,
