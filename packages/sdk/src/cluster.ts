@@ -71,10 +71,10 @@ export class Cluster {
     const { intervalMs, timeoutMs = Number.POSITIVE_INFINITY } = options
     const interval = intervalMs === undefined ? {} : { interval: durationFromMs(intervalMs) }
     const request = create(WatchStatusRequestSchema, interval)
-    for await (const { status } of this.#failover.serverStream(methods.watchStatus, request, {
-      ...options,
-      timeoutMs,
-    })) {
+    const settings = { ...options, timeoutMs }
+    const firstAnswerMs = this.#defaultTimeoutMs
+    const answers = this.#failover.serverStream(methods.watchStatus, request, settings, firstAnswerMs)
+    for await (const { status } of answers) {
       if (status) yield clusterStatusFrom(status)
     }
   }
@@ -84,10 +84,14 @@ export class Cluster {
     const { samples = 0, intervalMs, timeoutMs = Number.POSITIVE_INFINITY } = options
     const interval = intervalMs === undefined ? {} : { interval: durationFromMs(intervalMs) }
     const request = create(ProbeLagRequestSchema, { samples, ...interval })
-    for await (const answer of this.#failover.serverStream(methods.probeLag, request, {
-      ...options,
-      timeoutMs,
-    })) {
+    const settings = { ...options, timeoutMs }
+    const firstAnswerMs = this.#defaultTimeoutMs + (intervalMs ?? 0)
+    for await (const answer of this.#failover.serverStream(
+      methods.probeLag,
+      request,
+      settings,
+      firstAnswerMs,
+    )) {
       const event = lagEventFrom(answer)
       if (event) yield event
     }

@@ -205,6 +205,25 @@ describe('a stream', () => {
     expect(regions).toEqual(['us-east-1', 'us-east-1'])
   })
 
+  it('opens at the next region when the nearest says nothing', async () => {
+    const { near, perigee } = await smallRegions({ defaultTimeoutMs: 300 })
+    near.intercept = () => new Promise(() => {})
+    const regions: string[] = []
+    for await (const status of perigee.cluster.watchStatus()) regions.push(status.region)
+    expect(regions).toEqual(['us-east-1', 'us-east-1'])
+  })
+
+  it('ends by its signal', async () => {
+    const { near, perigee } = await smallRegions()
+    const controller = new AbortController()
+    near.intercept = () => {
+      controller.abort('enough')
+      return new Promise(() => {})
+    }
+    const watching = perigee.cluster.watchStatus({ signal: controller.signal })
+    expect(await failure(watching.next())).toMatchObject({ code: 'CANCELLED', cause: 'enough' })
+  })
+
   it('of one region stays there', async () => {
     const { perigee } = await twoRegions()
     expect((await perigee.cluster.status({ region: 'us-east-1' })).region).toBe('us-east-1')

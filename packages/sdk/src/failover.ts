@@ -12,8 +12,6 @@ import { pause } from './pause.ts'
 import { aborted, PerigeeError } from './perigee-error.ts'
 import type { Transport } from './transport.ts'
 
-/** A stream that says nothing for so long at its beginning is opened elsewhere. */
-const FIRST_ANSWER_MS = 5_000
 /** After everyone failed once, how long to wait before asking all of them again. */
 const PAUSES_MS = [100, 300]
 /** Sidecars remember a request id for 60 s; a write isn't sent again after this. */
@@ -80,11 +78,16 @@ export class Failover {
     })
   }
 
-  /** A stream fails over until its first answer; one that breaks later is the caller's to open again. */
+  /**
+   * A stream fails over until its first answer; one that breaks later is the caller's to open again.
+   *
+   * @param firstAnswerMs a sidecar that says nothing for so long at the beginning counts as failed.
+   */
   async *serverStream<I extends DescMessage, O extends DescMessage>(
     method: DescMethodServerStreaming<I, O>,
     request: MessageShape<I>,
     settings: CallSettings,
+    firstAnswerMs: number,
   ): AsyncGenerator<MessageShape<O>> {
     const deadline = Deadline.in(settings.timeoutMs)
     const started = await this.#attempts(true, settings, async (endpoint, _share, connectTimeoutMs) => {
@@ -92,11 +95,11 @@ export class Failover {
       const signal = settings.signal ? AbortSignal.any([settings.signal, late.signal]) : late.signal
       const options = { deadline, connectTimeoutMs, signal }
       const answers = this.#transport.serverStream(endpoint, method, request, options)[Symbol.asyncIterator]()
-      const timer = setTimeout(() => late.abort(), FIRST_ANSWER_MS)
+      const timer = setTimeout(() => late.abort(), firstAnswerMs)
       try {
         return { answers, first: await answers.next() }
       } catch (error) {
-        throw late.signal.aborted ? silent() : error
+        throw late.signal.aborted ? silentFor(firstAnswerMs) : error
       } finally {
         clearTimeout(timer)
       }
@@ -189,8 +192,8 @@ export class Failover {
   }
 }
 
-function silent(): PerigeeError {
-  return new PerigeeError(`the sidecar said nothing for ${FIRST_ANSWER_MS} ms`, { code: 'DEADLINE_EXCEEDED' })
+function silentFor(ms: number): PerigeeError {
+  return new PerigeeError(`the sidecar said nothing for ${ms} ms`, { code: 'DEADLINE_EXCEEDED' })
 }
 
 function isRead(method: DescMethodUnary): boolean {

@@ -129,7 +129,8 @@ export class SmallSidecar implements AsyncDisposable {
       ...unary(ClusterService.methods, {
         getStatus: () => ({ region: this.region, primaryRegion: 'us-east-1' }),
       }),
-      watchStatus: async (call: { write(message: unknown): void; end(): void }) => {
+      watchStatus: async (call: { request: Message; write(message: unknown): void; end(): void }) => {
+        await this.intercept('WatchStatus', call.request)
         const output = ClusterService.method.watchStatus.output
         for (let i = 0; i < 2; i++) call.write(create(output, { status: { region: this.region } }))
         call.end()
