@@ -19,7 +19,7 @@ import type { WriteDemand, WriteOutcome, Writer } from '../primary/writer.ts'
 import type { DataRedis, KeyListPlace } from '../redis/data-redis.ts'
 import type { StoredEntry } from '../redis/entry-codec.ts'
 import { invalidField } from '../status-error.ts'
-import { timestampOf } from './protobuf-time.ts'
+import { timestampOf } from '../wire-time.ts'
 import type { ReadPath } from './read-path.ts'
 import {
   checkClearNamespace,

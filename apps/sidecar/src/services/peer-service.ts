@@ -14,8 +14,8 @@ import type { Claim } from '../primary/claim.ts'
 import { whyNot } from '../primary/claim.ts'
 import type { Writer } from '../primary/writer.ts'
 import { invalidField, refusal } from '../status-error.ts'
+import { durationOf, timestampOf } from '../wire-time.ts'
 import type { PrimaryRegion } from './primary-region.ts'
-import { durationOf, timestampOf } from './protobuf-time.ts'
 import { checkMessage } from './validation/message-walk.ts'
 
 type Handlers = ServiceHandlers<typeof PeerService.method>
