@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { text } from './codec.ts'
 import { Perigee } from './perigee.ts'
 import { failure, smallRegions } from './spec/small-regions.ts'
@@ -6,6 +6,13 @@ import { SmallSidecar } from './spec/small-sidecar.ts'
 
 /** Nothing listens there. */
 const NOBODY = '127.0.0.1:1'
+
+// The machine's own region says nothing here.
+beforeAll(() => {
+  vi.stubEnv('REGION', '')
+  vi.stubEnv('AWS_REGION', '')
+})
+afterAll(() => vi.unstubAllEnvs())
 
 describe('connecting', () => {
   it('puts regions in order of their distance from the one it is in', async () => {
