@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { ConfigError, printedConfig, readConfig } from './config.ts'
+import { ConfigError, printedConfig, readConfig, SETTING_VARIABLES } from './config.ts'
 
 const REQUIRED = {
   PERIGEE_REGION: 'eu-west-1',
@@ -75,6 +76,7 @@ it.each([
   ['PERIGEE_PEERS', 'mars=127.0.0.1:7700', 'mars is not one of'],
   ['PERIGEE_PEERS', 'us-east-1', 'must be region=host:port'],
   ['PERIGEE_RENEW_MS', '1500', 'at most half'],
+  ['PERIGEE_VALUE_BYTES_MAX', '4194304', 'must be above PERIGEE_VALUE_BYTES_MAX'],
   ['PERIGEE_TOPOLOGY', 'sentinel', 'must be static'],
   ['PERIGEE_GRPC_LISTEN', '7700', 'must be host:port'],
   ['PERIGEE_DATA_REDIS', 'localhost', 'must be a URL'],
@@ -101,4 +103,19 @@ it('prints no passwords', () => {
   const printed = printedConfig(readConfig([], REQUIRED))
   expect(printed).not.toContain('secret')
   expect(JSON.parse(printed)).toMatchObject({ dataRedis: 'redis://***@127.0.0.1:6379' })
+})
+
+it('is documented setting by setting, with the defaults in force', () => {
+  const page = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8')
+  const rows = [...page.matchAll(/^\| `(PERIGEE_\w+)` \| .* \| (.*) \|$/gm)]
+  expect(rows.map((row) => row[1])).toEqual(SETTING_VARIABLES)
+  const printed = JSON.parse(printedConfig(readConfig([], REQUIRED)))
+  for (const [, variable = '', shown = ''] of rows) {
+    const name = variable
+      .slice('PERIGEE_'.length)
+      .toLowerCase()
+      .replace(/_(\w)/g, (_, c: string) => c.toUpperCase())
+    const value = printed[name] ?? printed.limits[name]
+    if (shown.startsWith('`')) expect(shown, variable).toBe(`\`${value}\``)
+  }
 })

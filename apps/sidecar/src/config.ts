@@ -106,6 +106,9 @@ export interface Config {
   readonly limits: Limits
 }
 
+/** The variables of all settings. */
+export const SETTING_VARIABLES: readonly string[] = Object.keys(SETTINGS).map((name) => `PERIGEE_${name}`)
+
 /** Wrong settings, all of them, each on a line that names the variable. */
 export class ConfigError extends Error {
   override name = 'ConfigError'
@@ -189,6 +192,9 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
     if (!s.REGIONS.includes(s[name])) problems.push(`PERIGEE_${name} must be one of PERIGEE_REGIONS`)
   }
   if (s.RENEW_MS * 2 > s.LEASE_MS) problems.push('PERIGEE_RENEW_MS must be at most half of PERIGEE_LEASE_MS')
+  if (s.VALUE_BYTES_MAX >= s.MESSAGE_BYTES_MAX) {
+    problems.push('PERIGEE_MESSAGE_BYTES_MAX must be above PERIGEE_VALUE_BYTES_MAX')
+  }
   return {
     region: s.REGION,
     regions: Object.freeze([...s.REGIONS]),

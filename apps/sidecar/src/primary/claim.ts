@@ -65,7 +65,7 @@ export class Claim {
   readonly #options: ClaimOptions
   readonly #redis: RedisConnection
   readonly #listeners = new Set<(state: ClaimState) => void>()
-  #state: ClaimState = { kind: 'unreachable', why: 'not asked yet' }
+  #state: ClaimState = { kind: 'unreachable', why: 'the connection is down' }
   #stopped = false
   #timer: NodeJS.Timeout | undefined
   #stepping: Promise<void> | undefined
