@@ -1,5 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 
+type Truthy<T> = Exclude<T, false | 0 | '' | null | undefined>
+
 /**
  * Asks again and again until `condition` gives something true, and gives that.
  *
@@ -10,14 +12,14 @@ export async function waitFor<T>(
   what: string,
   condition: () => T | Promise<T>,
   options: { timeoutMs?: number; everyMs?: number; explain?: () => unknown } = {},
-): Promise<NonNullable<T>> {
+): Promise<Truthy<T>> {
   const { timeoutMs = 10_000, everyMs = 20 } = options
   const end = performance.now() + timeoutMs
   let thrown: unknown
   for (;;) {
     try {
       const value = await condition()
-      if (value) return value
+      if (value) return value as Truthy<T>
       thrown = undefined
     } catch (error) {
       thrown = error
