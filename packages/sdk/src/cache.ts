@@ -3,6 +3,15 @@ import { timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { DEFAULT_LIMITS } from '@perigee/core'
 import { CacheService, type PreconditionSchema, type Entry as WireEntry } from '@perigee/protocol'
 import { BULK_TIMEOUT_MS, batchesOf, firstBatch } from './batch.ts'
+import type {
+  CacheEntry,
+  CacheOptions,
+  DeleteOptions,
+  GetOrComputeOptions,
+  KeysOptions,
+  SetManyOptions,
+  SetOptions,
+} from './cache-options.ts'
 import type { ReadOptions, WriteOptions } from './call-options.ts'
 import type { Calls } from './calls.ts'
 import { type Codec, UnreadableValueError } from './codec.ts'
@@ -14,63 +23,6 @@ import type { Receipt } from './receipt.ts'
 
 const methods = CacheService.method
 const WRITE_BATCH = 200
-
-/** How to open a cache. */
-export interface CacheOptions<Out, In = Out> {
-  /** How values become bytes: `json(schema)`, `json()`, `text`, `bytes`, or your own. Default: `json()`. */
-  readonly codec?: Codec<Out, In> | undefined
-  /** For writes that bring no `ttlMs`, in milliseconds. Default: the sidecar's, which is that entries don't expire. */
-  readonly defaultTtlMs?: number | undefined
-}
-
-/** How to write one entry. */
-export interface SetOptions extends WriteOptions {
-  /** Expiry in milliseconds from now, above zero. Default: the cache's `defaultTtlMs`. */
-  readonly ttlMs?: number | undefined
-  /** Write only if the key is there. */
-  readonly ifExists?: boolean | undefined
-  /** Write only if the key isn't there. */
-  readonly ifAbsent?: boolean | undefined
-  /** Write only if the entry still has this version. */
-  readonly ifVersion?: string | undefined
-}
-
-/** How to write many entries. */
-export interface SetManyOptions extends WriteOptions {
-  /** Expiry in milliseconds from now, above zero. Default: the cache's `defaultTtlMs`. */
-  readonly ttlMs?: number | undefined
-}
-
-/** How to delete. */
-export interface DeleteOptions extends WriteOptions {
-  /** Delete only if the entry still has this version; for one key alone. */
-  readonly ifVersion?: string | undefined
-}
-
-/** How to list keys. */
-export interface KeysOptions extends ReadOptions {
-  /** Keys a page, 1 to 1,000. Default 1,000. */
-  readonly pageSize?: number | undefined
-}
-
-/** How `getOrCompute` reads and writes. */
-export interface GetOrComputeOptions extends ReadOptions {
-  /** Expiry of a computed value in milliseconds. Default: the cache's `defaultTtlMs`. */
-  readonly ttlMs?: number | undefined
-}
-
-/** An entry with what is known of it. */
-export interface CacheEntry<T> {
-  readonly key: string
-  readonly value: T
-  /** Changes with every write of the key: compare for equality only, and hand it to `ifVersion`. */
-  readonly version: string
-  readonly contentType: string
-  readonly writtenAt: Date | undefined
-  /** Absent when it doesn't expire. */
-  readonly expiresAt: Date | undefined
-  readonly receipt: Receipt
-}
 
 /**
  * One namespace of the replicated cache: read in the nearest region, written in the primary one.

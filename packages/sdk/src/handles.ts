@@ -1,11 +1,13 @@
-import { Cache, type CacheOptions } from './cache.ts'
+import { Cache } from './cache.ts'
+import type { CacheOptions } from './cache-options.ts'
 import type { Calls } from './calls.ts'
 import { json } from './codec.ts'
 import type { Computations } from './computations.ts'
 import type { EventListener } from './event.ts'
 import type { KnownIndexes } from './known-indexes.ts'
 import type { Seen } from './seen.ts'
-import { VectorIndex, type VectorIndexOptions } from './vector-index.ts'
+import { VectorIndex } from './vector-index.ts'
+import type { VectorIndexOptions } from './vector-index-options.ts'
 
 /** Opens caches and indexes on the calls of one session, or of none. */
 export class Handles {

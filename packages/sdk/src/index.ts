@@ -1,7 +1,7 @@
 export type { Reason, StatusName } from '@perigee/core'
 export type { FieldViolation } from '@perigee/protocol'
+export type { Cache } from './cache.ts'
 export type {
-  Cache,
   CacheEntry,
   CacheOptions,
   DeleteOptions,
@@ -9,7 +9,7 @@ export type {
   KeysOptions,
   SetManyOptions,
   SetOptions,
-} from './cache.ts'
+} from './cache-options.ts'
 export type { CallOptions, ReadOptions, WriteOptions } from './call-options.ts'
 export type { ChunkInput, Hit, Hits, StoredChunk, View } from './chunk.ts'
 export type { Cluster, ClusterOptions, ProbeLagOptions, WatchStatusOptions } from './cluster.ts'
@@ -44,12 +44,12 @@ export { regionFromHeaders } from './region-from-headers.ts'
 export { type Coordinates, type RegionPlaces, regionFromLocation } from './region-from-location.ts'
 export type { Session } from './session.ts'
 export type { Vector } from './vector.ts'
+export type { VectorIndex } from './vector-index.ts'
 export type {
   GetChunksOptions,
   ListOptions,
   SearchOptions,
   UpsertOptions,
   UpsertProgress,
-  VectorIndex,
   VectorIndexOptions,
-} from './vector-index.ts'
+} from './vector-index-options.ts'

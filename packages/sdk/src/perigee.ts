@@ -1,5 +1,6 @@
 import { SearchService } from '@perigee/protocol'
-import type { Cache, CacheOptions } from './cache.ts'
+import type { Cache } from './cache.ts'
+import type { CacheOptions } from './cache-options.ts'
 import type { ReadOptions } from './call-options.ts'
 import { Calls } from './calls.ts'
 import { Cluster } from './cluster.ts'
@@ -17,7 +18,8 @@ import { KnownIndexes } from './known-indexes.ts'
 import { NearestFirst } from './nearest-first.ts'
 import { Seen } from './seen.ts'
 import { Session } from './session.ts'
-import type { VectorIndex, VectorIndexOptions } from './vector-index.ts'
+import type { VectorIndex } from './vector-index.ts'
+import type { VectorIndexOptions } from './vector-index-options.ts'
 
 /**
  * The client: finds the nearest sidecar, and goes on to the next nearest when it fails.

@@ -1,10 +1,12 @@
 import { tokenFromString } from '@perigee/core'
-import type { Cache, CacheOptions } from './cache.ts'
+import type { Cache } from './cache.ts'
+import type { CacheOptions } from './cache-options.ts'
 import type { Codec } from './codec.ts'
 import type { Handles } from './handles.ts'
 import { PerigeeError } from './perigee-error.ts'
 import type { Seen } from './seen.ts'
-import type { VectorIndex, VectorIndexOptions } from './vector-index.ts'
+import type { VectorIndex } from './vector-index.ts'
+import type { VectorIndexOptions } from './vector-index-options.ts'
 
 /**
  * Read-your-writes and monotonic reads, in every region, over caches and indexes alike: what the session has written
