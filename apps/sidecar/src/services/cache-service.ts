@@ -160,7 +160,7 @@ function demandOf(call: CallContext, requestId: string | undefined, epoch: numbe
 }
 
 /** The receipt of a write, for the write path to complete. */
-export function receiptOf({ clusterId, position }: WriteOutcome) {
+function receiptOf({ clusterId, position }: WriteOutcome) {
   return create(ReceiptSchema, { sessionToken: encodeToken({ clusterId, position }) })
 }
 
