@@ -28,6 +28,9 @@ function sidecarProgram(): string {
   return main
 }
 
+/** Without limits Node lets garbage pile up to several times what a sidecar needs; the same stand in deploy/Dockerfile. */
+const MEMORY_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=512']
+
 /** A sidecar as the cluster runs it: configured by environment, ready when `/readyz` says so. */
 export function sidecarProcess(plan: SidecarPlan): ServerProcess {
   const { layout, region, index, dir } = plan
@@ -36,7 +39,7 @@ export function sidecarProcess(plan: SidecarPlan): ServerProcess {
   return new ServerProcess({
     title: `${name} of ${region}`,
     command: process.execPath,
-    args: ['--enable-source-maps', sidecarProgram()],
+    args: ['--enable-source-maps', ...MEMORY_FLAGS, sidecarProgram()],
     cwd: dir,
     logFile: join(dir, `${name}.log`),
     env: sidecarEnvironment(plan),
