@@ -1,3 +1,4 @@
+import './heap.ts'
 import { ConfigError, printedConfig, readConfig } from './config.ts'
 import { createLog } from './log.ts'
 import { Sidecar } from './sidecar.ts'

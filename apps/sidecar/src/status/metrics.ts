@@ -113,6 +113,12 @@ export class Metrics implements CallObserver {
       set(process.memoryUsage.rss()),
     )
     gauge('process_heap_bytes', 'JavaScript heap in use', (set) => set(process.memoryUsage().heapUsed))
+    gauge('process_heap_total_bytes', 'JavaScript heap reserved', (set) =>
+      set(process.memoryUsage().heapTotal),
+    )
+    gauge('process_external_bytes', 'Memory of buffers outside the heap', (set) =>
+      set(process.memoryUsage().external),
+    )
   }
 
   /** Answers a scrape. */
