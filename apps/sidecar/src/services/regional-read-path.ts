@@ -65,7 +65,7 @@ export class RegionalReadPath implements ReadPath {
     local: LocalRead<MessageShape<O> & WithReceipt>,
   ): Promise<MessageShape<O>> {
     const choice = readChoiceOf(request.options)
-    const waitMs = request.options?.maxWait ? choice.maxWaitMs : this.#maxWaitMs
+    const waitMs = choice.maxWaitMs ?? this.#maxWaitMs
     const read = new Read({ choice, waitMs, call, local })
     if (call.forwardedFrom !== undefined) {
       if (!this.#primary.isHere) throw this.#primary.notHere()

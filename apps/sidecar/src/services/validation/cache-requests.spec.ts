@@ -68,7 +68,7 @@ describe('Get', () => {
 
   it('is EVENTUAL without a token, SESSION with one', () => {
     const sessionToken = new Uint8Array(25).fill(1, 0, 1)
-    expect(get({})().choice).toEqual({ consistency: 'EVENTUAL', maxWaitMs: 50, whenBehind: 'FORWARD' })
+    expect(get({})().choice).toEqual({ consistency: 'EVENTUAL', whenBehind: 'FORWARD' })
     expect(get({ options: { sessionToken } })().choice.consistency).toBe('SESSION')
   })
 })

@@ -10,7 +10,8 @@ export interface ReadChoice {
   readonly consistency: 'EVENTUAL' | 'SESSION' | 'PRIMARY'
   /** What the session has seen; to be merged into the receipt whatever the consistency. */
   readonly token?: SessionToken
-  readonly maxWaitMs: number
+  /** Absent: the sidecar's default. */
+  readonly maxWaitMs?: number
   readonly whenBehind: 'FORWARD' | 'FAIL'
 }
 
@@ -22,8 +23,6 @@ export interface WriteChoice {
   readonly requestId?: string
 }
 
-const MAX_WAIT_MS_DEFAULT = 50
-
 /** Checks and reads the options of a read. */
 export function readChoiceOf(options: ReadOptions | undefined): ReadChoice {
   if (options?.maxStaleness) {
@@ -34,7 +33,7 @@ export function readChoiceOf(options: ReadOptions | undefined): ReadChoice {
   return {
     consistency: consistencyOf(options?.consistency ?? Consistency.UNSPECIFIED, token !== undefined),
     ...(token && { token }),
-    maxWaitMs: waitMsOf('options.max_wait', options?.maxWait, MAX_WAIT_MS_DEFAULT),
+    ...(options?.maxWait && { maxWaitMs: waitMsOf('options.max_wait', options.maxWait, 0) }),
     whenBehind: fail ? 'FAIL' : 'FORWARD',
   }
 }
