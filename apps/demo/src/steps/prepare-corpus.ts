@@ -24,6 +24,7 @@ export async function prepareCorpus(options: {
   root: string
 }): Promise<PreparedCorpus> {
   const { report, signal } = options
+  signal.throwIfAborted()
   report.step('Embed the documentation of everything installed here')
   const { chunks, documents, packages } = await readCorpus(options.root)
   report.line(
