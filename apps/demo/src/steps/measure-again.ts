@@ -23,7 +23,7 @@ export async function measureAgain<Measured>(
         `${complaint}, in the last of ${attempts} tries. Is something else busy on this machine?`,
       )
     }
-    demo.report.dim(`${complaint}: measuring again, in case something else was busy`)
+    demo.report.dim(`${complaint}: measuring again`)
     await delay(pauseMs, undefined, { signal: demo.signal })
   }
 }

@@ -46,11 +46,12 @@ export async function prepareCorpus(options: {
     progress?.stop()
     await pool.shrink()
     if (result.fromCache > 0) {
-      report.line(`${count(result.fromCache)} embeddings came from the cache, ${embeddingCacheFile()}`)
+      report.line(`${count(result.fromCache)} embeddings came from the cache of earlier runs`)
+      report.dim(embeddingCacheFile())
     }
     if (result.computed > 0) {
       report.line(
-        `${count(result.computed)} embedded on this machine with all-MiniLM-L6-v2 (int8) in ${seconds(ms)}; cached for the next run`,
+        `${count(result.computed)} embedded on this machine with all-MiniLM-L6-v2 (int8) in ${seconds(ms)}; kept for the next run`,
       )
     }
     // The first question would otherwise pay for starting the model.
