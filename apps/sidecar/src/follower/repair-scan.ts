@@ -5,6 +5,10 @@ import type { IndexDefinition } from '../redis/index-definition.ts'
 import { copyFields, meantFor } from './copy.ts'
 import { ScanProgress } from './scan-progress.ts'
 
+// A page of SCAN can't be cut short, so it is asked for by the size of the chunks seen so far.
+const PAGE_BYTES = 4 * 1024 * 1024
+const FIRST_PAGE_COUNT = 20
+
 // The walk over copies is the shorter part: it reads no vectors.
 const SCAN_PART = 0.9
 
@@ -25,6 +29,7 @@ export class RepairScan {
   readonly #progress = new Map<string, number>()
   readonly #steps: AsyncIterator<CopyChange[]>
   #count = 1
+  #chunkBytes = PAGE_BYTES / FIRST_PAGE_COUNT
   #seen: Position = ORIGIN
 
   constructor(options: RepairScanOptions) {
@@ -63,7 +68,9 @@ export class RepairScan {
     const progress = new ScanProgress()
     let cursor = '0'
     do {
-      const page = await log.scan(definition.uid, cursor, this.#count)
+      const count = Math.ceil(Math.min(this.#count, PAGE_BYTES / this.#chunkBytes))
+      const page = await log.scan(definition.uid, cursor, count)
+      this.#measure(page.chunks)
       const versions = await copies.versions(
         definition.uid,
         page.chunks.map((c) => c.id),
@@ -73,6 +80,12 @@ export class RepairScan {
       cursor = page.cursor
       this.#progress.set(definition.uid, SCAN_PART * progress.at(cursor))
     } while (cursor !== '0')
+  }
+
+  #measure(chunks: readonly StoredChunk[]): void {
+    if (chunks.length === 0) return
+    const bytes = chunks.reduce((sum, c) => sum + c.text.length + c.vector.length + c.metadata.length, 1)
+    this.#chunkBytes = Math.max(this.#chunkBytes * 0.7, bytes / chunks.length)
   }
 
   #compared(chunk: StoredChunk, version: string | undefined, definition: IndexDefinition): CopyChange[] {

@@ -60,13 +60,13 @@ export interface ChunkScan {
 
 /** The follower's view of its region's data Redis. Every method throws `StatusError` DATA_UNAVAILABLE when that can't answer. */
 export interface ChangeLog {
-  /** The next entries after a position, the chunks they name and the clock, in one atomic step. */
+  /** The next entries after a position, at most so many and fewer where their chunks are large, those chunks and the clock, in one atomic step. */
   read(after: Position, countMax: number): Promise<LogBatch>
   /** All indexes of all namespaces, with the clock they were read at, in one atomic step. */
   indexes(): Promise<{ readonly indexes: readonly IndexDefinition[]; readonly clock: Position }>
   /** The next page of all chunks of an index. */
   scan(indexUid: string, cursor: string, count: number): Promise<ChunkScan>
-  /** Those of the chunks that exist, read atomically with the clock. */
+  /** Those of the chunks that exist, by id, position and times, the rest left empty; read atomically with the clock. */
   chunks(
     indexUid: string,
     ids: readonly string[],

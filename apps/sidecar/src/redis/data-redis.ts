@@ -25,6 +25,8 @@ export interface AtClock {
 /** Fields of a chunk that a read brings along: all, all but the vector, or position and times alone. */
 export type ChunkFields = 'all' | 'no-vector' | 'position'
 
+/** Of chunks in one batch of the log. */
+const LOG_BATCH_BYTES = 4 * 1024 * 1024
 const CHUNK_FIELDS_ARGUMENT = { position: '0', all: '1', 'no-vector': '2' } as const
 const LIST_COUNT_MAX = 5000
 const LIST_STEPS_MAX = 20
@@ -198,7 +200,8 @@ export class DataRedis implements ChangeLog {
 
   async read(after: Position, countMax: number): Promise<LogBatch> {
     const keys = [this.#keys.clock, this.#keys.log, this.#keys.forks, this.#keys.cluster]
-    const args = [`${after.epoch}-${after.seq}`, countMax, this.#keys.chunk('', '').slice(0, -1)]
+    const chunks = this.#keys.chunk('', '').slice(0, -1)
+    const args = [`${after.epoch}-${after.seq}`, countMax, chunks, LOG_BATCH_BYTES]
     return decodeLogBatch((await this.#ask(() => this.#bulk.read('read_log', false, keys, args))) as LogReply)
   }
 
@@ -219,7 +222,7 @@ export class DataRedis implements ChangeLog {
     indexUid: string,
     ids: readonly string[],
   ): Promise<AtClock & { chunks: readonly StoredChunk[]; forks: Forks }> {
-    const demand = { primary: false, fields: 'all', bytesMax: Number.MAX_SAFE_INTEGER } as const
+    const demand = { primary: false, fields: 'position', bytesMax: Number.MAX_SAFE_INTEGER } as const
     const { clock, forks, chunks } = await this.#chunks(this.#bulk, indexUid, ids, demand)
     return { clock, forks, chunks: chunks.filter((chunk) => typeof chunk === 'object') }
   }

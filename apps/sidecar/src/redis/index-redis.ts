@@ -131,6 +131,7 @@ export class IndexRedis {
       if (String(answer).toLowerCase() !== 'fail') {
         throw new Error(`it keeps ON_TIMEOUT at ${answer}; searches it cuts short would go unnoticed`)
       }
+      await this.#warnOfEviction()
       this.#workers = Number(count ?? 0)
       this.#usable = true
       this.#log.info({ workers: this.#workers }, 'index Redis is usable')
@@ -139,6 +140,18 @@ export class IndexRedis {
       const hint = 'the index Redis needs RediSearch and must allow FT.CONFIG'
       this.#lost(`${error instanceof Error ? error.message : error} (${hint})`)
       this.#redis.disconnect(true)
+    }
+  }
+
+  /** Copies that Redis evicts are lost without a trace until they are compared with the chunks. */
+  async #warnOfEviction(): Promise<void> {
+    const policy = await this.#redis.config('GET', 'maxmemory-policy').catch(() => undefined)
+    const [, value] = Array.isArray(policy) ? policy : []
+    if (value !== undefined && value !== 'noeviction') {
+      this.#log.warn(
+        { policy: value },
+        'set the maxmemory-policy of the index Redis to noeviction: it must not drop copies',
+      )
     }
   }
 

@@ -1,6 +1,7 @@
 -- Reads the next entries of the change log, the chunks they name, and the clock.
 -- KEYS   1 clock, 2 log, 3 forks, 4 cluster
--- ARGV   1 position to read after, 2 count, 3 what chunks' keys begin with
+-- ARGV   1 position to read after, 2 count, 3 what chunks' keys begin with, 4 bytes max; the first entry's chunk is
+--        read whatever its size
 -- Reply: clock, newest log entry's position, forks flat, entries as {position, op, uid, id, previous}, chunks as
 --        {uid, id, fields…}, cluster id or false, how many entries the log has ever taken
 -- Errors: with _fenced, FENCED
@@ -14,16 +15,21 @@ register_read('read_log', function(keys, args)
     end
   end
   local entries, chunks, seen = {}, {}, {}
+  local left = tonumber(args[4])
   for _, row in ipairs(redis.call('XRANGE', keys[2], '(' .. args[1], '+', 'COUNT', args[2])) do
     local f = row[2]
     local op, uid, id = f[2], f[4], f[6]
-    entries[#entries + 1] = { row[1], op, uid, id, f[8] }
     local key = args[3] .. uid .. ':' .. id
     if op == 'upsert' and not seen[key] then
-      seen[key] = true
       local chunk = chunk_of(key)
-      if chunk then chunks[#chunks + 1] = { uid, id, unpack(chunk) } end
+      if chunk then
+        left = left - #chunk[1] - #chunk[2] - #chunk[3]
+        if left < 0 and #entries > 0 then break end
+        chunks[#chunks + 1] = { uid, id, unpack(chunk) }
+      end
+      seen[key] = true
     end
+    entries[#entries + 1] = { row[1], op, uid, id, f[8] }
   end
   return {
     redis.call('GET', keys[1]), newest and newest[1] or '0-0', redis.call('HGETALL', keys[3]), entries, chunks,
