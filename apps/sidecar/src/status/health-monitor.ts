@@ -4,7 +4,7 @@ import { Poll } from './poll.ts'
 /** How often health is judged anew. With what is asked, well within the two seconds that the design allows. */
 const INTERVAL_MS = 250
 /** A fallback that hasn't answered for this long isn't one. */
-const FALLBACK_SILENCE_MS = 1200
+const FALLBACK_SILENCE_MS = 1500
 
 export interface HealthMonitorOptions {
   readonly health: Health

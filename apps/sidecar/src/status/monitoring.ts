@@ -37,10 +37,12 @@ import { Poll } from './poll.ts'
 import { exchangeAnswer, type SkewEstimate } from './skew.ts'
 import { VERSION } from './version.ts'
 
-/** How often Redis and the other regions are asked. */
+/** How often this region's own status is gathered. */
 const STATUS_MS = 500
-/** How long another region may take to answer. */
-const PEER_TIMEOUT_MS = 700
+/** Pause between an answer of another region and the next question. */
+const PEER_PAUSE_MS = 250
+/** How long another region may take to answer. One answer may be lost without the fallback's silence being noticed. */
+const PEER_TIMEOUT_MS = 600
 const EXCHANGE_MS = 1000
 
 export interface MonitoringOptions {
@@ -181,7 +183,7 @@ export class Monitoring {
       peers.call(region, PeerService.method.getRegion, create(GetRegionRequestSchema), {
         deadlineMs: Date.now() + PEER_TIMEOUT_MS,
       })
-    return new OtherRegion({ region, ask, intervalMs: STATUS_MS })
+    return new OtherRegion({ region, ask, intervalMs: PEER_PAUSE_MS })
   }
 
   async #dataAnswers(): Promise<boolean> {
