@@ -7,7 +7,7 @@ import { vectorBytes } from './vectors.ts'
 
 /** The model all test indexes are pinned to. */
 export const MODEL = { id: 'test/model', revision: '1' }
-export const DIMENSIONS = 8
+const DIMENSIONS = 8
 
 /** A vector that depends on the text alone. */
 export function vectorOf(text: string, dimensions: number = DIMENSIONS): Float32Array {

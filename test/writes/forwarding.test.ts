@@ -15,20 +15,21 @@ afterAll(() => regions?.[Symbol.asyncDispose]())
 
 it('a forwarded write whose answer is lost is OUTCOME_UNKNOWN before its deadline, and done once when sent again with its id', async () => {
   const { cluster, us, eu } = regions
-  const request = { namespace: NAMESPACE, key: 'lost', value: bytes('1'), options: { requestId: 'lost-1' } }
+  const place = { namespace: NAMESPACE, key: 'lost' }
+  const request = { ...place, value: bytes('1'), options: { requestId: 'lost-1' } }
   const delayed = { delayMs: 300 }
   await cluster.setLink('us-east-1', 'eu-west-1', delayed)
   const startedMs = performance.now()
   const first = eu.cache.set(request, { timeoutMs: 1500 })
-  await waitFor('the primary to have it', async () => (await us.cache.get(request)).entry)
+  await waitFor('the primary to have it', async () => (await us.cache.get(place)).entry)
   await cluster.setLink('us-east-1', 'eu-west-1', { mode: 'stall' })
   await expect(first).rejects.toMatchObject({ status: 'UNAVAILABLE', details: { reason: 'OUTCOME_UNKNOWN' } })
   expect(performance.now() - startedMs).toBeLessThan(1500)
 
-  await us.cache.set({ namespace: NAMESPACE, key: 'lost', value: bytes('2') })
+  await us.cache.set({ ...place, value: bytes('2') })
   await cluster.setLink('us-east-1', 'eu-west-1', { mode: 'open', delayMs: 0 })
   const again = await waitFor('an answer', () => eu.cache.set(request))
-  const { entry } = await us.cache.get(request)
+  const { entry } = await us.cache.get(place)
   expect(text(entry?.value)).toBe('2')
   expect(Number(entry?.version.split('-')[1])).toBe(Number(again.version.split('-')[1]) + 1)
 })

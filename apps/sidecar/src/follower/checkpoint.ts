@@ -29,7 +29,7 @@ export interface Checkpoint {
 }
 
 /** A comparison of all copies with all chunks, under way. */
-export interface Repair {
+interface Repair {
   readonly reason: RepairReason
   /** The follower that does it. */
   readonly by: string

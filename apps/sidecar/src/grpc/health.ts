@@ -2,7 +2,7 @@ import { type Server, status, type UntypedServiceImplementation } from '@grpc/gr
 import { HealthImplementation } from 'grpc-health-check'
 
 /** What `grpc.health.v1` speaks of; the empty name is the sidecar as a whole. */
-export const HEALTH_SERVICES = ['', 'perigee.v1.CacheService', 'perigee.v1.SearchService'] as const
+const HEALTH_SERVICES = ['', 'perigee.v1.CacheService', 'perigee.v1.SearchService'] as const
 
 export type HealthServiceName = (typeof HEALTH_SERVICES)[number]
 

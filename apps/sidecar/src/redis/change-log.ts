@@ -5,7 +5,7 @@ import type { IndexDefinition } from './index-definition.ts'
 export type LogOperation = 'claim' | 'create-index' | 'drop-index' | 'upsert' | 'delete'
 
 /** One entry of the change log; its position is its Redis Stream id. */
-export interface LogEntry {
+interface LogEntry {
   readonly position: Position
   /** Position of the entry before it in the log; a reader that has another one has a gap. */
   readonly previous: Position

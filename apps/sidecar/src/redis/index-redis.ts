@@ -4,7 +4,7 @@ import { refusal, StatusError } from '../status-error.ts'
 import { configGetCommand, configSetCommand, type SearchCommand } from './search-commands.ts'
 
 /** One word of a command. */
-export type Argument = string | Buffer | number
+type Argument = string | Buffer | number
 
 /** One command, for a batch that is sent at once. */
 export type Command = readonly [name: string, ...args: Argument[]]

@@ -23,7 +23,7 @@ export type EntryCondition =
   | { readonly kind: 'version'; readonly version: string }
 
 /** One entry to write. */
-export interface EntryInput {
+interface EntryInput {
   readonly key: string
   readonly value: Uint8Array
   readonly contentType: string
