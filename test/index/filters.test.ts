@@ -157,6 +157,27 @@ it('deletes by filter what was written before the call, and nothing else', async
   expect((await listed(not(tagIn('nothing')), 1_000)).filter((id) => /^doc \d{4}$/.test(id))).toEqual(left)
 })
 
+it('a deletion by filter that is sent again with its request id tells its count again and deletes no more', async () => {
+  const upsert = (id: string) =>
+    regions.us.search.upsertChunks({
+      ...{ namespace: NAMESPACE, index: INDEX, model: MODEL },
+      chunks: [chunk(id, { metadata: { lang: 'again' } })],
+    })
+  const remove = () =>
+    regions.eu.search.deleteChunks({
+      ...{ namespace: NAMESPACE, index: INDEX, options: { requestId: 'again' } },
+      selection: { case: 'filter', value: tagIn('again') },
+    })
+  await upsert('again-1')
+  const first = await remove()
+  expect(first).toMatchObject({ deleted: 1 })
+  expect(await remove()).toMatchObject({ deleted: 1, receipt: { sessionToken: first.receipt?.sessionToken } })
+  const { receipt } = await upsert('again-2')
+  expect(await remove()).toMatchObject({ deleted: 1, receipt: { sessionToken: first.receipt?.sessionToken } })
+  written = receipt?.sessionToken ?? written
+  expect(await listed(tagIn('again'), 1_000)).toEqual(['again-2'])
+})
+
 it('refuses attributes and page tokens of something else', async () => {
   const wrong: FilterInit = { expression: { case: 'tagIn', value: { attribute: 'year', values: ['x'] } } }
   await expect(listed(not(wrong), 10)).rejects.toMatchObject({

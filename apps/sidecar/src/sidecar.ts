@@ -122,6 +122,7 @@ export class Sidecar {
         url: config.indexRedis,
         searchTimeoutMs: config.searchTimeoutMs,
         staleAfterMs: config.staleAfterMs,
+        replicationLagMs: stalenessMs,
       },
     })
     const searchService = createSearchService({

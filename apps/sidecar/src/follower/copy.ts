@@ -45,12 +45,22 @@ export function copyFields(chunk: StoredChunk, definition: IndexDefinition): (st
   if (chunk.regionTags.length > 0) fields.push(FIELD.regionTags, tagText(chunk.regionTags))
   if (chunk.expiresAtMs !== undefined) fields.push(FIELD.expiresAt, String(chunk.expiresAtMs))
   if (definition.attributes.length === 0) return fields
-  const metadata: Record<string, unknown> = JSON.parse(chunk.metadata)
+  const metadata = objectOf(chunk.metadata)
   for (const { name, type } of definition.attributes) {
     const value = Object.hasOwn(metadata, name) ? attributeText(metadata[name], type) : undefined
     if (value !== undefined) fields.push(name, value)
   }
   return fields
+}
+
+/** Metadata is checked when it is written; were it ever wrong, the chunk is still to be found by its vector. */
+function objectOf(json: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(json)
+    return value !== null && typeof value === 'object' ? { ...value } : {}
+  } catch {
+    return {}
+  }
 }
 
 function attributeText(value: unknown, type: 'TAG' | 'NUMERIC' | 'TEXT'): string | undefined {

@@ -21,6 +21,8 @@ export interface IndexKeeperOptions {
   readonly searchTimeoutMs: number
   /** Cut off from the data Redis for longer than this, indexes are stale. */
   readonly staleAfterMs: number
+  /** How far the data Redis is behind the primary; `undefined` while unknown. */
+  readonly replicationLagMs: () => number | undefined
   readonly log: Logger
 }
 
@@ -38,7 +40,7 @@ export class IndexKeeper {
   readonly #search: readonly IndexRedis[]
 
   constructor(options: IndexKeeperOptions) {
-    const { region, url, keys, changeLog, clock, searchTimeoutMs, staleAfterMs } = options
+    const { region, url, keys, changeLog, clock, searchTimeoutMs, staleAfterMs, replicationLagMs } = options
     const log = options.log.child({ part: 'follower' })
     const pace = new Pace()
     this.#follow = new IndexRedis({ url, log, name: 'perigee-follow', commandTimeoutMs: FOLLOW_TIMEOUT_MS })
@@ -51,7 +53,15 @@ export class IndexKeeper {
     const reader = new CopyReader({ connections: this.#search, keys })
     this.follower = new Follower({ region, log: changeLog, copies, clock, pace, logger: log })
     this.#follow.onChange(() => this.follower.indexRedisChanged())
-    this.indexes = new RegionalIndexes({ region, follower: this.follower, reader, pace, clock, staleAfterMs })
+    this.indexes = new RegionalIndexes({
+      region,
+      follower: this.follower,
+      reader,
+      pace,
+      clock,
+      staleAfterMs,
+      replicationLagMs,
+    })
   }
 
   /** Starts to connect and to follow; waits for nothing. */

@@ -34,6 +34,8 @@ export interface RegionalIndexesOptions {
   readonly clock: PrimaryClock
   /** Cut off from the change log for longer than this, an index is stale. */
   readonly staleAfterMs: number
+  /** How far this region's data Redis is behind the primary; `undefined` while unknown. */
+  readonly replicationLagMs: () => number | undefined
 }
 
 /** This region's copies of the indexes, as searches and status see them. */
@@ -131,16 +133,14 @@ export class RegionalIndexes {
 
   /** How this region's copies of indexes are. */
   async describe(definitions: readonly IndexDefinition[]): Promise<RegionalIndex[]> {
-    const { follower, reader, region, staleAfterMs, clock } = this.#options
+    const { follower, reader, region, staleAfterMs, replicationLagMs, clock } = this.#options
     const { checkpoint } = follower
-    const counts = reader.usable
-      ? await reader.counts(definitions.map((d) => d.uid))
-      : definitions.map(() => 0)
+    const counts = await reader.counts(definitions.map((d) => d.uid)).catch(() => [])
     const pending = follower.pending
     const lagMs = pending > 0 && checkpoint ? Math.max(0, clock.nowMs() - checkpoint.levelAtMs) : 0
     return definitions.map(({ namespace, name, uid }, i) => {
       const complete = checkpoint?.complete.has(uid) === true && reader.usable
-      const stale = follower.cutOffForMs > staleAfterMs
+      const stale = Math.max(follower.cutOffForMs, replicationLagMs() ?? 0) > staleAfterMs
       return create(RegionalIndexSchema, {
         region,
         namespace,
