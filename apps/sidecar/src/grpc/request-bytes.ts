@@ -1,5 +1,5 @@
 import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf'
-import { StatusError } from '../status-error.ts'
+import { refusal, StatusError } from '../status-error.ts'
 
 /** A request that is larger than allowed, in place of its message. */
 export class OversizedRequest {
@@ -20,11 +20,34 @@ export class OversizedRequest {
   }
 }
 
+/** Bytes that aren't a message of the method's type, or one nested deeper than can be read. */
+export class UnreadableRequest {
+  readonly schema: DescMessage
+  readonly why: string
+
+  constructor(schema: DescMessage, why: string) {
+    this.schema = schema
+    this.why = why
+  }
+
+  /** What the caller is told. */
+  error(): StatusError {
+    const text = `The request can't be read as a ${this.schema.typeName} (${this.why}); send one that is well-formed, and nested at most 100 deep.`
+    return refusal('INVALID_FIELD', text)
+  }
+}
+
 /** Decodes requests of at most so many bytes; throwing would make grpc-js answer INTERNAL. */
 export function requestDecoder(
   schema: DescMessage,
   bytesMax: number,
-): (bytes: Buffer) => Message | OversizedRequest {
-  return (bytes) =>
-    bytes.length > bytesMax ? new OversizedRequest(bytes.length, bytesMax) : fromBinary(schema, bytes)
+): (bytes: Buffer) => Message | OversizedRequest | UnreadableRequest {
+  return (bytes) => {
+    if (bytes.length > bytesMax) return new OversizedRequest(bytes.length, bytesMax)
+    try {
+      return fromBinary(schema, bytes)
+    } catch (error) {
+      return new UnreadableRequest(schema, (error as Error).message)
+    }
+  }
 }

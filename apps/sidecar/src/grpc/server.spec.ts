@@ -187,9 +187,16 @@ describe('a unary call', () => {
     expect((await call({ key: 'k'.repeat(1900) })).$typeName).toBe('perigee.v1.GetResponse')
   })
 
-  it('with garbage for a message is INTERNAL, and the server lives', async () => {
+  it.each([
+    ['garbage', Buffer.from([255, 255, 1])],
+    ['a key that is no UTF-8', Buffer.from([0x12, 2, 0xff, 0xfe])],
+    ['over a hundred groups in one another', Buffer.alloc(200, 0x1b)],
+  ])('with %s for a message is INVALID_ARGUMENT, and the server lives', async (_, bytes) => {
     get = async () => create(GetResponseSchema)
-    expect((await failure(call({}, { bytes: Buffer.from([255, 255, 1]) }))).code).toBe(status.INTERNAL)
+    const error = await failure(call({}, { bytes }))
+    expect(error.code).toBe(status.INVALID_ARGUMENT)
+    expect(error.details).toContain('perigee.v1.GetRequest')
+    expect(detailsOf(error).reason).toBe('INVALID_FIELD')
     await call({})
   })
 })

@@ -23,7 +23,7 @@ import { Health } from './health.ts'
 import type { IncomingCall } from './incoming-call.ts'
 import { notYet } from './not-yet.ts'
 import { addReflection } from './reflection.ts'
-import { OversizedRequest, requestDecoder } from './request-bytes.ts'
+import { OversizedRequest, requestDecoder, UnreadableRequest } from './request-bytes.ts'
 import { adaptServerStream } from './stream-adapter.ts'
 import { adaptUnary } from './unary-adapter.ts'
 
@@ -193,7 +193,7 @@ export class GrpcServer {
 }
 
 function checkRequest(method: DescMethod, request: unknown): void {
-  if (request instanceof OversizedRequest) throw request.error()
+  if (request instanceof OversizedRequest || request instanceof UnreadableRequest) throw request.error()
   checkMessage(method.input, request as Message)
 }
 
