@@ -123,6 +123,15 @@ it('reads a replica as it is, refuses it where a live claim is demanded, and hea
   }
 })
 
+it('says DATA_UNAVAILABLE for a primary that Redis itself keeps from writing, and answers what demands no claim', async () => {
+  await using redis = await startClaimedRedis()
+  await redis.writer.setEntries('n', [entry('a')], soon())
+  await redis.process.command('CONFIG', 'SET', 'min-replicas-to-write', '1')
+  const read = (primary: boolean) => redis.data.readEntries('n', ['a'], { primary, bytesMax: 10 })
+  await expect(read(true)).rejects.toMatchObject({ details: { reason: 'DATA_UNAVAILABLE' } })
+  expect((await read(false)).entries[0]).toMatchObject({ key: 'a' })
+})
+
 it('says DATA_UNAVAILABLE for an empty Redis, one that is loading nothing it knows, and one that is down', async () => {
   await using process = await startRedis()
   const keys = new Keys('pg')

@@ -11,6 +11,9 @@ const UNAVAILABLE_WORDS = new Set([
   'NOPERM',
   'CLUSTERDOWN',
   'TRYAGAIN',
+  // Of claim-checked reads: Redis takes their functions for writing ones.
+  'MISCONF',
+  'NOREPLICAS',
 ])
 
 /** What a caller is told when a read of the data Redis failed. */
@@ -61,9 +64,6 @@ export function writeError(error: unknown): Error {
         "The primary's data Redis has reached its maxmemory. Delete data, let entries expire, or give it more memory.",
         { cause: error },
       )
-    case 'MISCONF':
-    case 'NOREPLICAS':
-      return dataUnavailable(error.message, error)
     default:
       if (UNAVAILABLE_WORDS.has(error.word)) return dataUnavailable(error.message, error)
       if (/Function not found/i.test(error.message)) return noPrimary(error)
