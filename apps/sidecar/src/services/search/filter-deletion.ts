@@ -19,6 +19,8 @@ export interface FilterDeletion {
   readonly filter: Filter
   readonly call: CallContext
   readonly requestId?: string | undefined
+  /** The epoch that the session was checked against. */
+  readonly epoch: number
 }
 
 /**
@@ -31,7 +33,7 @@ export interface FilterDeletion {
  */
 export async function deleteByFilter(
   { data, indexes, writer, primaryClock }: SearchServiceOptions,
-  { namespace, index, filter, call, requestId }: FilterDeletion,
+  { namespace, index, filter, call, requestId, epoch }: FilterDeletion,
 ): Promise<{ deleted: number; last: SessionToken }> {
   const { definition, clock } = await data.indexDefinition(namespace, index, { primary: true })
   if (!definition) throw indexNotFound(namespace, index)
@@ -57,9 +59,11 @@ export async function deleteByFilter(
       }),
     )
     const ids = result.copies.map((copy) => copy.id)
-    if (ids.length > 0) {
-      const whole = after === undefined && result.next === undefined
-      const outcome = await writer.deleteChunks(definition, ids, { deadlineMs, ...(whole && { requestId }) })
+    const whole = after === undefined && result.next === undefined
+    // Sent again, nothing matches any more: then the first answer, if there is one, has the count.
+    if (ids.length > 0 || (whole && requestId !== undefined)) {
+      const demand = { deadlineMs, epoch, ...(whole && { requestId }) }
+      const outcome = await writer.deleteChunks(definition, ids, demand)
       deleted += outcome.found
       last = outcome
     }

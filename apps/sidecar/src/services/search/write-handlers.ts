@@ -75,7 +75,10 @@ export function upsertChunksHandler(
       const rows = chunkInputs(chunks, definition, regions, limits)
       const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId, epoch }
       const outcome = await writer.upsertChunks(definition, rows, demand)
-      return create(UpsertChunksResponseSchema, { upserted: rows.length, receipt: receiptOf(outcome) })
+      return create(UpsertChunksResponseSchema, {
+        upserted: outcome.positions.length,
+        receipt: receiptOf(outcome),
+      })
     })
   }
 }
@@ -91,7 +94,7 @@ export function deleteChunksHandler(
       if (selection.kind === 'filter') {
         const { deleted, last } = await deleteByFilter(options, {
           ...{ namespace, index, filter: selection.filter, call },
-          requestId: choice.requestId,
+          ...{ requestId: choice.requestId, epoch },
         })
         return create(DeleteChunksResponseSchema, { deleted, receipt: receiptOf(last) })
       }
