@@ -12,7 +12,9 @@ const program = fileURLToPath(new URL('../../apps/cli/bin/perigee.js', import.me
 it('the perigee command, run by Node 20, names the Node that it needs', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'perigee-older-node-'))
   try {
-    const failed = await promisify(execFile)(await node20(folder), [program, '--help']).catch((error) => error)
+    const failed = await promisify(execFile)(await node20(folder), [program, '--help']).catch(
+      (error) => error,
+    )
     expect(failed.code).toBe(1)
     expect(failed.stderr).toMatch(/^error: perigee needs Node 24, this is v20\..*\nhint: .*npx perigee.*\n$/)
   } finally {
