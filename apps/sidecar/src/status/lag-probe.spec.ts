@@ -97,6 +97,21 @@ describe('a lag probe', () => {
     await expect(new Replica().probe({ write })).rejects.toThrow('no primary')
   })
 
+  it('without a pace is as fast as the primary answers, few at a time', async () => {
+    const replica = new Replica()
+    let [writing, most] = [0, 0]
+    const write = async (id: string, sample: number) => {
+      most = Math.max(most, ++writing)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      writing--
+      return replica.write(id, sample)
+    }
+    const { summary } = await replica.probe({ samples: 2000, intervalMs: 0, lostAfterMs: 5000, write })
+    expect(summary).toMatchObject({ samples: 2000, lost: 0 })
+    expect(most).toBeGreaterThan(1)
+    expect(most).toBeLessThanOrEqual(256)
+  })
+
   it('ends when its caller gives up', async () => {
     const abort = new AbortController()
     const replica = new Replica()

@@ -1,8 +1,8 @@
 /*
  * Measures replication lag with entries of its own: writes a timestamped probe at the primary, sees it arrive in this
- * region's data Redis, again and again. Probes are sent at a steady pace, without waiting for those before, and take no
- * position. All probes of all callers share one key, and writes arrive in order: when a later one is seen, every
- * earlier one has arrived too, at that moment at the latest.
+ * region's data Redis, again and again. Probes are sent at a steady pace, without waiting for those before unless very
+ * many are on their way, and take no position. All probes of all callers share one key, and writes arrive in order: when
+ * a later one is seen, every earlier one has arrived too, at that moment at the latest.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -45,6 +45,8 @@ interface Pending {
   writtenAtMs?: number
 }
 
+/** Writes on their way at once: at a pace that the primary can't keep, or none at all, it sets the pace. */
+const WRITES_MAX = 256
 /** How many of the newest arrivals are kept, for probes whose writing is acknowledged after their arrival. */
 const SEEN_MAX = 4096
 
@@ -73,6 +75,8 @@ class ProbeRun {
   readonly #unsubscribe: () => void
   #seen: SeenMark[] = []
   #wake: () => void = () => {}
+  #writes = 0
+  #writeDone: () => void = () => {}
   #sending = true
   #failure: unknown
 
@@ -126,8 +130,13 @@ class ProbeRun {
       for (let sample = 0; sample < samples; sample++) {
         const waitMs = startedMs + sample * intervalMs - performance.now()
         if (waitMs > 0) await delay(waitMs, undefined, { signal })
-        else signal.throwIfAborted()
-        const written = this.#write(sample)
+        while (this.#writes >= WRITES_MAX) await new Promise<void>((resolve) => (this.#writeDone = resolve))
+        signal.throwIfAborted()
+        this.#writes++
+        const written = this.#write(sample).finally(() => {
+          this.#writes--
+          this.#writeDone()
+        })
         // Whether there is a primary at all shows at the first.
         if (sample === 0) await written
         else written.catch(() => {})
