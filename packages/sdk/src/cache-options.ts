@@ -24,7 +24,7 @@ export interface SetOptions extends WriteOptions {
 
 /** How to write many entries. */
 export interface SetManyOptions extends WriteOptions {
-  /** Expiry in milliseconds from now, above zero. Default: the cache's `defaultTtlMs`. */
+  /** Expiry in milliseconds from now by this machine's clock, above zero. Default: the cache's `defaultTtlMs`. */
   readonly ttlMs?: number | undefined
 }
 

@@ -175,6 +175,7 @@ describe('getOrCompute', () => {
       session.cache('answers', { codec: text }).getOrCompute('a', compute, { ttlMs: 1_000 }),
     )
     await expect.poll(() => near.calls('Get').length).toBe(5)
+    await expect.poll(() => compute.mock.calls.length).toBe(1)
     finish('42')
     expect(await Promise.all(values)).toEqual(Array(5).fill('42'))
     expect(compute).toHaveBeenCalledTimes(1)
@@ -184,6 +185,22 @@ describe('getOrCompute', () => {
     expect(sessions[0]?.token).not.toBe('')
     expect(await perigee.cache('answers', { codec: text }).getOrCompute('a', compute)).toBe('42')
     expect(compute).toHaveBeenCalledTimes(1)
+  })
+
+  it('gives each caller a value of its own, by its own schema', async () => {
+    const { perigee, near } = await smallRegions()
+    let finish = (_: { answer: string }) => {}
+    const compute = vi.fn(() => new Promise<{ answer: string }>((resolve) => (finish = resolve)))
+    const [plain, same] = [perigee.cache<{ answer: string }>('answers'), perigee.cache('answers')]
+    const checked = perigee.cache('answers', { codec: json(AnswerSchema) })
+    const values = Promise.all([plain, same, checked].map((cache) => cache.getOrCompute('a', compute)))
+    await expect.poll(() => near.calls('Get').length).toBe(3)
+    await expect.poll(() => compute.mock.calls.length).toBe(1)
+    finish({ answer: 'yes' })
+    const [first, second, third] = await values
+    expect(second).toEqual(first)
+    expect(second).not.toBe(first)
+    expect(third).toEqual({ answer: 'yes', length: 3 })
   })
 
   it('throws what the computation throws, and tries again next time', async () => {
@@ -219,10 +236,10 @@ describe('getOrCompute', () => {
     const { perigee, near } = await smallRegions()
     const cache = perigee.cache('answers', { codec: text })
     let finish = (_: string) => {}
-    const compute = () => new Promise<string>((resolve) => (finish = resolve))
+    const compute = vi.fn(() => new Promise<string>((resolve) => (finish = resolve)))
     const controller = new AbortController()
     const impatient = failure(cache.getOrCompute('a', compute, { signal: controller.signal }))
-    await expect.poll(() => near.calls('Get').length).toBe(1)
+    await expect.poll(() => compute.mock.calls.length).toBe(1)
     const patient = cache.getOrCompute('a', compute)
     await expect.poll(() => near.calls('Get').length).toBe(2)
     controller.abort()

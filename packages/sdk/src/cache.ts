@@ -137,7 +137,7 @@ export class Cache<Out, In = Out> {
     let last: Receipt | undefined
     const sizeOf = (e: { key: string; value: Uint8Array }) => e.value.length + e.key.length * 3 + 320
     for (const batch of batchesOf(encoded, { countMax: WRITE_BATCH, sizeOf })) {
-      const expiry = ttlMs === undefined ? {} : { expiresAt: timestampFromMs(Date.now() + ttlMs) }
+      const expiry = ttlMs === undefined ? {} : { expiresAt: timestampFromMs(Math.ceil(Date.now() + ttlMs)) }
       const { response, receipt } = await this.#calls.write(
         methods.setMany,
         { namespace: this.namespace, entries: batch.map((entry) => ({ ...entry, contentType, ...expiry })) },
@@ -237,20 +237,21 @@ export class Cache<Out, In = Out> {
     }
     const slot = JSON.stringify([this.namespace, key, this.#codec.contentType])
     const start = () => this.#computeAndSet(key, compute, reachable, options)
-    const { value, seen } = await this.#computations.join(slot, options.signal, start)
+    const { stored, seen } = await this.#computations.join(slot, options.signal, start)
     this.#calls.include(seen)
-    return value
+    // Each caller reads a value of its own, by its own codec, as from the cache.
+    return stored === undefined ? (undefined as Out) : this.#decode(key, stored)
   }
 
-  /** @returns what a reader of the cache will get, and what whoever takes it has seen. */
+  /** @returns what the cache will hold, and what whoever takes it has seen. */
   async #computeAndSet(
     key: string,
     compute: () => In | Promise<In>,
     reachable: boolean,
     { ttlMs, timeoutMs, onReceipt }: GetOrComputeOptions,
-  ): Promise<{ readonly value: Out; readonly seen: Uint8Array | undefined }> {
+  ): Promise<{ readonly stored: Uint8Array | undefined; readonly seen: Uint8Array | undefined }> {
     const computed = await compute()
-    if (computed === undefined) return { value: undefined as Out, seen: undefined }
+    if (computed === undefined) return { stored: undefined, seen: undefined }
     const stored = await this.#encode(key, computed)
     const calls = this.#calls.fork()
     if (reachable) {
@@ -263,7 +264,7 @@ export class Cache<Out, In = Out> {
         this.#onEvent({ type: 'cache-bypassed', namespace: this.namespace, key, error })
       }
     }
-    return { value: await this.#decode(key, stored), seen: calls.seen }
+    return { stored, seen: calls.seen }
   }
 
   async #setEncoded(
@@ -279,7 +280,7 @@ export class Cache<Out, In = Out> {
       key,
       value,
       contentType: this.#codec.contentType,
-      ...(ttlMs !== undefined && { ttl: durationFromMs(ttlMs) }),
+      ...(ttlMs !== undefined && { ttl: durationFromMs(ttlMs, 'ttl') }),
       ...(precondition && { precondition }),
     }
     const { response, receipt } = await calls.write(methods.set, fields, options)

@@ -60,8 +60,10 @@ export function readOptions(options: ReadOptions, token: Uint8Array | undefined)
     consistency: consistency ? CONSISTENCIES[consistency] : Consistency.UNSPECIFIED,
     whenBehind: whenBehind ? WHEN_BEHIND[whenBehind] : WhenBehind.UNSPECIFIED,
     ...(token && { sessionToken: token }),
-    ...(maxWaitMs !== undefined && { maxWait: durationFromMs(maxWaitMs) }),
-    ...(maxStalenessMs !== undefined && { maxStaleness: durationFromMs(maxStalenessMs) }),
+    ...(maxWaitMs !== undefined && { maxWait: durationFromMs(maxWaitMs, 'options.max_wait') }),
+    ...(maxStalenessMs !== undefined && {
+      maxStaleness: durationFromMs(maxStalenessMs, 'options.max_staleness'),
+    }),
   })
 }
 

@@ -66,7 +66,7 @@ export function chunkToWire(
     vector: vectorToWire(chunk.vector, arraysAsFloat32),
     ...(chunk.metadata && { metadata: chunk.metadata }),
     ...(chunk.regions && { regionTags: [...chunk.regions] }),
-    ...(chunk.ttlMs !== undefined && { ttl: durationFromMs(chunk.ttlMs) }),
+    ...(chunk.ttlMs !== undefined && { ttl: durationFromMs(chunk.ttlMs, 'chunks.ttl') }),
   }
 }
 
@@ -91,23 +91,31 @@ export function hitFromWire(wire: WireHit): Hit {
 /**
  * Bytes of a chunk on the wire, at most.
  *
- * @throws PerigeeError `INVALID_ARGUMENT` for metadata that is no JSON.
+ * @throws PerigeeError `INVALID_ARGUMENT` without id or vector, and for metadata that is no JSON.
  */
 export function chunkBytes(chunk: ChunkInput): number {
+  if (typeof chunk?.id !== 'string') throw invalidArgument('a chunk has no id, a string', 'chunks.id')
+  if (!chunk.vector) throw invalidArgument(`chunk ${chunk.id} has no vector`, 'chunks.vector')
   const text = chunk.text === undefined ? 0 : Buffer.byteLength(chunk.text)
   const regions = chunk.regions?.reduce((sum, region) => sum + region.length + 4, 0) ?? 0
   const metadata = chunk.metadata === undefined ? 0 : jsonBytes(chunk.metadata, `the metadata of ${chunk.id}`)
   return 64 + chunk.id.length * 3 + text + regions + vectorBytes(chunk.vector) + metadata
 }
 
+/** More than a message can hold. */
+const DEPTH_MAX = 100
+
 /** Bytes of a JSON value as a `google.protobuf.Value`, at most: lengths take up to 5 bytes at each of 3 levels. */
-function jsonBytes(value: JsonValue | undefined, where: string): number {
+function jsonBytes(value: JsonValue | undefined, where: string, depth = 0): number {
+  if (depth > DEPTH_MAX)
+    throw invalidArgument('metadata refers to itself, or is nested too deep', 'chunks.metadata')
   if (typeof value === 'string') return Buffer.byteLength(value) + 18
   if (value === null || typeof value === 'boolean' || Number.isFinite(value)) return 24
-  if (Array.isArray(value)) return value.reduce<number>((sum, member) => sum + jsonBytes(member, where), 24)
+  if (Array.isArray(value))
+    return value.reduce<number>((sum, member) => sum + jsonBytes(member, where, depth + 1), 24)
   if (typeof value === 'object' && isPlain(value)) {
     return Object.entries(value).reduce((sum, [key, member]) => {
-      return sum + key.length * 3 + 18 + jsonBytes(member, `${where}, at ${key},`)
+      return sum + key.length * 3 + 18 + jsonBytes(member, `${where}, at ${key},`, depth + 1)
     }, 24)
   }
   // Anything else would be stored as something else in silence: a Date as an empty object.

@@ -69,7 +69,7 @@ export class Cluster {
    */
   async *watchStatus(options: WatchStatusOptions = {}): AsyncGenerator<ClusterStatus, void, undefined> {
     const { intervalMs, timeoutMs = Number.POSITIVE_INFINITY } = options
-    const interval = intervalMs === undefined ? {} : { interval: durationFromMs(intervalMs) }
+    const interval = intervalMs === undefined ? {} : { interval: durationFromMs(intervalMs, 'interval') }
     const request = create(WatchStatusRequestSchema, interval)
     const settings = { ...options, timeoutMs }
     const firstAnswerMs = this.#defaultTimeoutMs
@@ -82,7 +82,7 @@ export class Cluster {
   /** Writes timestamped entries at the primary and observes them in the region asked: samples, and at last a summary. */
   async *probeLag(options: ProbeLagOptions = {}): AsyncGenerator<LagSample | LagSummary, void, undefined> {
     const { samples = 0, intervalMs, timeoutMs = Number.POSITIVE_INFINITY } = options
-    const interval = intervalMs === undefined ? {} : { interval: durationFromMs(intervalMs) }
+    const interval = intervalMs === undefined ? {} : { interval: durationFromMs(intervalMs, 'interval') }
     const request = create(ProbeLagRequestSchema, { samples, ...interval })
     const settings = { ...options, timeoutMs }
     const firstAnswerMs = this.#defaultTimeoutMs + (intervalMs ?? 0)

@@ -41,6 +41,7 @@ describe('the options to connect', () => {
     ['regions', { domain, regions: [] }],
     ['domain', { regions }],
     ['dns', { domain, regions, dns: 'resolver.internal:53' }],
+    ['port', { domain, regions, port: 99_999 }],
     ['addresses.a', { addresses: { a: 'http://x:1' } }],
     ['addresses.a', { addresses: { a: 'x:99999' } }],
     ['defaultTimeoutMs', { domain, regions, defaultTimeoutMs: 0 }],

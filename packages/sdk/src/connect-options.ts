@@ -69,7 +69,7 @@ export function connectSettings(options: ConnectOptions, environment: NodeJS.Pro
     addresses,
     domain: options.domain ?? '',
     dns: options.dns === undefined ? undefined : dnsServerFrom(options.dns),
-    port: options.port ?? DEFAULT_PORT,
+    port: portFrom(options.port),
     defaultTimeoutMs: positive(options.defaultTimeoutMs ?? 5_000, 'defaultTimeoutMs'),
     connectTimeoutMs: positive(options.connectTimeoutMs ?? 1_000, 'connectTimeoutMs'),
   }
@@ -77,7 +77,7 @@ export function connectSettings(options: ConnectOptions, environment: NodeJS.Pro
 
 function addressesFrom(options: ConnectOptions): ReadonlyMap<string, readonly string[]> | undefined {
   if (!options.addresses) return undefined
-  const port = options.port ?? DEFAULT_PORT
+  const port = portFrom(options.port)
   const entries = Object.entries(options.addresses).map(([region, list]) => {
     const addresses = typeof list === 'string' ? [list] : list
     return [region, addresses.map((address) => addressFrom(address, port, `addresses.${region}`))] as const
@@ -98,6 +98,11 @@ function addressFrom(text: string, port: number, field: string): string {
   const parsed = parseAddress(address)
   if (parsed.host && /^[^\s/]+$/.test(parsed.host) && parsed.port > 0 && parsed.port < 65_536) return address
   throw invalidArgument(`${field} is host:port, such as 10.0.0.1:7700, not ${text}`, field)
+}
+
+function portFrom(port = DEFAULT_PORT): number {
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port
+  throw invalidArgument(`port is a number from 1 to 65535, not ${port}`, 'port')
 }
 
 function positive(ms: number, field: string): number {

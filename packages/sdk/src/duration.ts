@@ -1,8 +1,14 @@
 import { create } from '@bufbuild/protobuf'
 import { type Duration, DurationSchema } from '@bufbuild/protobuf/wkt'
+import { invalidArgument } from './perigee-error.ts'
 
-/** A duration message, to whole microseconds. protobuf-es's own refuses to be sent with a fraction of a millisecond. */
-export function durationFromMs(ms: number): Duration {
+/**
+ * A duration message, to whole microseconds. protobuf-es's own refuses to be sent with a fraction of a millisecond.
+ *
+ * @throws PerigeeError `INVALID_ARGUMENT` for NaN and infinities.
+ */
+export function durationFromMs(ms: number, field: string): Duration {
+  if (!Number.isFinite(ms)) throw invalidArgument(`${field} is a number of milliseconds, not ${ms}`, field)
   const micros = Math.round(ms * 1000)
   const seconds = Math.trunc(micros / 1e6)
   // Adding zero turns -0 into 0, which protobuf would take for a fraction.

@@ -110,6 +110,22 @@ describe('a call', () => {
     expect(await error).toMatchObject({ code: 'CANCELLED', cause: reason, retryable: false })
   })
 
+  it.each([Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER])(
+    'may take as long as it likes, with %d ms to do so',
+    async (timeoutMs) => {
+      const { cache } = await twoRegions()
+      expect(await cache.get('a', { timeoutMs })).toBeUndefined()
+    },
+  )
+
+  it('is never sent with times that are no numbers', async () => {
+    const { near, cache } = await twoRegions()
+    for (const options of [{ timeoutMs: Number.NaN }, { maxWaitMs: Number.POSITIVE_INFINITY }]) {
+      expect(await failure(cache.get('a', options))).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    }
+    expect(near.received).toHaveLength(0)
+  })
+
   it('is never sent when its signal has fired before', async () => {
     const { near, far, cache } = await twoRegions()
     expect(await failure(cache.get('a', { signal: AbortSignal.abort('no') }))).toMatchObject({

@@ -9,7 +9,7 @@ import { Deadline } from './deadline.ts'
 import type { Endpoint, EndpointChooser } from './endpoint.ts'
 import type { EventListener } from './event.ts'
 import { pause } from './pause.ts'
-import { aborted, PerigeeError } from './perigee-error.ts'
+import { aborted, invalidArgument, PerigeeError } from './perigee-error.ts'
 import type { Transport } from './transport.ts'
 
 /** After everyone failed once, how long to wait before asking all of them again. */
@@ -89,7 +89,7 @@ export class Failover {
     settings: CallSettings,
     firstAnswerMs: number,
   ): AsyncGenerator<MessageShape<O>> {
-    const deadline = Deadline.in(settings.timeoutMs)
+    const deadline = deadlineOf(settings)
     const started = await this.#attempts(true, settings, async (endpoint, _share, connectTimeoutMs) => {
       const late = new AbortController()
       const signal = settings.signal ? AbortSignal.any([settings.signal, late.signal]) : late.signal
@@ -116,7 +116,7 @@ export class Failover {
     settings: CallSettings,
     attempt: (endpoint: Endpoint, deadline: Deadline, connectTimeoutMs: number) => Promise<T>,
   ): Promise<T> {
-    const deadline = Deadline.in(settings.timeoutMs)
+    const deadline = deadlineOf(settings)
     const repeatUntil = read ? deadline : deadline.within(REPEAT_WRITES_FOR_MS)
     const failures: Failure[] = []
     let mayLeaveHome: boolean | undefined
@@ -177,7 +177,7 @@ export class Failover {
     const story = [...told, ...(unknown ? [unknown] : [])].join('; ') || 'no address is known'
     // A sidecar's own reason says more than that others were silent.
     const best = failures.findLast(({ error }) => error.reason) ?? failures.at(-1)
-    const where = region === undefined ? 'any region' : `region ${region}, which alone may answer this`
+    const where = region === undefined ? 'any region' : `region ${region}, which alone may answer this,`
     if (deadline.remainingMs < TIMER_SLACK_MS) {
       return new PerigeeError(
         `no answer from ${where} within ${settings.timeoutMs} ms (${story}): check that sidecars run and can be reached, or allow more time with \`timeoutMs\``,
@@ -190,6 +190,11 @@ export class Failover {
       { code: 'UNAVAILABLE', region: best?.endpoint.region, cause: best?.error },
     )
   }
+}
+
+function deadlineOf({ timeoutMs }: CallSettings): Deadline {
+  if (!Number.isNaN(timeoutMs)) return Deadline.in(timeoutMs)
+  throw invalidArgument('timeoutMs is a number of milliseconds, not NaN', 'timeoutMs')
 }
 
 function silentFor(ms: number): PerigeeError {

@@ -14,6 +14,8 @@ import type { Endpoint } from './endpoint.ts'
 import { aborted, PerigeeError } from './perigee-error.ts'
 import type { AttemptOptions, Transport } from './transport.ts'
 
+/** Timers of more milliseconds, 24 days, fire at once; nobody waits that long. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 const HEALTH_CHECK = '/grpc.health.v1.Health/Check'
 
 interface Cancellable {
@@ -106,7 +108,8 @@ export class GrpcTransport implements Transport {
     return new Promise((resolve, reject) => {
       const onAbort = () => signal && finish(() => reject(aborted(signal)))
       const late = () => finish(() => reject(deadlineExceeded()))
-      const timer = Number.isFinite(deadline.remainingMs) ? setTimeout(late, deadline.remainingMs) : undefined
+      const { remainingMs } = deadline
+      const timer = remainingMs <= LONGEST_TIMER_MS ? setTimeout(late, remainingMs) : undefined
       const finish = (settle: () => void) => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', onAbort)
@@ -186,7 +189,8 @@ function asIs(bytes: Buffer): Buffer {
 }
 
 function grpcDeadline(deadline: Deadline): number {
-  return Date.now() + deadline.remainingMs
+  const { remainingMs } = deadline
+  return remainingMs <= LONGEST_TIMER_MS ? Date.now() + remainingMs : Number.POSITIVE_INFINITY
 }
 
 function deadlineExceeded(): PerigeeError {

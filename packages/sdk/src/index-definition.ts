@@ -155,7 +155,7 @@ export function definitionToWire(definition: IndexDefinition): MessageInitShape<
       name: attribute,
       type: ATTRIBUTE_TYPES[kind],
     })),
-    ...(defaultTtlMs !== undefined && { defaultTtl: durationFromMs(defaultTtlMs) }),
+    ...(defaultTtlMs !== undefined && { defaultTtl: durationFromMs(defaultTtlMs, 'index.default_ttl') }),
     regionScoped,
   }
 }

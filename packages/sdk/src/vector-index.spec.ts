@@ -142,6 +142,17 @@ describe('upsert', () => {
     })
   })
 
+  it('refuses a chunk without id or vector, and metadata that refers to itself', async () => {
+    const { perigee, near } = await smallRegions()
+    const cyclic: { self?: unknown } = {}
+    cyclic.self = cyclic
+    for (const chunk of [{ id: 'a' }, { vector: [1] }, null, { id: 'a', vector: [1], metadata: cyclic }]) {
+      const error = await failure(perigee.index('docs', { model }).upsert([chunk as never]))
+      expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    }
+    expect(near.received).toHaveLength(0)
+  })
+
   it('of nothing asks nobody', async () => {
     const { perigee, near } = await smallRegions()
     expect(await perigee.index('docs', { model }).upsert([])).toEqual({ upserted: 0, receipt: undefined })
