@@ -49,6 +49,9 @@ function statusOf(name: Region, status: GetStatusResponse | undefined): RegionSt
 
 const lagMs = ({ replicationLag }: RegionStatus) => (replicationLag ? durationMs(replicationLag) : Number.NaN)
 
+const uncertaintyMs = ({ lagUncertainty }: RegionStatus) =>
+  lagUncertainty ? durationMs(lagUncertainty) : Number.NaN
+
 /** Waits until a region says of all regions what is true of a healthy cluster. */
 const settled = (name: Region) =>
   waitFor(
@@ -67,15 +70,19 @@ describe('the status of a healthy cluster', () => {
     async (from) => {
       await settled(from)
       const status = await waitFor(
-        'lags near the distances',
+        // The first exchange of clocks may have met a busy machine; one a second follows.
+        'lags near the distances, and sure of that',
         async () => {
           const newest = await statusFrom(from)
           const near = REGIONS.every(
             (name) => Math.abs(lagMs(statusOf(name, newest)) - DISTANCES_MS[name]) < 20,
           )
-          return near ? newest : undefined
+          return near && uncertaintyMs(statusOf(from, newest)) < DISTANCES_MS[from] + 25 ? newest : undefined
         },
-        { explain: async () => (await statusFrom(from)).regions.map((r) => [r.region, lagMs(r)]) },
+        {
+          explain: async () =>
+            (await statusFrom(from)).regions.map((r) => [r.region, lagMs(r), uncertaintyMs(r)]),
+        },
       )
       expect(status).toMatchObject({ region: from, primaryRegion: 'us-east-1' })
       const roles = status.regions.map(({ region, role }) => [region, role])
@@ -90,9 +97,6 @@ describe('the status of a healthy cluster', () => {
         expect(roundTrip, other.region).toBeGreaterThan(60)
         expect(other.version).not.toBe('')
       }
-      expect(durationMs(statusOf(from, status).lagUncertainty ?? ({} as never))).toBeLessThan(
-        DISTANCES_MS[from] + 25,
-      )
     },
   )
 
@@ -149,5 +153,36 @@ describe('a region that is cut off', () => {
     expect(statusOf('eu-west-1', healed).role).toBe(Role.REPLICA)
     await settled('eu-west-1')
     await watch.return(undefined)
+  })
+  it('is stale in the eyes of a sidecar that starts meanwhile, too', async () => {
+    await settled('eu-west-1')
+    await cluster.setLinks('eu-west-1', { mode: 'cut' })
+    await cluster.stopProcess('eu-west-1', 'sidecar', 'SIGKILL')
+    await cluster.startProcess('eu-west-1', 'sidecar')
+    await waitFor('eu-west-1 to call itself stale', async () => {
+      const own = statusOf('eu-west-1', await statusFrom('eu-west-1'))
+      return own.state === RegionState.STALE && own.replicationLag === undefined
+    })
+    await cluster.setLinks('eu-west-1', { mode: 'open' })
+    await settled('eu-west-1')
+  })
+})
+
+describe('a data Redis that has lost its clock', () => {
+  it('does not serve, in its own eyes and in those of others', async () => {
+    await settled('eu-west-1')
+    const redis = cluster.dataRedis('us-east-1')
+    const clock = String(await redis.command('GET', 'pg:{0}:clock'))
+
+    await redis.command('DEL', 'pg:{0}:clock')
+    for (const from of ['us-east-1', 'eu-west-1'] as const) {
+      await waitFor(`${from} to know`, async () => {
+        const us = statusOf('us-east-1', await statusFrom(from))
+        return us.state === RegionState.SYNCING && us.position === ''
+      })
+    }
+
+    await redis.command('SET', 'pg:{0}:clock', clock)
+    await settled('eu-west-1')
   })
 })

@@ -15,6 +15,7 @@ export class ClockWatch {
   readonly #waiters = new Set<Waiter>()
   readonly #listeners = new Set<(clock: Position) => void>()
   #newest: Position | undefined
+  #held: Position | undefined
   #reading = false
   #stale = false
 
@@ -30,9 +31,14 @@ export class ClockWatch {
     })
   }
 
-  /** The clock as last read; `undefined` before the first read. */
+  /** The clock as last read, even if the Redis holds none any more; `undefined` before the first read. */
   get newest(): Position | undefined {
     return this.#newest
+  }
+
+  /** What the Redis held for a clock when last read; `undefined` for nothing. */
+  get held(): Position | undefined {
+    return this.#held
   }
 
   /** Calls back with every new clock. */
@@ -78,6 +84,7 @@ export class ClockWatch {
   }
 
   #read(clock: Position | undefined): void {
+    this.#held = clock
     if (!clock) return
     const moved = !this.#newest || !samePosition(this.#newest, clock)
     this.#newest = clock

@@ -89,7 +89,7 @@ export class Monitoring {
       own: new OwnRegion({
         ...{ region: config.region, version: VERSION, lag: this.lag, staleAfterMs: config.staleAfterMs },
         claimed: () => primary.isHere,
-        position: () => watch.newest,
+        position: () => watch.held,
         info: () => readRedisInfo(options.control),
         isLoading: (error) => error instanceof RedisFailure && error.word === 'LOADING',
         indexes: () => indexes.describeAll(),

@@ -18,7 +18,7 @@ export interface OwnRegionOptions {
   readonly version: string
   /** Whether this region's data Redis holds a live claim. */
   readonly claimed: () => boolean
-  /** The newest position of the data Redis, as last seen. */
+  /** The newest position of the data Redis, as last seen; `undefined` when it held none. */
   readonly position: () => Position | undefined
   readonly lag: LagMeter
   /** Asks the data Redis for its state. Rejects when it can't answer. */
@@ -113,7 +113,8 @@ export class OwnRegion {
     if (info === 'loading' || info.loading || info.syncing) return RegionState.SYNCING
     if (!position()) return RegionState.SYNCING
     const measured = lag.lag()
-    const behind = measured !== undefined && measured.lagMs > staleAfterMs
+    // Without a measure, such as after a start while cut off, only the link tells.
+    const behind = measured ? measured.lagMs > staleAfterMs : !info.linkUp
     return info.role === 'replica' && behind ? RegionState.STALE : RegionState.SERVING
   }
 }
