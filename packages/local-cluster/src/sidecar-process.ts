@@ -29,7 +29,7 @@ function sidecarProgram(): string {
 }
 
 /** Without limits Node lets garbage pile up to several times what a sidecar needs; the same stand in deploy/Dockerfile. */
-const MEMORY_FLAGS = ['--max-semi-space-size=8', '--max-old-space-size=512']
+const MEMORY_FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=512']
 
 /** A sidecar as the cluster runs it: configured by environment, ready when `/readyz` says so. */
 export function sidecarProcess(plan: SidecarPlan): ServerProcess {
