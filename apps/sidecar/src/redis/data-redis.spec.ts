@@ -39,6 +39,44 @@ it('lists every key of a prefix across pages of one, five and a thousand, hidden
   }
 })
 
+it('says of a page of keys that it may include what was written while it was made', async () => {
+  await using redis = await startClaimedRedis()
+  const { data, writer } = redis
+  for (let i = 0; i < 5; i++) {
+    const others = Array.from({ length: 500 }, (_, j) => entry(`other-${i}-${j}`))
+    await writer.setEntries('n', others, soon())
+  }
+  const seqs = new Map<string, number>()
+  const list = async () => {
+    let from: KeyListPlace | undefined
+    do {
+      const page = await data.listKeys('n', 'new-', { primary: false, pageSize: 1000, from })
+      for (const key of page.keys) {
+        await vi.waitFor(() => expect(seqs.has(key)).toBe(true))
+        expect(page.seen.seq).toBeGreaterThanOrEqual(seqs.get(key) as number)
+      }
+      moved ||= page.seen.seq > page.clock.seq
+      from = page.next
+    } while (from)
+  }
+  let moved = false
+  let listing = true
+  const write = async () => {
+    for (let i = 0; listing; i++) {
+      const { position } = await writer.setEntries('n', [entry(`new-${i}`)], soon())
+      seqs.set(`new-${i}`, position.seq)
+    }
+  }
+  const writing = write()
+  try {
+    for (let i = 0; i < 100 && !moved; i++) await list()
+  } finally {
+    listing = false
+    await writing
+  }
+  expect(moved).toBe(true)
+})
+
 it('leaves entries unread past a number of bytes, and always reads the first', async () => {
   await using redis = await startClaimedRedis()
   await redis.writer.setEntries('n', [entry('a', 600), entry('b', 600), entry('c', 600)], soon())

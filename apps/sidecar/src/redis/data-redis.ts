@@ -121,7 +121,8 @@ export class DataRedis implements ChangeLog {
   }
 
   /**
-   * A page of keys that begin with a prefix, in no order; a key may come on two pages.
+   * A page of keys that begin with a prefix, in no order; a key may come on two pages. It includes everything up to
+   * `clock`, and may include things up to `seen`.
    *
    * @param from where the page before ended; absent for the first.
    */
@@ -129,13 +130,14 @@ export class DataRedis implements ChangeLog {
     namespace: string,
     prefix: string,
     { primary, pageSize, from }: ReadDemand & { pageSize: number; from?: KeyListPlace | undefined },
-  ): Promise<AtClock & { keys: readonly string[]; next?: KeyListPlace }> {
+  ): Promise<AtClock & { seen: Position; keys: readonly string[]; next?: KeyListPlace }> {
     const start = this.#keys.entry(namespace, '')
     const pattern = `${escapeGlob(start + prefix)}*`
     const around = [this.#keys.clock, this.#keys.cleared(namespace)]
     const found = new Set<string>()
     let place: KeyListPlace | undefined = from ?? { cursor: '0', left: [] }
     let clock: Position | undefined
+    let seen: Position | undefined
     let count = Math.ceil(pageSize / 2)
     for (let step = 0; place && found.size < pageSize && step < LIST_STEPS_MAX; step++) {
       const args = [place.cursor, pattern, count, ...place.left.map((key) => start + key)]
@@ -143,7 +145,8 @@ export class DataRedis implements ChangeLog {
         this.#library.read('list_keys', primary, around, args),
       )) as Buffer[]
       // What a page includes for certain is what its first part includes.
-      clock ??= clockOf(reply[0])
+      seen = clockOf(reply[0])
+      clock ??= seen
       const cleared = reply[1] ? parsePosition(String(reply[1])) : undefined
       const left = visibleKeys(reply.slice(3), { cleared, nowMs: this.#primaryClock.nowMs() })
         .map((key) => key.slice(start.length))
@@ -155,7 +158,8 @@ export class DataRedis implements ChangeLog {
       if (cursor !== '0') place = { cursor, left }
       else place = left.length > 0 ? { cursor: '', left } : undefined
     }
-    return { keys: [...found], clock: clock as Position, ...(place && { next: place }) }
+    const at = { clock: clock as Position, seen: seen as Position }
+    return { keys: [...found], ...at, ...(place && { next: place }) }
   }
 
   /** An index's definition by name. */

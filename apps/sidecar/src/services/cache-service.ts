@@ -131,12 +131,16 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
         const process = await data.processName()
         const moved = place !== undefined && place.process !== process
         const from = moved ? undefined : place
-        const { keys, next, clock } = await data.listKeys(namespace, prefix, { primary, pageSize, from })
+        const { keys, next, clock, seen } = await data.listKeys(namespace, prefix, {
+          primary,
+          pageSize,
+          from,
+        })
         const response = create(ListKeysResponseSchema, {
           keys: [...keys],
           nextPageToken: next ? writePageToken(list, JSON.stringify({ process, ...next })) : '',
         })
-        return answered(response, clock, moved ? [LIST_BEGUN_ANEW] : [])
+        return { ...(await answered(response, seen, moved ? [LIST_BEGUN_ANEW] : [])), applied: clock }
       }
       return readPath.run(method.listKeys, request, call, { answer, changed })
     },
