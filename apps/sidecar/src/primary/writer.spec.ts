@@ -195,6 +195,22 @@ it('logs chunks as they are written, each entry naming the one before, and reads
   expect(batch.newest).toEqual(deleted.position)
 })
 
+it('deletes chunks of the versions named, and spares those that were written anew meanwhile', async () => {
+  const { definition } = await redis.writer.createIndex(index(fresh()), soon())
+  const written = await redis.writer.upsertChunks(
+    definition,
+    ['a', 'b', 'c'].map((id) => chunk(id)),
+    soon(),
+  )
+  await redis.writer.upsertChunks(definition, [chunk('b')], soon())
+  await redis.writer.deleteChunks(definition, ['c'], soon())
+  const deleted = await redis.writer.deleteChunks(definition, ['a', 'b', 'c'], soon(), written.positions)
+  expect(deleted).toMatchObject({ found: 1, positions: { length: 1 } })
+  const demand = { primary: true, fields: 'position', bytesMax: 1e6 } as const
+  const { chunks } = await redis.data.readChunks(definition.uid, ['a', 'b', 'c'], demand)
+  expect(chunks.map((found) => typeof found === 'object' && found.id)).toEqual([false, 'b', false])
+})
+
 it('refuses chunks for an index that was dropped and made again meanwhile', async () => {
   const namespace = fresh()
   const { definition } = await redis.writer.createIndex(index(namespace), soon())

@@ -205,12 +205,14 @@ export class Writer {
   /**
    * Deletes chunks; each that was there takes a position.
    *
+   * @param versions of each of them: one that has another by now is left alone. Absent: whatever their version.
    * @throws StatusError INDEX_NOT_FOUND when the index isn't this one any more.
    */
   deleteChunks(
     index: Pick<IndexDefinition, 'namespace' | 'name' | 'uid'>,
     ids: readonly string[],
     demand: WriteDemand,
+    versions?: readonly Position[],
   ): Promise<WriteOutcome> {
     const { namespace, name, uid } = index
     const keys = [
@@ -219,7 +221,8 @@ export class Writer {
       ...ids.map((id) => this.#keys.chunk(uid, id)),
     ]
     const call = { name: 'delete_chunks', method: 'DeleteChunks', namespace, keys }
-    return this.#write({ ...call, args: [uid, name, '0', ...ids] }, demand)
+    const which = versions ? ['2', ...ids, ...versions.map(formatPosition)] : ['0', ...ids]
+    return this.#write({ ...call, args: [uid, name, ...which] }, demand)
   }
 
   /** Deletes those of the chunks that have expired, whatever became of their index. */

@@ -25,6 +25,7 @@ export interface FilterDeletion {
 
 /**
  * Deletes the chunks that match a filter, by the primary's index once that holds everything before the call, in batches.
+ * A chunk that is written anew meanwhile stays: it may match no more.
  * Sent again, it deletes what is left: with the same request id only if the first time ended in one batch is its count told
  * again.
  *
@@ -63,7 +64,8 @@ export async function deleteByFilter(
     // Sent again, nothing matches any more: then the first answer, if there is one, has the count.
     if (ids.length > 0 || (whole && requestId !== undefined)) {
       const demand = { deadlineMs, epoch, ...(whole && { requestId }) }
-      const outcome = await writer.deleteChunks(definition, ids, demand)
+      const versions = result.copies.map((copy) => copy.position)
+      const outcome = await writer.deleteChunks(definition, ids, demand, versions)
       deleted += outcome.found
       last = outcome
     }
