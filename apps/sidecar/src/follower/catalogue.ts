@@ -13,6 +13,7 @@ export class Catalogue {
   #byName = new Map<string, IndexDefinition>()
   #knownAt: Position = ORIGIN
   #made: Set<string> | undefined
+  #current = false
 
   constructor(log: ChangeLog, copies: CopyWriter, logger: Logger) {
     this.#log = log
@@ -45,14 +46,15 @@ export class Catalogue {
     this.#knownAt = laterPosition(this.#knownAt, position)
   }
 
-  /** Forgets what search indexes there are: the index Redis may have changed. */
+  /** From now on nothing is taken for current: another sidecar wrote, or a Redis may have changed. */
   forget(): void {
     this.#made = undefined
+    this.#current = false
   }
 
-  /** Reads the definitions unless they are known. */
+  /** Reads the definitions unless they are current. */
   async ensure(): Promise<void> {
-    if (!this.#definitions) await this.load()
+    if (!this.#current) await this.load()
   }
 
   /** Reads the definitions. */
@@ -61,31 +63,40 @@ export class Catalogue {
     this.#definitions = new Map(indexes.map((d) => [d.uid, d]))
     this.#byName = new Map(indexes.map((d) => [`${d.namespace}/${d.name}`, d]))
     this.#knownAt = clock
+    this.#current = true
   }
 
-  /** Makes the search indexes that lack; gives their uids. */
-  async makeMissing(): Promise<string[]> {
+  /** The definitions without a search index. */
+  async missing(): Promise<IndexDefinition[]> {
     this.#made ??= await this.#copies.searchIndexes()
-    const made: string[] = []
-    for (const definition of this.definitions.values()) {
-      if (this.#made.has(definition.uid)) continue
+    const made = this.#made
+    return [...this.definitions.values()].filter(({ uid }) => !made.has(uid))
+  }
+
+  /** Makes the search indexes that lack. */
+  async makeMissing(): Promise<void> {
+    for (const definition of await this.missing()) {
       await this.#copies.createIndex(definition)
-      this.#made.add(definition.uid)
-      made.push(definition.uid)
+      this.#made?.add(definition.uid)
       this.#logger.info(
         { namespace: definition.namespace, index: definition.name, uid: definition.uid },
         'search index made',
       )
     }
-    return made
   }
 
-  /** Drops the search indexes that no definition asks for. */
+  /**
+   * Drops the search indexes that no definition asks for, by definitions read after their names: so that one which another
+   * sidecar made just now stays.
+   */
   async dropOthers(): Promise<void> {
-    for (const uid of this.#made ?? []) {
+    const made = await this.#copies.searchIndexes()
+    await this.load()
+    this.#made = made
+    for (const uid of made) {
       if (this.definitions.has(uid)) continue
       await this.#copies.dropIndex(uid)
-      this.#made?.delete(uid)
+      made.delete(uid)
       this.#logger.info({ uid }, 'search index dropped')
     }
   }

@@ -170,6 +170,22 @@ async function level(r: Region, uid: string): Promise<void> {
   )
 }
 
+/** Holds a follower right before it looks at the checkpoint; returns what lets it go on. */
+function hold({ copies }: Region): () => void {
+  const gate = Promise.withResolvers<void>()
+  const watch = copies.watchCheckpoint
+  copies.watchCheckpoint = async () => {
+    await gate.promise
+    return await watch.call(copies)
+  }
+  const release = () => {
+    copies.watchCheckpoint = watch
+    gate.resolve()
+  }
+  cleanups.push(release)
+  return release
+}
+
 const rows = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => ({ id: String(from + i) }))
 
@@ -319,6 +335,84 @@ it('lets two sidecars of a region follow into one index', async () => {
   }
   await level(a, docs.uid)
   await level(b, docs.uid)
+})
+
+it('keeps every index whichever of two sidecars takes over its creation', async () => {
+  const { data, index, primary } = await cluster()
+  const both = [region(data.url, index.url), region(data.url, index.url)] as const
+  for (const each of both) await vi.waitFor(() => expect(each.follower.state).toBe('level'), 8000)
+  const truth = new Map<string, IndexDefinition>()
+  for (let i = 0; i < 12; i++) {
+    const definition = await primary.createIndex('docs')
+    await primary.upsert(definition, [{ id: '1' }, { id: '2' }])
+    const other = await primary.createIndex(`other-${i}`)
+    truth.set(other.uid, other)
+    await primary.upsert(other, [{ id: '3' }])
+    await primary.dropIndex('docs')
+  }
+  const docs = await primary.createIndex('docs')
+  truth.set(docs.uid, docs)
+  await primary.upsert(docs, [{ id: '1' }, { id: '2' }])
+  for (const each of both) {
+    await level(each, docs.uid)
+    await vi.waitFor(() => {
+      expect([...each.follower.catalogue.definitions.keys()].sort()).toEqual([...truth.keys()].sort())
+      expect([...(each.follower.checkpoint?.complete ?? [])].sort()).toEqual([...truth.keys()].sort())
+    }, 8000)
+  }
+  for (const [uid, { name }] of truth) {
+    expect(Object.keys(await copiesOf(both[0], uid))).toEqual(name === 'docs' ? ['1', '2'] : ['3'])
+  }
+  await vi.waitFor(async () => {
+    expect([...(await both[0].copies.searchIndexes())].sort()).toEqual([...truth.keys()].sort())
+  }, 8000)
+})
+
+it('knows the indexes that the other sidecar of its region took over from the log', async () => {
+  const { data, index, primary } = await cluster()
+  const [a, b] = [region(data.url, index.url), region(data.url, index.url)]
+  const first = await primary.createIndex('docs')
+  await level(a, first.uid)
+  await level(b, first.uid)
+  const releaseB = hold(b)
+  await primary.dropIndex('docs')
+  const docs = await primary.createIndex('docs')
+  await level(a, docs.uid)
+  const releaseA = hold(a)
+  releaseB()
+  await primary.upsert(docs, rows(0, 10))
+  await level(b, docs.uid)
+  expect(b.follower.catalogue.find('ns', 'docs')?.uid).toBe(docs.uid)
+  expect(await searched(b, docs.uid)).toBe(10)
+  releaseA()
+  await level(a, docs.uid)
+})
+
+it('does not let a search index that was lost answer while it is filled again', async () => {
+  const { data, index, primary } = await cluster()
+  const a = region(data.url, index.url)
+  const docs = await primary.createIndex('docs')
+  await primary.upsert(docs, rows(0, 1000))
+  await level(a, docs.uid)
+  await a.stop()
+  // Lost together with entries of the log: each alone is a reason to repair.
+  const { connection } = primary
+  await primary.upsert(docs, rows(0, 10))
+  await primary.upsert(docs, rows(0, 10))
+  await connection.call('XTRIM', keys.log, 'MAXLEN', 5)
+  await index.command('FT.DROPINDEX', keys.searchIndex(docs.uid))
+  const again = region(data.url, index.url)
+  const { copies } = again
+  const create = copies.createIndex.bind(copies)
+  let answers: boolean | undefined
+  copies.createIndex = async (definition) => {
+    const fields = (await index.command('HKEYS', keys.checkpoint)) as string[]
+    answers = fields.includes(`complete:${docs.uid}`)
+    await create(definition)
+  }
+  await level(again, docs.uid)
+  expect(answers).toBe(false)
+  expect(await searched(again, docs.uid)).toBe(1000)
 })
 
 it('throws away copies of another cluster', async () => {

@@ -51,6 +51,7 @@ const STAND_BY_MS = 20
 const TAKE_OVER_AFTER_MS = 3_000
 const UNAVAILABLE_PAUSE_MS = 100
 const FAILED_PAUSE_MS = 1_000
+const FILLING_PAUSE_MS = 50
 const SWEEP_COUNT = 500
 const NEWEST: Position = { epoch: Number.MAX_SAFE_INTEGER, seq: Number.MAX_SAFE_INTEGER }
 
@@ -162,6 +163,8 @@ export class Follower {
   async #turn(): Promise<number> {
     if (await this.#nothingNew()) return 0
     const checkpoint = checkpointFrom(await this.#options.copies.watchCheckpoint())
+    // Another follower may have taken over entries that this one never sees, among them indexes made and dropped.
+    if (checkpoint?.revision !== this.#checkpoint?.revision) this.catalogue.forget()
     this.#checkpoint = checkpoint
     const batch = await this.#batchAfter(checkpoint?.log ?? NEWEST)
     const situation = situationOf(checkpoint, batch)
@@ -174,9 +177,11 @@ export class Follower {
     await this.catalogue.ensure()
     if (!checkpoint) return await this.#beginRepair('build', checkpoint, batch)
     if (situation !== 'follow') return await this.#beginRepair(situation, checkpoint, batch)
-    const missing = await this.catalogue.makeMissing()
-    const lost = missing.filter((uid) => checkpoint.complete.has(uid))
-    if (lost.length > 0) return await this.#beginRepair('index-missing', checkpoint, batch, lost)
+    const missing = await this.catalogue.missing()
+    // Not made before the checkpoint says that it doesn't answer: the copies come into it only little by little.
+    if (missing.some(({ uid }) => checkpoint.complete.has(uid)))
+      return await this.#beginRepair('index-missing', checkpoint, batch)
+    await this.catalogue.makeMissing()
     if (!checkpoint.repair) return await this.#follow(checkpoint, batch)
     if (!this.#mine(checkpoint)) return STAND_BY_MS
     if (!this.#repair) return await this.#beginRepair(checkpoint.repair.reason, checkpoint, batch)
@@ -234,13 +239,12 @@ export class Follower {
     reason: RepairReason,
     checkpoint: Checkpoint | undefined,
     batch: LogBatch,
-    lost: readonly string[] = [],
   ): Promise<number> {
     this.#forget()
     this.#orphans = undefined
     this.catalogue.forget()
     await this.catalogue.load()
-    await this.catalogue.makeMissing()
+    const lost = new Set((await this.catalogue.missing()).map(({ uid }) => uid))
     const repair = new RepairScan({ ...this.#options, definitions: [...this.catalogue.definitions.values()] })
     // Copies that miss changes still answer; copies of changes that were rolled back, or of other data, don't.
     const keep = reason === 'gap' || reason === 'index-missing' ? checkpoint : undefined
@@ -255,7 +259,7 @@ export class Follower {
       seen: keep ? laterPosition(keep.seen, batch.clock) : batch.clock,
       levelAtMs: checkpoint?.levelAtMs ?? 0,
       forks: batch.forks,
-      complete: new Set([...(keep?.complete ?? [])].filter((uid) => !lost.includes(uid))),
+      complete: new Set([...(keep?.complete ?? [])].filter((uid) => !lost.has(uid))),
       repair: { reason, by: this.#id, progress: repair.progress },
     })
     return begun ? 0 : STAND_BY_MS
@@ -269,7 +273,7 @@ export class Follower {
       await this.#sweep()
       return 0
     }
-    const defined = await this.#define(batch)
+    await this.#define(batch)
     const { changes, shown } = changesOf(batch, this.catalogue.definitions, this.#options.region)
     const next = this.#after(checkpoint, batch)
     const reached = samePosition(next.log, batch.newest)
@@ -279,7 +283,6 @@ export class Follower {
     if (!reached) this.#readAhead(next.log)
     const pauseMs = await this.#paced(changes, { ...next, applied, seen, levelAtMs })
     if (pauseMs === undefined) return STAND_BY_MS
-    if (defined) await this.catalogue.dropOthers()
     if (!reached) {
       this.#move('catching-up', `${this.pending} changes to apply`)
       return pauseMs
@@ -310,23 +313,22 @@ export class Follower {
       : { ...after, seen, ...(state && { repair: { ...state, by: this.#id, progress: repair.progress } }) }
     const pauseMs = await this.#paced([...changes, ...(steps ?? [])], next)
     if (pauseMs === undefined) return STAND_BY_MS
-    if (!compared) return pauseMs
+    // All is compared, but the search module has yet to take in what was there before.
+    if (!compared) return steps === undefined ? FILLING_PAUSE_MS : pauseMs
     this.#repair = undefined
-    await this.catalogue.dropOthers()
     this.#move('catching-up', 'all copies are compared')
     return pauseMs
   }
 
-  /** Reads the definitions anew when a batch says that they changed; gives whether it does. */
-  async #define(batch: LogBatch): Promise<boolean> {
+  /** Reads the definitions anew when a batch says that they changed. */
+  async #define(batch: LogBatch): Promise<void> {
     const defined = batch.entries.some(
       ({ operation }) => operation === 'create-index' || operation === 'drop-index',
     )
-    if (!defined) return false
+    if (!defined) return
     await this.catalogue.load()
     await this.catalogue.makeMissing()
     this.#orphans = undefined
-    return true
   }
 
   /** The checkpoint after a batch, but for what it says of answers. */
@@ -369,13 +371,17 @@ export class Follower {
 
   /** Removes what indexes that are gone have left, a little at a time. */
   async #sweep(): Promise<void> {
-    this.#orphans ??= (await this.#options.copies.indexesWithCopies()).filter(
-      (uid) => !this.catalogue.definitions.has(uid),
-    )
+    this.#orphans ??= await this.#findOrphans()
     const [uid] = this.#orphans
     if (uid === undefined) return
     if (await this.#options.copies.sweep(uid, SWEEP_COUNT)) this.#orphans.shift()
     this.#forget()
+  }
+
+  async #findOrphans(): Promise<string[]> {
+    const uids = await this.#options.copies.indexesWithCopies()
+    await this.catalogue.dropOthers()
+    return uids.filter((uid) => !this.catalogue.definitions.has(uid))
   }
 
   #reach(level: Level): void {
