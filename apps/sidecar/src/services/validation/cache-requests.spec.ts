@@ -147,6 +147,11 @@ describe('SetMany', () => {
       [{ key: 'a', expiresAt: { seconds: -1n, nanos: 0 } }],
       'INVALID_FIELD entries[0].expires_at',
     ],
+    [
+      'an expiry in the first millisecond of 1970',
+      [{ key: 'a', expiresAt: { seconds: 0n, nanos: 400_000 } }],
+      'INVALID_FIELD entries[0].expires_at',
+    ],
   ])('with %s', (_, list, outcome) => {
     const request = create(SetManyRequestSchema, { namespace: 'a', entries: list })
     expect(refusedAs(() => checkSetMany(request, DEFAULT_LIMITS))).toBe(outcome)

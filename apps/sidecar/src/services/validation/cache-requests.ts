@@ -180,7 +180,8 @@ function entryInput(entry: Entry, path: string, limits: Limits): EntryInput {
   checkBytes(`${path}.content_type`, contentType, limits.contentTypeBytesMax)
   if (!expiresAt) return { key, value, contentType }
   const expiresAtMs = unixMsOf(expiresAt)
-  if (expiresAtMs <= 0) throw invalidField(`${path}.expires_at`, 'must be after 1970')
+  // Written in whole milliseconds, of which none means never.
+  if (expiresAtMs < 1) throw invalidField(`${path}.expires_at`, 'must be after 1970')
   return { key, value, contentType, expiresAtMs }
 }
 
