@@ -415,6 +415,33 @@ it('does not let a search index that was lost answer while it is filled again', 
   expect(await searched(again, docs.uid)).toBe(1000)
 })
 
+it('misses no chunk when the data Redis restarts unnoticed between two pages of a comparison', async () => {
+  const durable: [string, string][] = [
+    ['appendonly', 'yes'],
+    ['appendfsync', 'always'],
+  ]
+  const { data, index, primary } = await cluster({ config: durable })
+  const docs = await primary.createIndex('docs')
+  for (let i = 0; i < 3; i++) await primary.upsert(docs, rows(i * 1000, (i + 1) * 1000))
+  await primary.connection.call('XTRIM', keys.log, 'MAXLEN', 1)
+  const a = region(data.url, index.url)
+  const { copies } = a
+  const commit = copies.commit
+  let steps = 0
+  copies.commit = async (...args) => {
+    steps += 1
+    if (steps === 6) {
+      await data.kill()
+      await data.start()
+      await vi.waitFor(() => a.data.indexes(), 5000)
+    }
+    return await commit.apply(copies, args)
+  }
+  await level(a, docs.uid)
+  expect(steps).toBeGreaterThan(6)
+  expect(Object.keys(await copiesOf(a, docs.uid))).toHaveLength(3000)
+})
+
 it('throws away copies of another cluster', async () => {
   const first = await cluster()
   const r = region(first.data.url, first.index.url)

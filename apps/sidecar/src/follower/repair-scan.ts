@@ -2,6 +2,7 @@ import { formatPosition, laterPosition, ORIGIN, type Position } from '@perigee/c
 import type { ChangeLog, StoredChunk } from '../redis/change-log.ts'
 import type { CopyChange, CopyWriter } from '../redis/copy-writer.ts'
 import type { IndexDefinition } from '../redis/index-definition.ts'
+import { dataUnavailable } from '../redis/redis-status.ts'
 import { copyFields, meantFor } from './copy.ts'
 import { ScanProgress } from './scan-progress.ts'
 
@@ -66,11 +67,14 @@ export class RepairScan {
   async *#scan(definition: IndexDefinition): AsyncGenerator<CopyChange[]> {
     const { log, copies } = this.#options
     const progress = new ScanProgress()
+    const { connects } = log
     let cursor = '0'
     do {
       const count = Math.ceil(Math.min(this.#count, PAGE_BYTES / this.#chunkBytes))
       const page = await log.scan(definition.uid, cursor, count)
       this.#measure(page.chunks)
+      // A Redis that restarted since has its chunks in another order: pages would leave some of them out.
+      if (log.connects !== connects) throw dataUnavailable('it was connected to anew during a comparison')
       const versions = await copies.versions(
         definition.uid,
         page.chunks.map((c) => c.id),

@@ -64,6 +64,8 @@ export interface ChangeLog {
   read(after: Position, countMax: number): Promise<LogBatch>
   /** All indexes of all namespaces, with the clock they were read at, in one atomic step. */
   indexes(): Promise<{ readonly indexes: readonly IndexDefinition[]; readonly clock: Position }>
+  /** How many times the data Redis was connected to: a scan's cursor means nothing to the next connection's process. */
+  readonly connects: number
   /** The next page of all chunks of an index. */
   scan(indexUid: string, cursor: string, count: number): Promise<ChunkScan>
   /** Those of the chunks that exist, by id, position and times, the rest left empty; read atomically with the clock. */

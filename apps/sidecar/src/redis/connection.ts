@@ -30,6 +30,7 @@ export class RedisConnection {
   readonly #redis: Redis
   readonly #log: Logger
   #started = false
+  #connects = 0
 
   constructor(options: RedisConnectionOptions) {
     this.#log = options.log.child({ redis: options.name })
@@ -50,6 +51,7 @@ export class RedisConnection {
     })
     let down = false
     this.#redis.on('ready', () => {
+      this.#connects += 1
       if (down) this.#log.info('connected again')
       down = false
     })
@@ -69,6 +71,11 @@ export class RedisConnection {
   /** Whether a command would be sent now. */
   get ready(): boolean {
     return this.#redis.status === 'ready'
+  }
+
+  /** How many times it has connected: each time it may be to another process. */
+  get connects(): number {
+    return this.#connects
   }
 
   /** Calls back now if connected, and at every connect. */

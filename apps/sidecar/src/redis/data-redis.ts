@@ -213,6 +213,10 @@ export class DataRedis implements ChangeLog {
     return this.#readIndexes(this.#bulk, '', false)
   }
 
+  get connects(): number {
+    return this.#bulk.connection.connects
+  }
+
   async scan(indexUid: string, cursor: string, count: number): Promise<ChunkScan> {
     const start = this.#keys.chunk(indexUid, '')
     const args = [cursor, count, start, `${escapeGlob(start)}*`]
