@@ -103,6 +103,11 @@ export class RegionalIndexes {
     await follower.changed(timeoutMs, signal)
   }
 
+  /** Resolves when the follower has moved on, or after `timeoutMs`, or when the signal aborts. */
+  moved(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    return this.#options.follower.changed(timeoutMs, signal)
+  }
+
   /** Waits until an index includes a position. @throws StatusError INDEX_BUILDING when it doesn't in time. */
   async includes(
     indexUid: string,

@@ -46,9 +46,7 @@ export function indexRead<O>(read: IndexRead<O>): LocalRead<O> {
     },
     changed: (known, timeoutMs, signal) => indexes.changed(known, timeoutMs, signal),
     async answer(primary): Promise<LocalAnswer<O>> {
-      const { definition, at } = primary
-        ? await atPrimary(data, namespace, index)
-        : await atHome(data, indexes, namespace, index)
+      const { definition, at } = primary ? await atPrimary(data, namespace, index) : await atHome(read)
       if (!definition) return { response: read.empty, ...at, refusal: indexNotFound(namespace, index) }
       if (definition.regionScoped && call.forwardedFrom !== undefined) throw scopedElsewhere(choice)
       if (primary && choice.consistency === 'PRIMARY') {
@@ -67,21 +65,22 @@ export function indexRead<O>(read: IndexRead<O>): LocalRead<O> {
 }
 
 /** The index as this region's copies know it; one that they don't know yet is waited for a moment. */
-async function atHome(
-  data: DataRedis,
-  indexes: RegionalIndexes,
-  namespace: string,
-  name: string,
-): Promise<{ definition: IndexDefinition | undefined; at: AnswerPosition }> {
+async function atHome<O>({
+  data,
+  indexes,
+  call: { signal },
+  namespace,
+  index: name,
+}: IndexRead<O>): Promise<{ definition: IndexDefinition | undefined; at: AnswerPosition }> {
   const known = indexes.find(namespace, name)
   if (known.definition) return known
   const { definition, clock } = await data.indexDefinition(namespace, name)
   if (!definition) return { definition, at: await atClock(data, clock) }
   const until = performance.now() + NEW_INDEX_WAIT_MS
-  while (performance.now() < until) {
+  while (performance.now() < until && !signal.aborted) {
     const found = indexes.find(namespace, name)
     if (found.definition) return found
-    await indexes.changed(found.at.applied, NEW_INDEX_WAIT_MS / 10, AbortSignal.timeout(NEW_INDEX_WAIT_MS))
+    await indexes.moved(NEW_INDEX_WAIT_MS / 10, signal)
   }
   throw refusal('INDEX_BUILDING', "This region's copy of the index isn't made yet. Try again shortly.", {
     retryDelayMs: NEW_INDEX_WAIT_MS,

@@ -5,6 +5,7 @@ import type { AnswerPosition, RegionalIndexes } from '../../follower/regional-in
 import type { IndexDefinition } from '../../redis/index-definition.ts'
 import type { FoundDocument } from '../../redis/search-commands.ts'
 import { FIELD } from '../../redis/search-commands.ts'
+import { refusal, type StatusError } from '../../status-error.ts'
 import { hasExpired } from './chunk-message.ts'
 
 /** A search, checked and compiled. */
@@ -51,14 +52,22 @@ export async function nearest(
     at = at ? { ...answer.at, applied: at.applied, seen: laterPosition(at.seen, answer.at.seen) } : answer.at
     const { rows } = answer
     const live = rows.filter(({ copy }) => !hasExpired(copy, query.nowMs))
-    const hits = live.filter(({ distance }) => distance <= (query.maxDistance ?? Number.POSITIVE_INFINITY))
+    const distanceMax = query.maxDistance ?? Number.POSITIVE_INFINITY
+    const hits = live.filter(({ distance }) => distance <= distanceMax)
     const last = rows.at(-1)
-    const all = rows.length < ask || hits.length < live.length || round === ROUNDS_MAX
+    const all = rows.length < ask || (last !== undefined && last.distance > distanceMax)
     const tied = hits.length >= query.k && hits[query.k - 1]?.distance === last?.distance
     if (all || (hits.length >= query.k && (!tied || round > TIE_ROUNDS)))
       return { hits: hits.slice(0, query.k), at }
+    if (round === ROUNDS_MAX) throw tooManyExpired(ask)
     ask *= 2
   }
+}
+
+/** Never fewer hits than there are, without saying so. */
+function tooManyExpired(count: number): StatusError {
+  const text = `Of the ${count} nearest chunks nearly all have expired and aren't swept yet. Try again shortly, or ask for a larger k.`
+  return refusal('DATA_UNAVAILABLE', text, { retryDelayMs: 1_000 })
 }
 
 async function askFor(indexes: RegionalIndexes, query: NearestQuery, count: number) {
