@@ -7,7 +7,7 @@ const rows = text.split('\n').filter((line) => line.startsWith('| **'))
 
 /** Every linked test with the parts of titles quoted behind it. */
 function citations(row: string): { file: string; titles: string[] }[] {
-  return [...row.matchAll(/\]\((\.\.\/test\/[^)]+)\): ((?:"[^"]+"(?:, )?)+)/g)].map(([, file, titles]) => ({
+  return [...row.matchAll(/\]\((\.\.\/[^)]+\.ts)\): ((?:"[^"]+"(?:, )?)+)/g)].map(([, file, titles]) => ({
     file: file ?? '',
     titles: [...(titles ?? '').matchAll(/"([^"]+)"/g)].map(([, title]) => title ?? ''),
   }))
