@@ -17,7 +17,6 @@ let clients: RawClient[]
 beforeAll(async () => {
   cluster = await LocalCluster.start({ distances: 'none', sentinel: false })
   for (const { from, to } of cluster.links()) await cluster.setLink(from, to, { delayMs: 15 })
-  for (const { name } of cluster.state().regions) await writeAtOnce(name)
   clients = cluster.state().regions.map(({ grpc }) => new RawClient(grpc))
   for (const client of clients) {
     await waitFor('a first write', () => client.cache.set({ namespace: NAMESPACE, key: 'warm' }))
@@ -28,14 +27,6 @@ afterAll(async () => {
   for (const client of clients ?? []) client.close()
   await cluster?.stop()
 })
-
-/**
- * Makes Redis write its AOF before each answer: with `everysec` it puts that off while the disk syncs, and what it had
- * acknowledged meanwhile would be lost with the process. Sessions would rightly be told, which isn't what is tested here.
- */
-async function writeAtOnce(region: string): Promise<void> {
-  await cluster.dataRedis(region).command('CONFIG', 'SET', 'appendfsync', 'no')
-}
 
 /** Whether a version is earlier than another. */
 function earlier(a: string, b: string): boolean {
@@ -127,7 +118,6 @@ it(`sessions that go from region to region read their own writes and never go ba
     const name = random() < 0.5 ? 'dataRedis' : 'sidecar'
     await cluster.stopProcess(region, name, 'SIGKILL')
     await cluster.startProcess(region, name)
-    if (name === 'dataRedis') await writeAtOnce(region)
   }
   await Promise.all(working)
 

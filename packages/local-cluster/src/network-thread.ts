@@ -1,8 +1,8 @@
 // The network runs in a thread of its own: delays stay exact while the process it belongs to is busy with other things,
 // such as a test that computes, and it ends with that process.
 
-import { once } from 'node:events'
 import { extname } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { Address } from './address.ts'
 import type { LinkSettings } from './link.ts'
@@ -28,6 +28,8 @@ export interface NetworkReply {
 
 /** Answers the start itself. */
 export const startId = 0
+
+const closeTimeoutMs = 2_000
 
 /** A {@link Network} in a worker thread. */
 export class NetworkThread {
@@ -65,11 +67,14 @@ export class NetworkThread {
     return this.#ask({ kind: 'setServer', address, runs })
   }
 
+  /** Ends the thread, whatever it is at: a relay told to listen while it closes would keep it for ever. */
   async close(): Promise<void> {
-    const exited = once(this.#worker, 'exit')
     this.#closing = true
-    await this.#ask({ kind: 'close' }).catch(() => {})
-    await exited
+    const bound = new AbortController()
+    const tooLong = pause(closeTimeoutMs, undefined, { signal: bound.signal }).catch(() => {})
+    await Promise.race([this.#ask({ kind: 'close' }).catch(() => {}), tooLong])
+    bound.abort()
+    await this.#worker.terminate()
   }
 
   #ask(task: NetworkTask): Promise<void> {
