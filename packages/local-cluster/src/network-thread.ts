@@ -29,7 +29,7 @@ export interface NetworkReply {
 /** Answers the start itself. */
 export const startId = 0
 
-const closeTimeoutMs = 2_000
+const closeTimeoutMs = 1_000
 
 /** A {@link Network} in a worker thread. */
 export class NetworkThread {
@@ -67,14 +67,12 @@ export class NetworkThread {
     return this.#ask({ kind: 'setServer', address, runs })
   }
 
-  /** Ends the thread, whatever it is at: a relay told to listen while it closes would keep it for ever. */
+  /** Ends the thread, whatever it is at, and waits for it no longer than a bound: no test is to hang on its way out. */
   async close(): Promise<void> {
     this.#closing = true
-    const bound = new AbortController()
-    const tooLong = pause(closeTimeoutMs, undefined, { signal: bound.signal }).catch(() => {})
-    await Promise.race([this.#ask({ kind: 'close' }).catch(() => {}), tooLong])
-    bound.abort()
-    await this.#worker.terminate()
+    await withinBound(this.#ask({ kind: 'close' }))
+    this.#worker.unref()
+    await withinBound(this.#worker.terminate())
   }
 
   #ask(task: NetworkTask): Promise<void> {
@@ -101,4 +99,12 @@ export class NetworkThread {
     this.#waiting.clear()
     if (this.#started && !this.#closing) throw error
   }
+}
+
+/** Resolves when the promise is settled, or after a bound. */
+async function withinBound(settling: Promise<unknown>): Promise<void> {
+  const bound = new AbortController()
+  const tooLong = pause(closeTimeoutMs, undefined, { signal: bound.signal }).catch(() => {})
+  await Promise.race([settling.catch(() => {}), tooLong])
+  bound.abort()
 }
