@@ -4,13 +4,17 @@ import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { spawnGuarded } from './process-guard.ts'
 
-export interface ServerProcessOptions {
+/** How a server is called. */
+export interface ServerLaunch {
+  readonly args: readonly string[]
+  readonly env?: Readonly<Record<string, string | undefined>>
+}
+
+export interface ServerProcessOptions extends ServerLaunch {
   /** What error messages call it, such as `data Redis of eu-west-1`. */
   readonly title: string
   readonly command: string
-  readonly args: readonly string[]
   readonly cwd: string
-  readonly env?: Readonly<Record<string, string | undefined>>
   /** Its standard output and error are appended here. */
   readonly logFile: string
   /** Resolves when the server can be used; asked again and again until it does, or the time is up. */
@@ -44,6 +48,7 @@ const probeEveryMs = 10
  */
 export class ServerProcess extends EventEmitter<ServerProcessEvents> {
   readonly #options: ServerProcessOptions
+  #launch: ServerLaunch
   #child: ChildProcess | undefined
   #ended: Promise<void> = Promise.resolve()
   #asked = false
@@ -51,6 +56,7 @@ export class ServerProcess extends EventEmitter<ServerProcessEvents> {
   constructor(options: ServerProcessOptions) {
     super()
     this.#options = options
+    this.#launch = options
   }
 
   /** The process id, or undefined while it doesn't run. */
@@ -116,8 +122,14 @@ export class ServerProcess extends EventEmitter<ServerProcessEvents> {
     await this.stop()
   }
 
+  /** Sets the arguments and environment of the starts to come. */
+  protected relaunchWith(launch: ServerLaunch): void {
+    this.#launch = launch
+  }
+
   #spawn(): void {
-    const { command, args, cwd, env, logFile } = this.#options
+    const { command, cwd, logFile } = this.#options
+    const { args, env } = this.#launch
     mkdirSync(cwd, { recursive: true })
     mkdirSync(dirname(logFile), { recursive: true })
     const log = openSync(logFile, 'a')

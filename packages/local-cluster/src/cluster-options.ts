@@ -27,6 +27,8 @@ export interface LocalClusterOptions {
   readonly sidecar?: boolean
   /** Environment of all sidecars, over what the cluster sets itself. */
   readonly sidecarEnv?: Readonly<Record<string, string>>
+  /** Main file of all sidecars, JavaScript or, for Node 24, TypeScript. Default: that of the built `@perigee/sidecar`. */
+  readonly sidecarMain?: string
   /** Default `rag.internal`. */
   readonly domain?: string
   /** Called with short messages while it starts. */
@@ -46,6 +48,7 @@ export interface ClusterSettings {
   readonly sentinel: boolean
   readonly sidecar: boolean
   readonly sidecarEnv: Readonly<Record<string, string>>
+  readonly sidecarMain: string | undefined
   readonly domain: string
 }
 
@@ -70,6 +73,7 @@ export function clusterSettings(options: LocalClusterOptions): ClusterSettings {
     sentinel: options.sentinel ?? true,
     sidecar: options.sidecar ?? true,
     sidecarEnv: options.sidecarEnv ?? {},
+    sidecarMain: options.sidecarMain,
     domain: options.domain ?? 'rag.internal',
   }
   check(settings)

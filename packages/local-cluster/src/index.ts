@@ -6,3 +6,4 @@ export { type DistanceMatrix, type Distances, parseDistances } from './distances
 export type { Layout } from './layout.ts'
 export type { LinkMode, LinkSettings } from './link.ts'
 export { LocalCluster } from './local-cluster.ts'
+export type { SidecarVariant } from './sidecar-process.ts'

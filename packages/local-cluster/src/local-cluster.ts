@@ -24,6 +24,7 @@ import type { LinkSettings } from './link.ts'
 import { planNetwork } from './network-plan.ts'
 import { NetworkThread } from './network-thread.ts'
 import { LocalRegion, UnknownProcessError } from './region.ts'
+import { SidecarProcess, type SidecarVariant } from './sidecar-process.ts'
 
 /**
  * Regions on this machine.
@@ -114,9 +115,20 @@ export class LocalCluster {
     await Promise.all(touching.map(({ from, to }) => this.setLink(from, to, changes)))
   }
 
-  /** Starts a process that ended, and waits until it can be used. */
-  async startProcess(region: string, name: string): Promise<void> {
-    await this.#process(region, name).start()
+  /**
+   * Starts a process that ended, and waits until it can be used.
+   *
+   * A variant is for sidecars: this start and all later ones of that one sidecar differ in it from the cluster's others,
+   * until another variant is given; `{}` makes it like the others again.
+   */
+  async startProcess(region: string, name: string, variant?: SidecarVariant): Promise<void> {
+    const server = this.#process(region, name)
+    if (variant !== undefined) {
+      if (!(server instanceof SidecarProcess)) throw new ControlError(400, `${name} has no variants.`)
+      if (server.running) throw new ControlError(409, `${name} of ${region} runs: stop it first.`)
+      server.vary(variant)
+    }
+    await server.start()
     await this.#noteServer(region, name)
   }
 

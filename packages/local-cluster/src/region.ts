@@ -10,7 +10,7 @@ import { type Address, addressText } from './address.ts'
 import type { ProcessName, RegionState } from './cluster-state.ts'
 import type { Layout } from './layout.ts'
 import { dataRedisConfig, indexRedisConfig, sentinelConfig } from './server-configs.ts'
-import { sidecarProcess } from './sidecar-process.ts'
+import { SidecarProcess } from './sidecar-process.ts'
 
 export interface RegionPlan {
   readonly name: string
@@ -23,6 +23,7 @@ export interface RegionPlan {
   readonly sentinel: boolean
   readonly sidecar: boolean
   readonly sidecarEnv: Readonly<Record<string, string>>
+  readonly sidecarMain: string | undefined
 }
 
 const linkUpTimeoutMs = 30_000
@@ -176,8 +177,9 @@ function* regionProcesses(plan: RegionPlan): Generator<[ProcessName, ServerProce
   }
   if (!plan.sidecar) return
   for (let index = 0; index < layout.sidecars; index++) {
-    const sidecar = { layout, region: name, index, primary, domain: plan.domain, dir, env: plan.sidecarEnv }
-    yield [sidecarName(index), sidecarProcess(sidecar)]
+    const standard = { main: plan.sidecarMain, env: plan.sidecarEnv }
+    const sidecar = { layout, region: name, index, primary, domain: plan.domain, dir, standard }
+    yield [sidecarName(index), new SidecarProcess(sidecar)]
   }
 }
 

@@ -6,6 +6,14 @@ import { ServerProcess } from '@perigee/embedded-redis'
 import { type Address, addressText } from './address.ts'
 import type { Layout } from './layout.ts'
 
+/** What one sidecar differs in from the others. */
+export interface SidecarVariant {
+  /** Its main file, JavaScript or, for Node 24, TypeScript. */
+  readonly main?: string | undefined
+  /** Variables over those that the cluster sets. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
 export interface SidecarPlan {
   readonly layout: Layout
   readonly region: string
@@ -15,8 +23,8 @@ export interface SidecarPlan {
   readonly domain: string
   /** Folder for its log. */
   readonly dir: string
-  /** Overrides and additions to what the cluster sets. */
-  readonly env: Readonly<Record<string, string>>
+  /** What all sidecars of the cluster differ in from the built one as the cluster configures it. */
+  readonly standard: SidecarVariant
 }
 
 /** The built sidecar's program. */
@@ -32,30 +40,40 @@ function sidecarProgram(): string {
 const MEMORY_FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=512']
 
 /** A sidecar as the cluster runs it: configured by environment, ready when `/readyz` says so. */
-export function sidecarProcess(plan: SidecarPlan): ServerProcess {
-  const { layout, region, index, dir } = plan
-  const http = layout.http(region, index)
-  const name = index === 0 ? 'sidecar' : `sidecar-${index + 1}`
-  return new ServerProcess({
-    title: `${name} of ${region}`,
-    command: process.execPath,
-    args: ['--enable-source-maps', ...MEMORY_FLAGS, sidecarProgram()],
-    cwd: dir,
-    logFile: join(dir, `${name}.log`),
-    env: sidecarEnvironment(plan),
-    probe: () => answersReady(http),
-  })
+export class SidecarProcess extends ServerProcess {
+  readonly #plan: SidecarPlan
+
+  constructor(plan: SidecarPlan) {
+    const { layout, region, index, dir } = plan
+    const http = layout.http(region, index)
+    const name = index === 0 ? 'sidecar' : `sidecar-${index + 1}`
+    super({
+      title: `${name} of ${region}`,
+      command: process.execPath,
+      ...launch(plan, {}),
+      cwd: dir,
+      logFile: join(dir, `${name}.log`),
+      probe: () => answersReady(http),
+    })
+    this.#plan = plan
+  }
+
+  /** From the next start on it differs from the cluster's other sidecars in this alone; `{}`: in nothing. */
+  vary(variant: SidecarVariant): void {
+    this.relaunchWith(launch(this.#plan, variant))
+  }
+}
+
+function launch(plan: SidecarPlan, variant: SidecarVariant) {
+  const main = variant.main ?? plan.standard.main ?? sidecarProgram()
+  return {
+    args: ['--enable-source-maps', ...MEMORY_FLAGS, main],
+    env: { ...sidecarEnvironment(plan), ...plan.standard.env, ...variant.env },
+  }
 }
 
 /** The environment of a sidecar; nothing of its own settings is taken over from this process. */
-function sidecarEnvironment({
-  layout,
-  region,
-  index,
-  primary,
-  domain,
-  env,
-}: SidecarPlan): Record<string, string> {
+function sidecarEnvironment({ layout, region, index, primary, domain }: SidecarPlan): Record<string, string> {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PERIGEE_'))
   return {
     ...(Object.fromEntries(inherited) as Record<string, string>),
@@ -70,7 +88,6 @@ function sidecarEnvironment({
     PERIGEE_PEERS: peers(layout, region),
     PERIGEE_DOMAIN: domain,
     PERIGEE_LOCAL_ADDRESS: layout.host(region),
-    ...env,
   }
 }
 
