@@ -31,6 +31,31 @@ it('reads what is required from the environment, and knows the rest', () => {
   expect(Object.isFrozen(config)).toBe(true)
 })
 
+it('takes Sentinels instead of a primary, and hides their passwords', () => {
+  const { PERIGEE_PRIMARY: _, ...rest } = REQUIRED
+  const config = readConfig([], {
+    ...rest,
+    PERIGEE_TOPOLOGY: 'sentinel',
+    PERIGEE_SENTINELS: 'redis://sidecar:secret@127.0.0.1:26379, redis://127.0.0.2:26379',
+  })
+  expect(config).toMatchObject({ primary: undefined, sentinelName: 'pg', sentinels: { length: 2 } })
+  expect(config.dataRedisAddress).toBe('127.0.0.1:6379')
+  expect(printedConfig(config)).not.toContain('secret')
+})
+
+it('reports what a topology lacks together with everything else', () => {
+  const { PERIGEE_PRIMARY: _, ...rest } = REQUIRED
+  expect(problemsOf([], { ...rest, PERIGEE_RENEW_MS: '1500' })).toEqual([
+    expect.stringContaining('PERIGEE_PRIMARY is required'),
+    expect.stringContaining('at most half'),
+  ])
+  const sentinels = 'redis://a@127.0.0.1:1,redis://b@127.0.0.1:1'
+  const twice = { ...rest, PERIGEE_TOPOLOGY: 'sentinel', PERIGEE_SENTINELS: sentinels }
+  expect(problemsOf([], twice)).toEqual([expect.stringContaining('names one twice')])
+  const external = { ...rest, PERIGEE_TOPOLOGY: 'external', PERIGEE_GATE_USER: 'replica' }
+  expect(problemsOf([], external)).toEqual([expect.stringContaining('PERIGEE_GATE_USER')])
+})
+
 it('lets flags win over the environment', () => {
   const config = readConfig(['--grpc-listen', '127.0.0.1:0', '--key-bytes-max=10'], {
     ...REQUIRED,
@@ -55,16 +80,7 @@ it('reports all wrong values at once, each by its variable', () => {
     PERIGEE_LOG_LEVEL: 'loud',
     PERIGEE_TYPO: '1',
   })
-  for (const name of [
-    'REGION',
-    'REGIONS',
-    'PRIMARY',
-    'DATA_REDIS',
-    'INDEX_REDIS',
-    'LEASE_MS',
-    'LOG_LEVEL',
-    'TYPO',
-  ]) {
+  for (const name of ['REGION', 'REGIONS', 'DATA_REDIS', 'INDEX_REDIS', 'LEASE_MS', 'LOG_LEVEL', 'TYPO']) {
     expect(problems.filter((line) => line.startsWith(`PERIGEE_${name} `))).toHaveLength(1)
   }
 })
@@ -77,7 +93,12 @@ it.each([
   ['PERIGEE_PEERS', 'us-east-1', 'must be region=host:port'],
   ['PERIGEE_RENEW_MS', '1500', 'at most half'],
   ['PERIGEE_VALUE_BYTES_MAX', '4194304', 'must be above PERIGEE_VALUE_BYTES_MAX'],
-  ['PERIGEE_TOPOLOGY', 'sentinel', 'must be static'],
+  ['PERIGEE_TOPOLOGY', 'sentinel', 'PERIGEE_SENTINELS is required'],
+  ['PERIGEE_TOPOLOGY', 'raft', 'Invalid option'],
+  ['PERIGEE_SENTINELS', 'redis://127.0.0.1:26379', 'is for PERIGEE_TOPOLOGY=sentinel'],
+  ['PERIGEE_SENTINELS', '127.0.0.1:26379', 'must be a URL'],
+  ['PERIGEE_DATA_REDIS_ADDRESS', '127.0.0.1', 'must be host:port'],
+  ['PERIGEE_GATE_USER', 'a b', 'must have 1 to 64'],
   ['PERIGEE_GRPC_LISTEN', '7700', 'must be host:port'],
   ['PERIGEE_DATA_REDIS', 'localhost', 'must be a URL'],
 ])('refuses %s=%s', (name, value, problem) => {

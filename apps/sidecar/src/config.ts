@@ -4,7 +4,12 @@ import { z } from 'zod'
 
 const region = z.string().regex(NAME_PATTERN, 'must be a name of a-z, 0-9 and -, up to 63 long')
 const address = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:,]+):\d{1,5}$/, 'must be host:port')
-const redisUrl = z.string().regex(/^rediss?:\/\/\S+$/, 'must be a URL such as redis://127.0.0.1:6379')
+const redisUrl = z
+  .string()
+  .refine(
+    (text) => /^rediss?:\/\/\S+$/.test(text) && URL.canParse(text),
+    'must be a URL such as redis://127.0.0.1:6379',
+  )
 const list = (text: string) =>
   text
     .split(',')
@@ -26,11 +31,21 @@ const DAY_MS = 86_400_000
 const SETTINGS = {
   REGION: region,
   REGIONS: z.string().transform(list).pipe(z.array(region).min(1)),
-  PRIMARY: region,
-  TOPOLOGY: z.literal('static', 'must be static: other topologies come later').default('static'),
+  PRIMARY: region.optional(),
+  TOPOLOGY: z.enum(['static', 'sentinel', 'external']).default('static'),
+  SENTINELS: z.string().transform(list).pipe(z.array(redisUrl).min(1)).optional(),
+  SENTINEL_NAME: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,255}$/, 'must have 1 to 255 of A-Z, a-z, 0-9, ., _ and -')
+    .default('pg'),
   GRPC_LISTEN: address.default('0.0.0.0:7700'),
   HTTP_LISTEN: address.default('0.0.0.0:7701'),
   DATA_REDIS: redisUrl,
+  DATA_REDIS_ADDRESS: address.optional(),
+  GATE_USER: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'must have 1 to 64 of A-Z, a-z, 0-9, _, . and -')
+    .optional(),
   INDEX_REDIS: redisUrl,
   PEERS: z.string().transform(list).optional(),
   DOMAIN: z.string().min(1).default('rag.internal'),
@@ -43,6 +58,8 @@ const SETTINGS = {
 
   LEASE_MS: whole(500, 60_000, 2000),
   RENEW_MS: whole(50, 20_000, 500),
+  CATCH_UP_MS: whole(0, DAY_MS, 30_000),
+  CATCH_UP_WRITES_MAX: whole(0, Number.MAX_SAFE_INTEGER, 1_000_000),
   HEARTBEAT_MS: whole(10, 10_000, 100),
   SWEEP_MS: whole(50, DAY_MS, 500),
   LOG_ENTRIES_MAX: whole(1000, 1_000_000_000, 100_000),
@@ -67,19 +84,32 @@ const SETTINGS = {
 
 type SettingName = keyof typeof SETTINGS
 
+/**
+ * Who says which Redis is the primary: the configuration, the Sentinels, or whoever moves the role of a managed Redis.
+ */
+export type Topology = 'static' | 'sentinel' | 'external'
+
 /** The sidecar's settings, read once and frozen. `docs/operations.md` says what each is for. */
 export interface Config {
   readonly region: string
   /** All regions; a region's place is its ordinal. */
   readonly regions: readonly string[]
-  /** The region that may claim. */
-  readonly primary: string
-  readonly topology: 'static'
+  /** The region that may claim (static), or is taken for the primary until one is known. */
+  readonly primary: string | undefined
+  readonly topology: Topology
+  /** URLs of all Sentinels, as this region reaches them; empty unless the topology is theirs. */
+  readonly sentinels: readonly string[]
+  /** The name under which Sentinels watch the data Redis. */
+  readonly sentinelName: string
   /** `host:port` */
   readonly grpcListen: string
   /** `host:port` */
   readonly httpListen: string
   readonly dataRedis: string
+  /** `host:port` by which all regions and Sentinels know this region's data Redis. */
+  readonly dataRedisAddress: string
+  /** The ACL user that replicas log in with; none: no gate. */
+  readonly gateUser: string | undefined
   readonly indexRedis: string
   /** `host:port`s of the other regions' sidecars, one or more a region. */
   readonly peers: ReadonlyMap<string, readonly string[]>
@@ -89,6 +119,10 @@ export interface Config {
   readonly logLevel: string
   readonly leaseMs: number
   readonly renewMs: number
+  /** How long a promoted Redis may take to fetch what the old primary has more; 0: it never does. */
+  readonly catchUpMs: number
+  /** How many writes more the old primary may have for that. */
+  readonly catchUpWritesMax: number
   readonly heartbeatMs: number
   readonly sweepMs: number
   readonly logEntriesMax: number
@@ -144,6 +178,7 @@ export function printedConfig(config: Config): string {
   const shown = {
     ...config,
     peers: Object.fromEntries(config.peers),
+    sentinels: config.sentinels.map(hide),
     dataRedis: hide(config.dataRedis),
     indexRedis: hide(config.indexRedis),
   }
@@ -189,8 +224,12 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
   if (new Set(s.REGIONS).size !== s.REGIONS.length) problems.push('PERIGEE_REGIONS names a region twice')
   if (s.REGIONS.length > 1000) problems.push('PERIGEE_REGIONS names more than 1,000 regions')
   for (const name of ['REGION', 'PRIMARY'] as const) {
-    if (!s.REGIONS.includes(s[name])) problems.push(`PERIGEE_${name} must be one of PERIGEE_REGIONS`)
+    const given = s[name]
+    if (given !== undefined && !s.REGIONS.includes(given)) {
+      problems.push(`PERIGEE_${name} must be one of PERIGEE_REGIONS`)
+    }
   }
+  checkTopology(s, problems)
   if (s.RENEW_MS * 2 > s.LEASE_MS) problems.push('PERIGEE_RENEW_MS must be at most half of PERIGEE_LEASE_MS')
   if (s.VALUE_BYTES_MAX >= s.MESSAGE_BYTES_MAX) {
     problems.push('PERIGEE_MESSAGE_BYTES_MAX must be above PERIGEE_VALUE_BYTES_MAX')
@@ -200,9 +239,13 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
     regions: Object.freeze([...s.REGIONS]),
     primary: s.PRIMARY,
     topology: s.TOPOLOGY,
+    sentinels: Object.freeze(s.SENTINELS ?? []),
+    sentinelName: s.SENTINEL_NAME,
     grpcListen: s.GRPC_LISTEN,
     httpListen: s.HTTP_LISTEN,
     dataRedis: s.DATA_REDIS,
+    dataRedisAddress: s.DATA_REDIS_ADDRESS ?? hostAndPort(s.DATA_REDIS),
+    gateUser: s.GATE_USER,
     indexRedis: s.INDEX_REDIS,
     peers: peersOf(s, problems),
     domain: s.DOMAIN,
@@ -211,6 +254,8 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
     logLevel: s.LOG_LEVEL,
     leaseMs: s.LEASE_MS,
     renewMs: s.RENEW_MS,
+    catchUpMs: s.CATCH_UP_MS,
+    catchUpWritesMax: s.CATCH_UP_WRITES_MAX,
     heartbeatMs: s.HEARTBEAT_MS,
     sweepMs: s.SWEEP_MS,
     logEntriesMax: s.LOG_ENTRIES_MAX,
@@ -235,6 +280,37 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
       callsInFlightMax: s.CALLS_IN_FLIGHT_MAX,
     }),
   }
+}
+
+/** What each topology needs, and what would be ignored in silence. */
+function checkTopology(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): void {
+  const { TOPOLOGY, PRIMARY, SENTINELS, GATE_USER } = s
+  if (TOPOLOGY === 'static' && PRIMARY === undefined) {
+    problems.push('PERIGEE_PRIMARY is required, unless PERIGEE_TOPOLOGY is sentinel or external')
+  }
+  if (TOPOLOGY === 'sentinel' && !SENTINELS) {
+    problems.push('PERIGEE_SENTINELS is required when PERIGEE_TOPOLOGY is sentinel')
+  }
+  if (TOPOLOGY !== 'sentinel' && SENTINELS) {
+    problems.push(`PERIGEE_SENTINELS is for PERIGEE_TOPOLOGY=sentinel, and it is ${TOPOLOGY}`)
+  }
+  if (TOPOLOGY === 'external' && GATE_USER !== undefined) {
+    problems.push(
+      "PERIGEE_GATE_USER can't be used when PERIGEE_TOPOLOGY is external: the service connects replicas",
+    )
+  }
+  if (SENTINELS && new Set(SENTINELS.map(hostAndPort)).size !== SENTINELS.length) {
+    problems.push('PERIGEE_SENTINELS names one twice: a majority of them is counted')
+  }
+}
+
+const REDIS_PORT = 6379
+
+/** Of a URL; of one that can't be read, the text. */
+function hostAndPort(url: string): string {
+  if (!URL.canParse(url)) return url
+  const { hostname, port } = new URL(url)
+  return `${hostname}:${port === '' ? REDIS_PORT : port}`
 }
 
 const PEER_PORT = 7700

@@ -55,6 +55,7 @@ export class Sidecar {
     this.#log = log
     const { region, regions, limits, logEntriesMax, localAddress, redisTimeoutMs } = config
     const keys = new Keys(config.prefix)
+    const primaryName = config.primary ?? (regions[0] as string)
 
     const connect = (name: string, url: string, timeoutMs = redisTimeoutMs) =>
       new RedisConnection({ name, url, timeoutMs, localAddress, log })
@@ -75,9 +76,9 @@ export class Sidecar {
     const redisTime = new RedisTime()
     const primaryClock = new SkewEstimate({
       hostNowMs,
-      own: () => (config.primary === region ? redisTime : undefined),
+      own: () => (primaryName === region ? redisTime : undefined),
       exchange: (request) =>
-        this.#peers.call(config.primary, PeerService.method.exchangeClock, request, {
+        this.#peers.call(primaryName, PeerService.method.exchangeClock, request, {
           deadlineMs: Date.now() + EXCHANGE_TIMEOUT_MS,
         }),
     })
@@ -87,7 +88,7 @@ export class Sidecar {
 
     this.#peers = new PeerClient({ peers: config.peers, connectMs: config.peerConnectMs })
     this.#claim = new Claim({
-      ...{ region, regions, primary: config.primary, keys, memory, redisTime, logEntriesMax, log },
+      ...{ region, regions, primary: primaryName, keys, memory, redisTime, logEntriesMax, log },
       ...{ leaseMs: config.leaseMs, renewMs: config.renewMs },
       library: new FunctionLibrary(control),
       others: new PeerRegions(this.#peers),
@@ -107,7 +108,7 @@ export class Sidecar {
       log,
     })
 
-    const primary = new PrimaryRegion({ region, primary: config.primary, claim, peers: this.#peers })
+    const primary = new PrimaryRegion({ region, primary: primaryName, claim, peers: this.#peers })
     const stalenessMs = () => this.#monitoring.lag.lag()?.lagMs
     const readPath = new RegionalReadPath({ primary, data, maxWaitMs: config.maxWaitMs, stalenessMs })
     const writePath = new PrimaryWritePath({ primary, data, limits })
