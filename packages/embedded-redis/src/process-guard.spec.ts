@@ -65,9 +65,10 @@ describe('the process guard', () => {
   it('is replaced when it dies itself, and its successor knows the children that there were', async () => {
     const { parent, lines, told } = await startParent()
     process.kill(told.guard, 'SIGKILL')
+    // Reaped, so that the parent knows.
     await waitFor(
-      () => !lives(told.guard),
-      () => 'the guard is alive',
+      () => !existsSync(`/proc/${told.guard}`),
+      () => 'the guard is there',
     )
     const more = once(lines, 'line')
     parent.kill('SIGUSR2')
