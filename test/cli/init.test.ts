@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { LocalCluster } from '@perigee/local-cluster'
+import { LocalCluster, loginUrl, userOf } from '@perigee/local-cluster'
 import { afterEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../support/wait-for.ts'
 import { perigee } from './run-perigee.ts'
@@ -35,7 +35,7 @@ describe('a new cluster of which one region is silent', () => {
         PERIGEE_PRIMARY: 'here',
         PERIGEE_GRPC_LISTEN: here.grpc,
         PERIGEE_HTTP_LISTEN: here.http,
-        PERIGEE_DATA_REDIS: `redis://${here.dataRedis}`,
+        PERIGEE_DATA_REDIS: loginUrl(userOf(cluster.credentials, 'sidecar'), here.dataRedis),
         PERIGEE_INDEX_REDIS: `redis://${here.indexRedis}`,
         PERIGEE_LOCAL_ADDRESS: local,
         PERIGEE_PEERS: `silent=${local}:1`,

@@ -1,5 +1,5 @@
 import { redisCall } from '@perigee/embedded-redis'
-import { LocalCluster } from '@perigee/local-cluster'
+import { LocalCluster, userOf } from '@perigee/local-cluster'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -102,11 +102,11 @@ describe('replication between the regions of a local cluster', () => {
     // Elsewhere its public address refuses connections, which says that the process is gone.
     const [host = '', port] = (cluster.state().regions[0]?.dataRedis ?? '').split(':')
     const localAddress = cluster.layout.host('eu-west-1')
-    await expect(redisCall({ host, port: Number(port), localAddress }, ['PING'])).rejects.toThrow(
-      'ECONNREFUSED',
-    )
+    const user = userOf(cluster.credentials, 'admin')
+    const seenFromEu = { host, port: Number(port), localAddress, user }
+    await expect(redisCall(seenFromEu, ['PING'])).rejects.toThrow('ECONNREFUSED')
     await cluster.startProcess('us-east-1', 'dataRedis')
-    expect(await redisCall({ host, port: Number(port), localAddress }, ['PING'])).toBe('PONG')
+    expect(await redisCall(seenFromEu, ['PING'])).toBe('PONG')
     await lags('after-the-restart')
   })
 })

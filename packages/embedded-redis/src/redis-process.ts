@@ -1,8 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RedisInstallation } from './installation.ts'
 import { removeTemporaryFolder, temporaryFolder } from './process-guard.ts'
-import { type RedisAddress, type Reply, redisCall, redisCommand } from './resp.ts'
+import { type RedisAddress, type RedisUser, type Reply, redisCall, redisCommand } from './resp.ts'
 import { ServerProcess } from './server-process.ts'
 
 /** A line of redis.conf, such as `['maxmemory', '100mb']`. Arguments are quoted where they need it. */
@@ -25,6 +25,10 @@ export interface RedisOptions {
   readonly sentinel?: boolean
   /** Lines of its configuration file besides bind, port, dir and the module. */
   readonly config?: readonly ConfigLine[]
+  /** Whom {@link RedisProcess.command} and the wait for readiness log in as. Default: nobody, the user `default`. */
+  readonly user?: RedisUser
+  /** Files beside its configuration, by name, such as an ACL file; only this user of the machine can read them. */
+  readonly files?: Readonly<Record<string, string>>
   /** How long it may take until it answers, loading its data included. Default 30,000. */
   readonly readyTimeoutMs?: number
 }
@@ -33,6 +37,12 @@ function quoted(value: string | number): string {
   const text = String(value)
   if (/^[\w./:@%&~*+|-]+$/.test(text)) return text
   return `"${text.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n')}"`
+}
+
+/** Writes a file anew that only this user of the machine can read: there may be passwords in it. */
+function writeOwn(path: string, text: string): void {
+  rmSync(path, { force: true })
+  writeFileSync(path, text, { mode: 0o600 })
 }
 
 /** The text of a redis.conf. */
@@ -60,7 +70,7 @@ export class RedisProcess extends ServerProcess {
 
   /** Makes one that is started later; {@link startRedis} makes one that runs. */
   constructor(options: RedisOptions) {
-    const { host = '127.0.0.1', port, name = 'redis', installation } = options
+    const { host = '127.0.0.1', port, name = 'redis', installation, user } = options
     const dir = options.dir ?? temporaryFolder()
     const configFile = join(dir, `${name}.conf`)
     super({
@@ -69,7 +79,7 @@ export class RedisProcess extends ServerProcess {
       args: options.sentinel === true ? [configFile, '--sentinel'] : [configFile],
       cwd: dir,
       logFile: join(dir, `${name}.log`),
-      probe: (pid, signal) => answers({ host, port }, pid, signal),
+      probe: (pid, signal) => answers({ host, port, ...(user && { user }) }, pid, signal),
       // Redis refuses to end while it writes its first AOF, such as after a full resync, and forgets that it was asked.
       stopAgainMs: 100,
       ...(options.readyTimeoutMs === undefined ? {} : { readyTimeoutMs: options.readyTimeoutMs }),
@@ -84,11 +94,15 @@ export class RedisProcess extends ServerProcess {
   }
 
   get address(): RedisAddress {
-    return { host: this.host, port: this.port }
+    const { user } = this.#options
+    return { host: this.host, port: this.port, ...(user && { user }) }
   }
 
+  /** With user and password, if it has a user to log in as. */
   get url(): string {
-    return `redis://${this.host}:${this.port}`
+    const { user } = this.#options
+    const login = user === undefined ? '' : `${user.name}:${encodeURIComponent(user.password)}@`
+    return `redis://${login}${this.host}:${this.port}`
   }
 
   /** Sends one command over a connection of its own; an error reply rejects. */
@@ -97,13 +111,15 @@ export class RedisProcess extends ServerProcess {
   }
 
   /**
-   * Starts it and waits until it answers. Its configuration is written the first time only: Redis and Sentinel rewrite
-   * that file, and a restart goes on from what they wrote.
+   * Starts it and waits until it answers. Its configuration and files are written the first time only: Redis and Sentinel
+   * rewrite them, and a restart goes on from what they wrote.
    */
   override async start(): Promise<void> {
     if (!this.#configured) {
-      mkdirSync(this.dir, { recursive: true })
-      writeFileSync(this.#configFile, configText(this.#lines()))
+      mkdirSync(this.dir, { recursive: true, mode: 0o700 })
+      const { files = {} } = this.#options
+      for (const [name, text] of Object.entries(files)) writeOwn(join(this.dir, name), text)
+      writeOwn(this.#configFile, configText(this.#lines()))
       this.#configured = true
     }
     await super.start()

@@ -6,9 +6,17 @@ import { connect } from 'node:net'
 /** An error reply is a value here: what it means is the caller's to say. */
 export type Reply = string | number | null | Error | readonly Reply[]
 
+/** An ACL user. */
+export interface RedisUser {
+  readonly name: string
+  readonly password: string
+}
+
 export interface RedisAddress {
   readonly host: string
   readonly port: number
+  /** Whom to log in as. Default: nobody, which is Redis's user `default`. */
+  readonly user?: RedisUser
   /** Local address to connect from. */
   readonly localAddress?: string
 }
@@ -64,15 +72,15 @@ function parseArray(data: Buffer, from: number, length: number): Parsed | undefi
 }
 
 /**
- * Sends one command over a connection of its own and gives its reply. Rejects when there is no connection or no complete
- * reply in time (default 5,000 ms).
+ * Sends one command over a connection of its own and gives its reply; that of a login that failed is an error as well.
+ * Rejects when there is no connection or no complete reply in time (default 5,000 ms).
  */
 export function redisCommand(
   address: RedisAddress,
   args: readonly string[],
   options: { timeoutMs?: number; signal?: AbortSignal } = {},
 ): Promise<Reply> {
-  const { host, port, localAddress } = address
+  const { host, port, localAddress, user } = address
   return new Promise((resolve, reject) => {
     const socket = connect({
       host,
@@ -81,12 +89,28 @@ export function redisCommand(
       ...(localAddress === undefined ? {} : { localAddress }),
     })
     let data = Buffer.alloc(0)
-    const fail = (error: Error) => {
+    let logsIn = user !== undefined
+    const end = () => {
       options.signal?.removeEventListener('abort', onAbort)
       socket.destroy()
+    }
+    const fail = (error: Error) => {
+      end()
       reject(error)
     }
     const onAbort = () => fail(new Error(`${args[0]} to ${host}:${port} was given up`))
+    /** Takes the replies that are complete: first the login's, then the command's. */
+    const take = () => {
+      for (let parsed = parse(data, 0); parsed !== undefined; parsed = parse(data, 0)) {
+        data = data.subarray(parsed.next)
+        if (!logsIn || parsed.reply instanceof Error) {
+          end()
+          resolve(parsed.reply)
+          return
+        }
+        logsIn = false
+      }
+    }
     options.signal?.addEventListener('abort', onAbort)
     socket.setTimeout(options.timeoutMs ?? 5_000, () =>
       fail(new Error(`${host}:${port} didn't answer ${args[0]} in time`)),
@@ -98,15 +122,12 @@ export function redisCommand(
     socket.on('data', (chunk) => {
       data = Buffer.concat([data, chunk])
       try {
-        const parsed = parse(data, 0)
-        if (parsed === undefined) return
-        options.signal?.removeEventListener('abort', onAbort)
-        socket.destroy()
-        resolve(parsed.reply)
+        take()
       } catch (error) {
         fail(error instanceof Error ? error : new Error(String(error)))
       }
     })
+    if (user !== undefined) socket.write(encode(['AUTH', user.name, user.password]))
     socket.write(encode(args))
   })
 }

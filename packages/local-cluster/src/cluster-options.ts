@@ -23,6 +23,11 @@ export interface LocalClusterOptions {
   readonly stateFile?: string
   /** Whether Sentinels run. Default true. */
   readonly sentinel?: boolean
+  /**
+   * Who says which region is the primary. `sentinel`: the Sentinels, which fail over by themselves. `static`: `primary`
+   * alone; Sentinels, if there are any, only watch. Default `static`.
+   */
+  readonly topology?: ClusterTopology
   /** Whether sidecars run. Default true. */
   readonly sidecar?: boolean
   /** Environment of all sidecars, over what the cluster sets itself. */
@@ -35,6 +40,8 @@ export interface LocalClusterOptions {
   readonly onProgress?: (message: string) => void
 }
 
+export type ClusterTopology = 'static' | 'sentinel'
+
 /** The options with all defaults, checked. */
 export interface ClusterSettings {
   readonly regions: readonly string[]
@@ -46,6 +53,7 @@ export interface ClusterSettings {
   readonly dir: string | undefined
   readonly stateFile: string | undefined
   readonly sentinel: boolean
+  readonly topology: ClusterTopology
   readonly sidecar: boolean
   readonly sidecarEnv: Readonly<Record<string, string>>
   readonly sidecarMain: string | undefined
@@ -71,6 +79,7 @@ export function clusterSettings(options: LocalClusterOptions): ClusterSettings {
     dir: options.dir,
     stateFile: options.stateFile,
     sentinel: options.sentinel ?? true,
+    topology: options.topology ?? 'static',
     sidecar: options.sidecar ?? true,
     sidecarEnv: options.sidecarEnv ?? {},
     sidecarMain: options.sidecarMain,
@@ -80,7 +89,8 @@ export function clusterSettings(options: LocalClusterOptions): ClusterSettings {
   return settings
 }
 
-function check({ regions, primary, sidecars, distances, basePort, subnet }: ClusterSettings): void {
+function check(settings: ClusterSettings): void {
+  const { regions, primary, sidecars, distances, basePort, subnet } = settings
   if (regions.length === 0 || regions.length > regionsMax)
     throw new Error(`A cluster has 1 to ${regionsMax} regions.`)
   const bad = regions.find((name) => !regionPattern.test(name))
@@ -95,6 +105,8 @@ function check({ regions, primary, sidecars, distances, basePort, subnet }: Clus
   if (!isWholeIn(basePort, 1024, basePortMax))
     throw new Error(`The base port is from 1024 to ${basePortMax}.`)
   if (subnet !== undefined && !isWholeIn(subnet, 0, 254)) throw new Error('The subnet is from 0 to 254.')
+  if (settings.topology === 'sentinel' && !settings.sentinel)
+    throw new Error('The topology sentinel needs Sentinels: leave out `sentinel: false`.')
   for (const from of regions) for (const to of regions) distanceMs(distances, from, to)
 }
 

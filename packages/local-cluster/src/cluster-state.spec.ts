@@ -13,6 +13,7 @@ it('a state file is replaced in one step: who reads it while it is written sees 
     primary: 'a',
     control: 'http://127.0.0.1:1',
     regions: [],
+    credentials: '/tmp/credentials.json',
   })
   writeStateFile(path, state(10))
   const reader = new Worker(

@@ -33,6 +33,8 @@ export interface ClusterState {
   /** Base URL of the control port. */
   readonly control: string
   readonly regions: readonly RegionState[]
+  /** The file, mode 0600, that has the passwords of the users of data Redis and Sentinels. */
+  readonly credentials: string
 }
 
 /** Replaces the file in one step: readers see the old state or the new, never a part. */

@@ -5,7 +5,13 @@ const calls: string[] = []
 
 /** Stands for a cluster, to see what the control port asks of it. */
 const cluster: Controllable = {
-  state: () => ({ domain: 'rag.internal', primary: 'a', control: '', regions: [] }),
+  state: () => ({
+    domain: 'rag.internal',
+    primary: 'a',
+    control: '',
+    regions: [],
+    credentials: '/tmp/credentials.json',
+  }),
   links: () => [],
   setLink: async (from, to, changes) => {
     calls.push(`link ${from} ${to} ${JSON.stringify(changes)}`)

@@ -1,7 +1,13 @@
 export type { Address } from './address.ts'
-export { defaultBasePort, defaultRegions, type LocalClusterOptions } from './cluster-options.ts'
+export {
+  type ClusterTopology,
+  defaultBasePort,
+  defaultRegions,
+  type LocalClusterOptions,
+} from './cluster-options.ts'
 export type { ClusterState, ProcessName, RegionState, SidecarState } from './cluster-state.ts'
 export { ControlError, type LinkState } from './control-server.ts'
+export { type Credentials, loginUrl, type UserName, userOf } from './credentials.ts'
 export { type DistanceMatrix, type Distances, parseDistances } from './distances.ts'
 export type { Layout } from './layout.ts'
 export type { LinkMode, LinkSettings } from './link.ts'

@@ -18,6 +18,7 @@ import { type Claimed, claimAddresses } from './claim-addresses.ts'
 import { type ClusterSettings, clusterSettings, type LocalClusterOptions } from './cluster-options.ts'
 import { type ClusterState, type ProcessName, writeStateFile } from './cluster-state.ts'
 import { ControlError, type ControlServer, type LinkState } from './control-server.ts'
+import { type Credentials, readOrMakeCredentials } from './credentials.ts'
 import { FolderLock } from './folder-lock.ts'
 import type { Layout } from './layout.ts'
 import type { LinkSettings } from './link.ts'
@@ -42,6 +43,10 @@ export class LocalCluster {
   /** Folder of data and logs. */
   readonly dir: string
   readonly stateFile: string
+  /** The file of {@link credentials}, readable by this user of the machine alone. */
+  readonly credentialsFile: string
+  /** Passwords of the users of data Redis and Sentinels. */
+  readonly credentials: Credentials
   readonly #settings: ClusterSettings
   readonly #control: ControlServer
   readonly #lock: FolderLock | undefined
@@ -60,6 +65,8 @@ export class LocalCluster {
     this.#lock = settings.dir === undefined ? undefined : FolderLock.take(resolve(settings.dir))
     this.dir = settings.dir === undefined ? temporaryFolder() : resolve(settings.dir)
     this.stateFile = resolve(settings.stateFile ?? join(this.dir, 'perigee.json'))
+    this.credentialsFile = join(this.dir, 'credentials.json')
+    this.credentials = readOrMakeCredentials(this.credentialsFile)
     const { links } = planNetwork(layout, settings)
     this.#links = new Map(links.map((link) => [`${link.from} ${link.to}`, link]))
   }
@@ -88,6 +95,7 @@ export class LocalCluster {
       primary: this.primary,
       control: this.#control.url,
       regions: this.#regions.map((region) => region.state()),
+      credentials: this.credentialsFile,
     }
   }
 
@@ -143,7 +151,7 @@ export class LocalCluster {
     await this.#noteServer(region, name)
   }
 
-  /** A region's data Redis itself, not its relay: `command` asks it what it holds. */
+  /** A region's data Redis itself, not its relay: `command` asks it what it holds, as the user `admin`. */
   dataRedis(region: string): RedisProcess {
     return this.#region(region).redis('dataRedis')
   }
@@ -189,8 +197,8 @@ export class LocalCluster {
   }
 
   #makeRegion(name: string, installation: RedisInstallation): LocalRegion {
-    const { layout, dir } = this
-    const region = new LocalRegion({ ...this.#settings, name, layout, installation, dir })
+    const { layout, dir, credentials } = this
+    const region = new LocalRegion({ ...this.#settings, name, layout, installation, dir, credentials })
     for (const [process, server] of region.processes) {
       for (const event of ['start', 'exit'] as const) {
         server.on(event, () => {

@@ -7,9 +7,12 @@ import {
   type ServerProcess,
 } from '@perigee/embedded-redis'
 import { type Address, addressText } from './address.ts'
+import type { ClusterTopology } from './cluster-options.ts'
 import type { ProcessName, RegionState } from './cluster-state.ts'
+import { type Credentials, userOf } from './credentials.ts'
 import type { Layout } from './layout.ts'
-import { dataRedisConfig, indexRedisConfig, sentinelConfig } from './server-configs.ts'
+import { dataRedisUsers, sentinelUsers } from './redis-users.ts'
+import { aclFile, dataRedisConfig, indexRedisConfig, sentinelConfig } from './server-configs.ts'
 import { SidecarProcess } from './sidecar-process.ts'
 
 export interface RegionPlan {
@@ -20,12 +23,16 @@ export interface RegionPlan {
   readonly installation: RedisInstallation
   /** The cluster's folder; the region has one of its own in it. */
   readonly dir: string
+  readonly credentials: Credentials
   readonly sentinel: boolean
+  readonly topology: ClusterTopology
   readonly sidecar: boolean
   readonly sidecarEnv: Readonly<Record<string, string>>
   readonly sidecarMain: string | undefined
 }
 
+/** Whether sidecars open the gate to replicas; as long as they don't, replicas may always follow. */
+const sidecarsKeepGate = false
 const linkUpTimeoutMs = 30_000
 const pollEveryMs = 20
 
@@ -109,7 +116,7 @@ export class LocalRegion {
   }
 
   async #followsPrimary(): Promise<void> {
-    const address = this.#plan.layout.dataRedisItself(this.name)
+    const { address } = this.redis('dataRedis')
     const deadline = Date.now() + linkUpTimeoutMs
     while (!(await linkIsUp(address))) {
       if (Date.now() > deadline) {
@@ -135,9 +142,13 @@ function sidecarName(index: number): ProcessName {
 }
 
 function* regionProcesses(plan: RegionPlan): Generator<[ProcessName, ServerProcess]> {
-  const { name, layout, installation, primary } = plan
+  const { name, layout, installation, primary, credentials, topology } = plan
   const dir = join(plan.dir, name)
   const redis = { installation, dir, readyTimeoutMs: 60_000 }
+  const admin = userOf(credentials, 'admin')
+  const servers = { layout, region: name, primary, credentials }
+  const gate = plan.sidecar && sidecarsKeepGate
+  const prefix = plan.sidecarEnv.PERIGEE_PREFIX ?? 'pg'
   yield [
     'dataRedis',
     new RedisProcess({
@@ -146,7 +157,9 @@ function* regionProcesses(plan: RegionPlan): Generator<[ProcessName, ServerProce
       dir: join(dir, 'data'),
       name: 'data-redis',
       title: `data Redis of ${name}`,
-      config: dataRedisConfig(layout, name, primary),
+      user: admin,
+      files: { [aclFile]: dataRedisUsers({ credentials, prefix, replicasMayFollow: !gate }) },
+      config: dataRedisConfig(servers),
     }),
   ]
   yield [
@@ -171,14 +184,17 @@ function* regionProcesses(plan: RegionPlan): Generator<[ProcessName, ServerProce
         name: 'sentinel',
         title: `Sentinel of ${name}`,
         sentinel: true,
-        config: sentinelConfig(layout, name, primary),
+        user: admin,
+        files: { [aclFile]: sentinelUsers(credentials) },
+        config: sentinelConfig(servers, { failsOver: topology === 'sentinel' }),
       }),
     ]
   }
   if (!plan.sidecar) return
   for (let index = 0; index < layout.sidecars; index++) {
     const standard = { main: plan.sidecarMain, env: plan.sidecarEnv }
-    const sidecar = { layout, region: name, index, primary, domain: plan.domain, dir, standard }
+    const { domain } = plan
+    const sidecar = { ...servers, index, domain, topology, gate, dir, standard }
     yield [sidecarName(index), new SidecarProcess(sidecar)]
   }
 }

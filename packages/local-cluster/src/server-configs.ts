@@ -1,10 +1,20 @@
 import type { ConfigLine } from '@perigee/embedded-redis'
+import type { Credentials } from './credentials.ts'
 import type { Layout } from './layout.ts'
 
-/**
- * What data and index Redis have in common. No ACL yet: users, once there are any, come in by an `aclfile` line here, and
- * by `masteruser`/`masterauth` and `auth-user`/`auth-pass` below.
- */
+/** A region's servers, and what they are told of the cluster. */
+export interface ServerPlan {
+  readonly layout: Layout
+  readonly region: string
+  /** The region whose data Redis is the master at first. */
+  readonly primary: string
+  readonly credentials: Credentials
+}
+
+/** The name of the ACL file beside a configuration. */
+export const aclFile = 'users.acl'
+
+/** What data and index Redis have in common. */
 const common: readonly ConfigLine[] = [
   ['appendonly', 'yes'],
   ['appendfsync', 'everysec'],
@@ -12,13 +22,16 @@ const common: readonly ConfigLine[] = [
 ]
 
 /** Data Redis: announces the relay's address and connects from its region's, so that relays know where it is. */
-export function dataRedisConfig(layout: Layout, region: string, primary: string): ConfigLine[] {
+export function dataRedisConfig({ layout, region, primary, credentials }: ServerPlan): ConfigLine[] {
   const host = layout.host(region)
   const lines: ConfigLine[] = [
     ...common,
     ['bind-source-addr', host],
     ['replica-announce-ip', host],
     ['replica-announce-port', layout.dataRedis(region).port],
+    ['aclfile', aclFile],
+    ['masteruser', 'replica'],
+    ['masterauth', credentials.replica],
     ['repl-diskless-sync', 'yes'],
     ['repl-diskless-sync-delay', 0],
     ['repl-ping-replica-period', 1],
@@ -38,21 +51,30 @@ export function indexRedisConfig(layout: Layout, region: string): ConfigLine[] {
 }
 
 /** The name under which Sentinels know the replication group. */
-const sentinelGroup = 'pg'
+export const sentinelGroup = 'pg'
 
 /**
- * A Sentinel that only watches: its quorum is one more than there are Sentinels, so none can ever find enough others to
- * call the primary down for all, and none starts a failover by itself. (`SENTINEL FAILOVER`, by hand, still works.)
+ * A Sentinel. One that only watches has a quorum of one more than there are Sentinels: none can ever find enough others
+ * to call the primary down for all, and none starts a failover by itself. (`SENTINEL FAILOVER`, by hand, still works.)
  */
-export function sentinelConfig(layout: Layout, region: string, primary: string): ConfigLine[] {
+export function sentinelConfig(
+  { layout, region, primary, credentials }: ServerPlan,
+  { failsOver }: { failsOver: boolean },
+): ConfigLine[] {
   const { host, port } = layout.sentinel(region)
   const monitored = layout.dataRedis(primary)
-  const quorum = layout.regions.length + 1
+  const count = layout.regions.length
+  const quorum = failsOver ? Math.floor(count / 2) + 1 : count + 1
   return [
     ['bind-source-addr', host],
+    ['aclfile', aclFile],
     ['sentinel', 'announce-ip', host],
     ['sentinel', 'announce-port', port],
+    ['sentinel', 'sentinel-user', 'sentinel'],
+    ['sentinel', 'sentinel-pass', credentials.sentinel],
     ['sentinel', 'monitor', sentinelGroup, monitored.host, monitored.port, quorum],
+    ['sentinel', 'auth-user', sentinelGroup, 'sentinel'],
+    ['sentinel', 'auth-pass', sentinelGroup, credentials.sentinel],
     ['sentinel', 'down-after-milliseconds', sentinelGroup, 3_000],
     ['sentinel', 'failover-timeout', sentinelGroup, 10_000],
     ['sentinel', 'parallel-syncs', sentinelGroup, 2],

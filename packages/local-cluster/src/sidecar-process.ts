@@ -2,9 +2,12 @@ import { existsSync } from 'node:fs'
 import { get } from 'node:http'
 import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
-import { ServerProcess } from '@perigee/embedded-redis'
+import { type RedisUser, ServerProcess } from '@perigee/embedded-redis'
 import { type Address, addressText } from './address.ts'
+import type { ClusterTopology } from './cluster-options.ts'
+import { type Credentials, loginUrl, userOf } from './credentials.ts'
 import type { Layout } from './layout.ts'
+import { sentinelGroup } from './server-configs.ts'
 
 /** What one sidecar differs in from the others. */
 export interface SidecarVariant {
@@ -19,7 +22,12 @@ export interface SidecarPlan {
   readonly region: string
   /** From 0. */
   readonly index: number
+  /** The region that the static topology has as its primary. */
   readonly primary: string
+  readonly topology: ClusterTopology
+  readonly credentials: Credentials
+  /** Whether it lets replicas log in at its data Redis once it has the claim, and not before. */
+  readonly gate: boolean
   readonly domain: string
   /** Folder for its log. */
   readonly dir: string
@@ -73,21 +81,37 @@ function launch(plan: SidecarPlan, variant: SidecarVariant) {
 }
 
 /** The environment of a sidecar; nothing of its own settings is taken over from this process. */
-function sidecarEnvironment({ layout, region, index, primary, domain }: SidecarPlan): Record<string, string> {
+function sidecarEnvironment(plan: SidecarPlan): Record<string, string> {
+  const { layout, region, index, credentials, gate } = plan
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PERIGEE_'))
+  const user = userOf(credentials, 'sidecar')
   return {
     ...(Object.fromEntries(inherited) as Record<string, string>),
     PERIGEE_REGION: region,
     PERIGEE_REGIONS: layout.regions.join(','),
-    PERIGEE_PRIMARY: primary,
-    PERIGEE_TOPOLOGY: 'static',
+    ...topologyEnvironment(plan, user),
+    ...(gate ? { PERIGEE_GATE_USER: 'replica' } : {}),
     PERIGEE_GRPC_LISTEN: addressText(layout.grpc(region, index)),
     PERIGEE_HTTP_LISTEN: addressText(layout.http(region, index)),
-    PERIGEE_DATA_REDIS: `redis://${addressText(layout.dataRedisItself(region))}`,
+    PERIGEE_DATA_REDIS: loginUrl(user, addressText(layout.dataRedisItself(region))),
+    PERIGEE_DATA_REDIS_ADDRESS: addressText(layout.dataRedis(region)),
     PERIGEE_INDEX_REDIS: `redis://${addressText(layout.indexRedis(region))}`,
     PERIGEE_PEERS: peers(layout, region),
-    PERIGEE_DOMAIN: domain,
+    PERIGEE_DOMAIN: plan.domain,
     PERIGEE_LOCAL_ADDRESS: layout.host(region),
+  }
+}
+
+function topologyEnvironment(
+  { topology, primary, layout }: SidecarPlan,
+  user: RedisUser,
+): Record<string, string> {
+  if (topology === 'static') return { PERIGEE_TOPOLOGY: topology, PERIGEE_PRIMARY: primary }
+  const sentinels = layout.regions.map((name) => loginUrl(user, addressText(layout.sentinel(name))))
+  return {
+    PERIGEE_TOPOLOGY: topology,
+    PERIGEE_SENTINELS: sentinels.join(','),
+    PERIGEE_SENTINEL_NAME: sentinelGroup,
   }
 }
 
