@@ -21,9 +21,12 @@ export { distanceKm, isPlace, nearestRegion } from './region-distance.ts'
 export {
   decodeToken,
   encodeToken,
+  filterToken,
   InvalidTokenError,
   mergeTokens,
+  positionsOf,
   type SessionToken,
+  tokenCovers,
   tokenFromString,
   tokenToString,
 } from './session-token.ts'

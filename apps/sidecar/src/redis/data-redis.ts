@@ -83,6 +83,11 @@ export class DataRedis implements ChangeLog {
   async clock({ primary }: ReadDemand): Promise<Position> {
     const keys = [this.#keys.clock, this.#keys.cluster]
     const reply = await this.#ask(() => this.#library.read('read_entries', primary, keys, [0]))
+  /** The cluster that this Redis belongs to; of an index as well, whose state may be of an earlier epoch. */
+  async clusterId(at: Position): Promise<string> {
+    return (this.#history.known ?? (await this.#history.of(at.epoch))).clusterId
+  }
+
     return clockOf((reply as unknown[])[0])
   }
 

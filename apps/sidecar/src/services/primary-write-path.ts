@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DescMessage, DescMethodUnary, MessageShape } from '@bufbuild/protobuf'
-import { comparePositions, coverageOf, decodeToken, type Limits, type SessionToken } from '@perigee/core'
+import { comparePositions, decodeToken, type Limits, type SessionToken } from '@perigee/core'
 import type { Receipt, WriteOptions } from '@perigee/protocol'
 import { innerDeadlineMs } from '../deadline.ts'
 import type { CallContext } from '../grpc/call.ts'
@@ -9,7 +9,7 @@ import type { DataRedis } from '../redis/data-redis.ts'
 import { outcomeUnknown } from '../redis/redis-status.ts'
 import { StatusError } from '../status-error.ts'
 import type { PrimaryRegion } from './primary-region.ts'
-import { checkCluster, neverIncluded, receiptToken } from './session.ts'
+import { checkAtPrimary, tokenAfter } from './session.ts'
 import { writeChoiceOf } from './validation/options.ts'
 import type { WritePath } from './write-path.ts'
 
@@ -46,7 +46,7 @@ export class PrimaryWritePath implements WritePath {
     const receipt = (response as { receipt?: Receipt }).receipt
     if (receipt) {
       receipt.region = this.#primary.own
-      receipt.sessionToken = receiptToken(decodeToken(receipt.sessionToken), token)
+      receipt.sessionToken = tokenAfter(decodeToken(receipt.sessionToken), token)
     }
     return response
   }
@@ -78,11 +78,7 @@ export class PrimaryWritePath implements WritePath {
         ? known
         : await this.#data.clock({ primary: true })
     if (position.epoch !== epoch) throw this.#primary.noPrimary('it is changing hands')
-    const { forks, clusterId } = await this.#data.history(position)
-    checkCluster(token, clusterId)
-    const coverage = coverageOf(token.position, position, forks, true)
-    const refused = neverIncluded(coverage, token, { position, clusterId })
-    if (refused) throw refused
+    checkAtPrimary({ position, ...(await this.#data.history(position)) }, token)
   }
 
   async #there<I extends DescMessage, O extends DescMessage>(

@@ -29,6 +29,8 @@ export interface LocalRead<O> {
   changed(known: Position, timeoutMs: number, signal: AbortSignal): Promise<void>
   /** True when no other region's answer will do (a search in a region-scoped index). */
   readonly localOnly?: boolean
+  /** True when the answer's state follows that of the data Redis, and so may be behind it: an index. */
+  readonly followsData?: boolean
 }
 
 /** Answers reads: from this region, waiting for it to catch up with the session token, else from the primary's sidecar. */

@@ -1,11 +1,22 @@
 /**
  * Reads: from this region if its state covers what the session has seen, else, after a short wait, from the primary.
  *
- * Invariant: an answer given under a session token includes everything up to it, or there is no answer. A region that
- * can't read its state has no answer either: it never counts as a miss.
+ * Invariant: an answer given under a session token includes everything in it, or there is no answer; one given under
+ * `max_staleness` is of a region whose lag is known and no more than that. A region that can't read its state has no
+ * answer either: it never counts as a miss.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { create, type DescMessage, type DescMethodUnary, type MessageShape } from '@bufbuild/protobuf'
-import { coverageOf, encodeToken, type Position, type Reason, type SessionToken } from '@perigee/core'
+import {
+  coverageOf,
+  encodeToken,
+  formatPosition,
+  type Position,
+  positionsOf,
+  type Reason,
+  type SessionToken,
+  samePosition,
+} from '@perigee/core'
 import { FallbackReason, type ReadOptions, type Receipt, ReceiptSchema } from '@perigee/protocol'
 import { innerDeadlineMs, within } from '../deadline.ts'
 import type { CallContext } from '../grpc/call.ts'
@@ -16,7 +27,15 @@ import { invalidField, refusal, StatusError } from '../status-error.ts'
 import { durationOf } from '../wire-time.ts'
 import type { PrimaryRegion } from './primary-region.ts'
 import type { LocalAnswer, LocalRead, ReadPath } from './read-path.ts'
-import { checkCluster, neverIncluded, receiptToken } from './session.ts'
+import {
+  checkAtPrimary,
+  checkCluster,
+  hasLost,
+  includesToken,
+  type State,
+  tokenAfter,
+  tokenBeside,
+} from './session.ts'
 import { type ReadChoice, readChoiceOf } from './validation/options.ts'
 
 type WithReceipt = { receipt?: Receipt | undefined }
@@ -37,6 +56,8 @@ const FALLBACK_OF_REASON: Partial<Record<Reason, FallbackReason>> = {
 const LOCAL_SHARE = 0.6
 /** How long a wait lasts at most before the state is read again, whatever wakes it. */
 const LOOK_AGAIN_MS = 500
+/** How long it lasts at least when it was woken for nothing. */
+const WOKEN_FOR_NOTHING_MS = 10
 
 export class RegionalReadPath implements ReadPath {
   readonly #primary: PrimaryRegion
@@ -65,8 +86,8 @@ export class RegionalReadPath implements ReadPath {
     local: LocalRead<MessageShape<O> & WithReceipt>,
   ): Promise<MessageShape<O>> {
     const choice = readChoiceOf(request.options)
-    const waitMs = choice.maxWaitMs ?? this.#maxWaitMs
-    const read = new Read({ choice, waitMs, call, local })
+    const mayForward = choice.whenBehind === 'FORWARD' && this.#primary.isElsewhere && !local.localOnly
+    const read = new Read({ choice, waitMs: choice.maxWaitMs ?? this.#maxWaitMs, mayForward, call, local })
     if (call.forwardedFrom !== undefined) {
       if (!this.#primary.isHere) throw this.#primary.notHere()
       return this.#atPrimary(read)
@@ -89,42 +110,51 @@ export class RegionalReadPath implements ReadPath {
 
   /** Answers from this region's own state, whatever region this is. */
   async #atHome<O extends WithReceipt>(read: Read<O>): Promise<{ response: O } | Fallback> {
-    const { token } = read.choice
-    const needed = read.choice.consistency === 'SESSION' ? token : undefined
-    for (;;) {
-      let answer: LocalAnswer<O>
-      try {
-        answer = await this.#answer(read, false)
-        const { clusterId } = await this.#data.history(answer.seen)
+    const { token, consistency, maxStalenessMs } = read.choice
+    const needed = consistency === 'SESSION' ? token : undefined
+    let floor: Position | undefined
+    try {
+      if (maxStalenessMs !== undefined) {
+        if (this.#primary.isHere) return { response: await this.#atPrimary(read) }
+        // Before the state is read: what a lag that was measured later says of it, nobody knows.
+        const lagMs = this.#stalenessMs()
+        if (lagMs === undefined || lagMs > maxStalenessMs) return tooStale(lagMs, maxStalenessMs)
+        if (read.local.followsData) floor = await this.#data.clock({ primary: false })
+      }
+      for (;;) {
+        const answer = await this.#answer(read, false)
+        const clusterId = await this.#data.clusterId(answer.seen)
         if (token) checkCluster(token, clusterId)
-        if (!needed || covers(needed, answer, clusterId))
-          return { response: this.#sealed(read, answer, clusterId) }
-      } catch (error) {
-        const reason =
-          error instanceof StatusError && error.details.reason && FALLBACK_OF_REASON[error.details.reason]
-        if (!reason) throw error
-        return { reason, error: error as StatusError }
+        const applied = { position: answer.applied, forks: answer.forks, clusterId }
+        const missing = (needed && !includesToken(applied, needed) && needed) || lacks(applied, floor)
+        if (!missing) return { response: this.#sealed(read, answer, clusterId) }
+        // At the primary nobody else could know better: there, a wait for its own index may last as long as the call.
+        if (needed && this.#primary.isHere && (await this.#checkAtPrimary(needed))) {
+          if (read.choice.whenBehind === 'FORWARD') read.waitToTheEnd()
+        }
+        if (read.waitLeftMs <= 0) return behind(missing, answer.applied)
+        await this.#wait(read, answer.applied)
       }
-      // At the primary nobody else could know better: there, a wait for its own index may last as long as the call.
-      if (needed && this.#primary.isHere) {
-        await this.#checkAtPrimary(needed)
-        if (read.choice.whenBehind === 'FORWARD') read.waitToTheEnd()
-      }
-      if (read.waitLeftMs <= 0) return behind(needed as SessionToken, answer.applied)
-      await this.#wait(read, answer.applied)
+    } catch (error) {
+      const reason =
+        error instanceof StatusError && error.details.reason && FALLBACK_OF_REASON[error.details.reason]
+      if (!reason) throw error
+      return { reason, error: error as StatusError }
     }
   }
 
   /** Answers as the primary: with a live claim, checked in the same step. */
   async #atPrimary<O extends WithReceipt>(read: Read<O>): Promise<O> {
     const { token, consistency } = read.choice
-    if (token) await this.#checkAtPrimary(token)
+    const needed = consistency === 'EVENTUAL' ? undefined : token
+    if (needed && !(await this.#checkAtPrimary(needed))) throw this.#primary.notHere()
     read.waitToTheEnd()
     for (;;) {
       const answer = await this.#answer(read, true)
-      const { clusterId } = await this.#data.history(answer.seen)
-      const needed = consistency === 'EVENTUAL' ? undefined : token
-      if (!needed || covers(needed, answer, clusterId)) return this.#sealed(read, answer, clusterId)
+      const clusterId = await this.#data.clusterId(answer.seen)
+      if (token) checkCluster(token, clusterId)
+      const applied = { position: answer.applied, forks: answer.forks, clusterId }
+      if (!needed || includesToken(applied, needed)) return this.#sealed(read, answer, clusterId)
       if (read.waitLeftMs <= 0) throw behind(needed, answer.applied).error
       await this.#wait(read, answer.applied)
     }
@@ -163,34 +193,44 @@ export class RegionalReadPath implements ReadPath {
     return within(read.local.answer(primary), timeoutMs, () => dataUnavailable('it takes too long'))
   }
 
-  /** @throws StatusError INVALID_TOKEN or LOST_HISTORY for a token that this primary will never include. */
-  async #checkAtPrimary(token: SessionToken): Promise<void> {
-    const position = await this.#data.clock({ primary: true })
-    const { forks, clusterId } = await this.#data.history(position)
-    checkCluster(token, clusterId)
-    const coverage = coverageOf(token.position, position, forks, true)
-    const refused = neverIncluded(coverage, token, { position, clusterId })
-    if (refused) throw refused
+  /**
+   * Whether there is a live claim here, under which the token holds.
+   *
+   * @throws StatusError INVALID_TOKEN or LOST_HISTORY for a token that this primary will never include.
+   */
+  async #checkAtPrimary(token: SessionToken): Promise<boolean> {
+    let position: Position
+    try {
+      position = await this.#data.clock({ primary: true })
+    } catch (error) {
+      if (error instanceof StatusError && error.details.reason === 'NO_PRIMARY') return false
+      throw error
+    }
+    checkAtPrimary({ position, ...(await this.#data.history(position)) }, token)
+    return true
   }
 
   async #wait(read: Read<unknown>, known: Position): Promise<void> {
+    const { signal } = read.call
     const startedMs = performance.now()
-    await read.local.changed(known, Math.min(read.waitLeftMs, LOOK_AGAIN_MS), read.call.signal)
+    const leftMs = () => Math.min(read.waitLeftMs, LOOK_AGAIN_MS) - (performance.now() - startedMs)
+    const forNothing = read.waitedFor !== undefined && samePosition(read.waitedFor, known)
+    read.waitedFor = known
+    await read.local.changed(known, leftMs(), signal)
+    if (forNothing && performance.now() - startedMs < WOKEN_FOR_NOTHING_MS && leftMs() > 0) {
+      await delay(Math.min(leftMs(), WOKEN_FOR_NOTHING_MS), undefined, { signal }).catch(() => {})
+    }
     read.waitedMs += performance.now() - startedMs
-    read.call.signal.throwIfAborted()
+    signal.throwIfAborted()
   }
 
   #sealed<O extends WithReceipt>(read: Read<O>, answer: LocalAnswer<O>, clusterId: string): O {
     if (answer.refusal) throw answer.refusal
     const { response } = answer
-    const { token } = read.choice
-    const seen = { clusterId, position: answer.seen }
-    // A token of lost writes stays as it is, so that the session is told when it asks for what it has seen.
-    const lost = token && coverageOf(token.position, answer.seen, answer.forks, false) === 'lost'
     const staleness = this.#primary.isHere ? undefined : this.#stalenessMs()
     response.receipt = create(ReceiptSchema, {
       region: this.#primary.own,
-      sessionToken: lost ? encodeToken(token) : receiptToken(seen, token),
+      sessionToken: tokenOf(read.choice, answer, clusterId),
       warnings: [...(answer.warnings ?? [])],
       ...(staleness !== undefined && { staleness: durationOf(Math.max(0, staleness)) }),
       ...(read.waitedMs > 0 && { waited: durationOf(read.waitedMs) }),
@@ -206,13 +246,26 @@ class Read<O> {
   readonly local: LocalRead<O>
   /** Milliseconds spent waiting. */
   waitedMs = 0
+  /** The state that was last waited to be left behind. */
+  waitedFor: Position | undefined
   #waitUntilMs: number
 
-  constructor(options: { choice: ReadChoice; waitMs: number; call: CallContext; local: LocalRead<O> }) {
-    this.choice = options.choice
-    this.call = options.call
-    this.local = options.local
-    this.#waitUntilMs = Math.min(Date.now() + options.waitMs, innerDeadlineMs(options.call.deadlineMs))
+  constructor(options: {
+    choice: ReadChoice
+    waitMs: number
+    /** Leave time to ask the primary after the wait. */
+    mayForward: boolean
+    call: CallContext
+    local: LocalRead<O>
+  }) {
+    const { choice, waitMs, mayForward, call, local } = options
+    this.choice = choice
+    this.call = call
+    this.local = local
+    const leftMs = mayForward
+      ? (call.deadlineMs - Date.now()) * LOCAL_SHARE
+      : innerDeadlineMs(call.deadlineMs) - Date.now()
+    this.#waitUntilMs = Date.now() + Math.min(waitMs, leftMs)
   }
 
   get waitLeftMs(): number {
@@ -225,20 +278,42 @@ class Read<O> {
   }
 }
 
-/** @throws StatusError LOST_HISTORY when it never will. */
-function covers(token: SessionToken, answer: LocalAnswer<unknown>, clusterId: string): boolean {
-  const coverage = coverageOf(token.position, answer.applied, answer.forks, false)
-  const refused = neverIncluded(coverage, token, { position: answer.seen, clusterId })
-  if (refused) throw refused
-  return coverage === 'included'
+/** A position that a state was to include and doesn't. */
+function lacks({ position, forks }: State, floor: Position | undefined): Position | undefined {
+  return floor && coverageOf(floor, position, forks, false) !== 'included' ? floor : undefined
 }
 
-function behind(token: SessionToken, applied: Position): Fallback {
+/** What the session has seen with this answer. */
+function tokenOf(
+  { token, consistency }: ReadChoice,
+  { seen: position, forks }: LocalAnswer<unknown>,
+  clusterId: string,
+): Uint8Array {
+  if (!token || consistency !== 'EVENTUAL') return tokenAfter({ clusterId, position }, token)
+  // A token of lost writes stays as it is, so that the session is told when it asks for what it has seen.
+  return hasLost({ position, forks }, token)
+    ? encodeToken(token)
+    : tokenBeside({ position, forks, clusterId }, token)
+}
+
+function behind(missing: SessionToken | Position, applied: Position): Fallback {
+  const wanted = 'epoch' in missing ? [missing] : positionsOf(missing)
   const error = refusal(
     'BEHIND_SESSION',
-    `This region has applied ${applied.epoch}-${applied.seq}, and the session has seen ` +
-      `${token.position.epoch}-${token.position.seq}. Wait longer (max_wait), or let the read be forwarded (when_behind).`,
+    `This region has applied ${formatPosition(applied)}, and is to include ${wanted.map(formatPosition).join(' and ')}. ` +
+      'Wait longer (max_wait), or let the read be forwarded (when_behind).',
     { retryDelayMs: 50 },
+  )
+  return { reason: FallbackReason.BEHIND, error }
+}
+
+function tooStale(lagMs: number | undefined, maxStalenessMs: number): Fallback {
+  const lag = lagMs === undefined ? "isn't known" : `is ${Math.ceil(lagMs)} ms`
+  const error = refusal(
+    'BEHIND_SESSION',
+    `This region's lag ${lag}, and max_staleness is ${Math.floor(maxStalenessMs)} ms. ` +
+      'Allow more, or let the read be forwarded (when_behind).',
+    { retryDelayMs: 100 },
   )
   return { reason: FallbackReason.BEHIND, error }
 }

@@ -44,6 +44,7 @@ export function indexRead<O>(read: IndexRead<O>): LocalRead<O> {
     get localOnly() {
       return indexes.regionScoped(namespace, index)
     },
+    followsData: true,
     changed: (known, timeoutMs, signal) => indexes.changed(known, timeoutMs, signal),
     async answer(primary): Promise<LocalAnswer<O>> {
       const { definition, at } = primary ? await atPrimary(data, namespace, index) : await atHome(read)

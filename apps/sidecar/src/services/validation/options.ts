@@ -13,6 +13,8 @@ export interface ReadChoice {
   /** Absent: the sidecar's default. */
   readonly maxWaitMs?: number
   readonly whenBehind: 'FORWARD' | 'FAIL'
+  /** A region whose lag is above this, or unknown, counts as behind. */
+  readonly maxStalenessMs?: number
 }
 
 /** How a write wants to be done. */
@@ -25,9 +27,6 @@ export interface WriteChoice {
 
 /** Checks and reads the options of a read. */
 export function readChoiceOf(options: ReadOptions | undefined): ReadChoice {
-  if (options?.maxStaleness) {
-    throw refusal('NOT_YET', "options.max_staleness isn't built yet; leave it unset.")
-  }
   const token = tokenOf(options?.sessionToken)
   const fail = options?.whenBehind === WhenBehind.FAIL
   return {
@@ -36,6 +35,9 @@ export function readChoiceOf(options: ReadOptions | undefined): ReadChoice {
     ...(options?.maxWait && { maxWaitMs: waitMsOf('options.max_wait', options.maxWait, 0) }),
     whenBehind: fail ? 'FAIL' : 'FORWARD',
   }
+    ...(options?.maxStaleness && {
+      maxStalenessMs: waitMsOf('options.max_staleness', options.maxStaleness, 0),
+    }),
 }
 
 /** Checks and reads the options of a write. */
