@@ -9,7 +9,6 @@ import {
   CreateIndexRequestSchema,
   DeleteChunksRequestSchema,
   DeleteRequestSchema,
-  Durability,
   EntrySchema,
   type Filter,
   FilterSchema,
@@ -139,12 +138,6 @@ const cacheCases: Case[] = [
     cache.set,
     set({ options: { requestId: 'r'.repeat(65) } }),
     'INVALID_ARGUMENT TOO_LARGE options.request_id',
-  ],
-  [
-    'REPLICATED durability',
-    cache.set,
-    set({ options: { durability: Durability.REPLICATED } }),
-    'UNIMPLEMENTED NOT_YET',
   ],
   [
     'a precondition that does not hold',

@@ -9,6 +9,7 @@ import { GrpcServer } from './grpc/server.ts'
 import { Claim } from './primary/claim.ts'
 import { Heartbeat } from './primary/heartbeat.ts'
 import { hostNowMs, RedisTime } from './primary/redis-time.ts'
+import { ReplicatedWrites, WAIT_MS_MAX } from './primary/replicated-writes.ts'
 import { Sweep } from './primary/sweep.ts'
 import { Writer } from './primary/writer.ts'
 import { ClockWatch } from './redis/clock-watch.ts'
@@ -32,6 +33,9 @@ import { SkewEstimate } from './status/skew.ts'
 
 /** Writes wait longer than reads for a slow Redis: a read can be asked elsewhere, a write's outcome would be unknown. */
 const WRITE_PATIENCE = 4
+
+/** Groups of REPLICATED writes that may wait for replicas at once. */
+const REPLICATED_LANES = 4
 
 /** How long one exchange of clocks with the primary's sidecar may take. */
 const EXCHANGE_TIMEOUT_MS = 2000
@@ -64,7 +68,12 @@ export class Sidecar {
     const writes = connect('writes', config.dataRedis, redisTimeoutMs * WRITE_PATIENCE)
     const control = connect('control', config.dataRedis)
     const memory = connect('memory', config.indexRedis)
-    this.#connections = [reads, bulk, writes, control, memory]
+    // So many replicas that every majority of regions has a write; a single region has none.
+    const replicas = Math.floor(regions.length / 2)
+    const lanes = Array.from({ length: replicas > 0 ? REPLICATED_LANES : 0 }, (_, i) =>
+      connect(`replicated-${i + 1}`, config.dataRedis, WAIT_MS_MAX + redisTimeoutMs * WRITE_PATIENCE),
+    )
+    this.#connections = [reads, bulk, writes, control, memory, ...lanes]
     this.#tracking = new Tracking({
       url: config.dataRedis,
       localAddress,
@@ -95,7 +104,11 @@ export class Sidecar {
     })
     const claim = this.#claim
     const library = new FunctionLibrary(writes)
-    const writer = new Writer({ library, keys, claim, history, redisTime, logEntriesMax })
+    const replicated =
+      replicas > 0
+        ? new ReplicatedWrites({ lanes: lanes.map((lane) => new FunctionLibrary(lane)), keys, replicas })
+        : undefined
+    const writer = new Writer({ library, keys, claim, history, redisTime, logEntriesMax, replicated })
     const background = new FunctionLibrary(control)
     this.#heartbeat = new Heartbeat({ library: background, keys, claim, intervalMs: config.heartbeatMs })
     this.#sweep = new Sweep({

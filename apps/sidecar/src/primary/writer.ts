@@ -9,6 +9,7 @@ import { outcomeUnknown, writeError } from '../redis/redis-status.ts'
 import { refusal, StatusError } from '../status-error.ts'
 import { type Claim, whyNot } from './claim.ts'
 import type { RedisTime } from './redis-time.ts'
+import type { ReplicatedWrites } from './replicated-writes.ts'
 
 /** What every write is told. */
 export interface WriteDemand {
@@ -16,8 +17,12 @@ export interface WriteDemand {
   readonly deadlineMs: number
   /** Remembered with its answer for 60 s; empty or absent: none. */
   readonly requestId?: string | undefined
+  /** A short hash of what is asked, remembered with the answer: a request id is for one body alone. */
+  readonly bodyHash?: string | undefined
   /** The epoch that must be claimed for it; absent: the one that is. */
   readonly epoch?: number
+  /** When it is acknowledged. Default PRIMARY. */
+  readonly durability?: 'PRIMARY' | 'REPLICATED' | undefined
 }
 
 /** What a write has done. */
@@ -74,7 +79,8 @@ interface FunctionCall {
  * Writes to the data Redis that this region holds the claim of, one function call a write: all of it or nothing.
  *
  * Every method throws `StatusError`: NO_PRIMARY when there is no live claim (nothing was done), OUTCOME_UNKNOWN when
- * nobody knows, DEADLINE_EXCEEDED when it came too late (nothing was done), OUT_OF_MEMORY, DATA_UNAVAILABLE.
+ * nobody knows, DEADLINE_EXCEEDED when it came too late (nothing was done), INVALID_FIELD when the request id was another
+ * body's, OUT_OF_MEMORY, DATA_UNAVAILABLE.
  */
 export class Writer {
   readonly #library: FunctionLibrary
@@ -83,6 +89,7 @@ export class Writer {
   readonly #history: HistoryReader
   readonly #redisTime: RedisTime
   readonly #logEntriesMax: number
+  readonly #replicated: ReplicatedWrites | undefined
 
   constructor(options: {
     library: FunctionLibrary
@@ -91,6 +98,8 @@ export class Writer {
     history: HistoryReader
     redisTime: RedisTime
     logEntriesMax: number
+    /** Absent in a single region, where REPLICATED is no more than PRIMARY. */
+    replicated?: ReplicatedWrites | undefined
   }) {
     this.#library = options.library
     this.#keys = options.keys
@@ -98,6 +107,7 @@ export class Writer {
     this.#history = options.history
     this.#redisTime = options.redisTime
     this.#logEntriesMax = options.logEntriesMax
+    this.#replicated = options.replicated
   }
 
   /**
@@ -256,15 +266,21 @@ export class Writer {
     const shared = [
       epoch,
       Math.floor(attemptMs + this.#redisTime.offsetMs),
-      requestId ? '1' : '0',
+      requestId ? (demand.bodyHash ?? ANY_BODY) : '0',
       this.#logEntriesMax,
     ]
     const { clusterId } = await this.#history.of(epoch)
     let reply: string[]
     try {
       const allKeys = [keys.clock, keys.log, keys.doneTimes, done, ...call.keys]
-      const sent = this.#library.call(call.name, allKeys, [...shared, ...call.args])
-      reply = (await within(sent, attemptMs - Date.now(), noAnswer)) as string[]
+      const args = [...shared, ...call.args]
+      if (this.#replicated && demand.durability === 'REPLICATED') {
+        const sent = { name: call.name, keys: allKeys, args, epoch, deadlineMs: attemptMs }
+        reply = (await this.#replicated.call(sent)) as string[]
+      } else {
+        const sent = this.#library.call(call.name, allKeys, args)
+        reply = (await within(sent, attemptMs - Date.now(), noAnswer)) as string[]
+      }
     } catch (error) {
       const shown = writeError(error)
       if (shown instanceof StatusError && shown.details.reason === 'NO_PRIMARY') void this.#claim.refresh()
@@ -281,6 +297,9 @@ export class Writer {
     })
   }
 }
+
+/** Stands for the body where nobody told its hash. */
+const ANY_BODY = '1'
 
 function outcomeOf(clusterId: string, reply: readonly number[]): WriteOutcome {
   const [epoch = 0, first = 0, taken = 0, writtenUs = 0, found = 0] = reply

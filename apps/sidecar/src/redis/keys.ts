@@ -41,6 +41,11 @@ export class Keys {
     return `${this.#root}probe`
   }
 
+  /** What ends each group of REPLICATED writes, so that WAIT speaks for all of it. */
+  get seal(): string {
+    return `${this.#root}seal`
+  }
+
   /** Set: the namespaces that hold an index. */
   get indexNamespaces(): string {
     return `${this.#root}index-namespaces`

@@ -1,4 +1,4 @@
-import { refusal, StatusError } from '../status-error.ts'
+import { invalidField, refusal, StatusError } from '../status-error.ts'
 import { RedisFailure } from './connection.ts'
 
 /** Words by which Redis says that it can't answer now, whatever the command. */
@@ -47,6 +47,11 @@ export function writeError(error: unknown): Error {
       return refusal(
         'PRECONDITION_FAILED',
         `Nothing was written: ${rest(error)}. Read the key again and decide anew.`,
+      )
+    case 'REUSED':
+      return invalidField(
+        'options.request_id',
+        'was used for another write less than 60 s ago; take a new one for each write, and the same one only to send the same write again',
       )
     case 'INDEX_EXISTS':
       return refusal(

@@ -14,8 +14,8 @@ import {
   SetResponseSchema,
 } from '@perigee/protocol'
 import { z } from 'zod'
-import type { CallContext, ServiceHandlers, ServiceRegistration } from '../grpc/call.ts'
-import type { WriteDemand, WriteOutcome, Writer } from '../primary/writer.ts'
+import type { ServiceHandlers, ServiceRegistration } from '../grpc/call.ts'
+import type { WriteOutcome, Writer } from '../primary/writer.ts'
 import type { DataRedis, KeyListPlace } from '../redis/data-redis.ts'
 import type { StoredEntry } from '../redis/entry-codec.ts'
 import { invalidField } from '../status-error.ts'
@@ -32,6 +32,7 @@ import {
   type EntryCondition,
 } from './validation/cache-requests.ts'
 import { readPageToken, writePageToken } from './validation/page-token.ts'
+import { writeDemand } from './write-demand.ts'
 import type { WritePath } from './write-path.ts'
 
 type Handlers = ServiceHandlers<typeof CacheService.method>
@@ -90,9 +91,10 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
 
     set(request, call) {
       const { namespace, entry, condition, choice } = checkSet(request, limits, defaultTtlMs)
+      const asked = { schema: method.set.input, request, choice, call }
       return writePath.run(method.set, request, call, async (epoch) => {
         const precondition = condition && preconditionOf(condition)
-        const demand = { ...demandOf(call, choice.requestId, epoch), precondition, method: 'Set' as const }
+        const demand = { ...writeDemand(asked, epoch), precondition, method: 'Set' as const }
         const outcome = await writer.setEntries(namespace, [entry], demand)
         const version = formatPosition(outcome.position)
         return create(SetResponseSchema, { version, receipt: receiptOf(outcome) })
@@ -105,8 +107,9 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
       const expiring = entries.map((entry) =>
         entry.expiresAtMs === undefined ? { ...entry, ...ttl } : entry,
       )
+      const asked = { schema: method.setMany.input, request, choice, call }
       return writePath.run(method.setMany, request, call, async (epoch) => {
-        const demand = { ...demandOf(call, choice.requestId, epoch), method: 'SetMany' as const }
+        const demand = { ...writeDemand(asked, epoch), method: 'SetMany' as const }
         const outcome = await writer.setEntries(namespace, expiring, demand)
         const versions = outcome.positions.map(formatPosition)
         return create(SetManyResponseSchema, { versions, receipt: receiptOf(outcome) })
@@ -115,9 +118,10 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
 
     delete(request, call) {
       const { namespace, keys, condition, choice } = checkDelete(request, limits)
+      const asked = { schema: method.delete.input, request, choice, call }
       return writePath.run(method.delete, request, call, async (epoch) => {
         const precondition = condition && preconditionOf(condition)
-        const demand = { ...demandOf(call, choice.requestId, epoch), precondition }
+        const demand = { ...writeDemand(asked, epoch), precondition }
         const outcome = await writer.deleteEntries(namespace, keys, demand)
         return create(DeleteResponseSchema, { deleted: outcome.found, receipt: receiptOf(outcome) })
       })
@@ -147,8 +151,9 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
 
     clearNamespace(request, call) {
       const { namespace, choice } = checkClearNamespace(request, limits)
+      const asked = { schema: method.clearNamespace.input, request, choice, call }
       return writePath.run(method.clearNamespace, request, call, async (epoch) => {
-        const outcome = await writer.clearNamespace(namespace, demandOf(call, choice.requestId, epoch))
+        const outcome = await writer.clearNamespace(namespace, writeDemand(asked, epoch))
         return create(ClearNamespaceResponseSchema, { receipt: receiptOf(outcome) })
       })
     },
@@ -158,10 +163,6 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
 
 const LIST_BEGUN_ANEW =
   'Another Redis process answers than on the page before, so the listing has begun anew: keys may come again.'
-
-function demandOf(call: CallContext, requestId: string | undefined, epoch: number): WriteDemand {
-  return { deadlineMs: call.deadlineMs, requestId, epoch }
-}
 
 /** The receipt of a write, for the write path to complete. */
 function receiptOf({ clusterId, position }: WriteOutcome) {

@@ -37,8 +37,10 @@ end
 
 -- Begins a write. All writes share these first KEYS and ARGV:
 --   KEYS  1 clock, 2 log, 3 done-times, 4 done key (done-times again when there is no request id)
---   ARGV  1 the epoch the caller takes for claimed, 2 deadline in Unix ms, 3 '1' with a request id, 4 log entries max
+--   ARGV  1 the epoch the caller takes for claimed, 2 deadline in Unix ms, 3 '0', or with a request id a short hash of the
+--         body, 4 log entries max
 -- Gives the write, or nil and the reply to give at once: an error, or the first answer of the same request id.
+-- Errors: FENCED, EXPIRED; REUSED the request id came with another body before
 local function open_write(keys, args)
   local us = now_us()
   local why = fenced(keys[1], us)
@@ -49,9 +51,13 @@ local function open_write(keys, args)
   if us > tonumber(args[2]) * 1000 then
     return nil, redis.error_reply('EXPIRED the write came after its deadline')
   end
-  if args[3] == '1' then
+  if args[3] ~= '0' then
     local first = redis.call('GET', keys[4])
-    if first then return nil, cjson.decode(first) end
+    if first then
+      local body, answer = string.match(first, '^(%w+) (.*)$')
+      if body ~= args[3] then return nil, redis.error_reply('REUSED the request id came with another body before') end
+      return nil, cjson.decode(answer)
+    end
   end
   local epoch, seq = position_of(redis.call('GET', keys[1]))
   return { keys = keys, args = args, us = us, epoch = epoch, before = seq, seq = seq }
@@ -83,8 +89,8 @@ local function close_write(write, found)
   local taken = write.seq - write.before
   if taken > 0 then redis.call('SET', write.keys[1], text(write.epoch) .. '-' .. text(write.seq)) end
   local reply = { text(write.epoch), text(write.before + 1), text(taken), text(write.us), text(found or taken) }
-  if write.args[3] == '1' then
-    redis.call('SET', write.keys[4], cjson.encode(reply))
+  if write.args[3] ~= '0' then
+    redis.call('SET', write.keys[4], write.args[3] .. ' ' .. cjson.encode(reply))
     redis.call('ZADD', write.keys[3], text(write.us / 1000), write.keys[4])
   end
   return reply

@@ -4,6 +4,7 @@ import { innerDeadlineMs } from '../../deadline.ts'
 import { VERSION_FIELDS } from '../../follower/copy.ts'
 import { compileFilter } from '../../follower/filter-query.ts'
 import type { CallContext } from '../../grpc/call.ts'
+import type { WriteDemand } from '../../primary/writer.ts'
 import { invalidField, StatusError } from '../../status-error.ts'
 import { listCopies } from './chunk-listing.ts'
 import { indexNotFound } from './index-lookup.ts'
@@ -18,9 +19,7 @@ export interface FilterDeletion {
   readonly index: string
   readonly filter: Filter
   readonly call: CallContext
-  readonly requestId?: string | undefined
-  /** The epoch that the session was checked against. */
-  readonly epoch: number
+  readonly demand: WriteDemand
 }
 
 /**
@@ -34,7 +33,7 @@ export interface FilterDeletion {
  */
 export async function deleteByFilter(
   { data, indexes, writer, primaryClock }: SearchServiceOptions,
-  { namespace, index, filter, call, requestId, epoch }: FilterDeletion,
+  { namespace, index, filter, call, demand: { requestId, bodyHash, ...demand } }: FilterDeletion,
 ): Promise<{ deleted: number; last: SessionToken }> {
   const { definition, clock } = await data.indexDefinition(namespace, index, { primary: true })
   if (!definition) throw indexNotFound(namespace, index)
@@ -63,9 +62,9 @@ export async function deleteByFilter(
     const whole = after === undefined && result.next === undefined
     // Sent again, nothing matches any more: then the first answer, if there is one, has the count.
     if (ids.length > 0 || (whole && requestId !== undefined)) {
-      const demand = { deadlineMs, epoch, ...(whole && { requestId }) }
       const versions = result.copies.map((copy) => copy.position)
-      const outcome = await writer.deleteChunks(definition, ids, demand, versions)
+      const asked = { ...demand, deadlineMs, ...(whole && { requestId, bodyHash }) }
+      const outcome = await writer.deleteChunks(definition, ids, asked, versions)
       deleted += outcome.found
       last = outcome
     }

@@ -23,10 +23,13 @@ import type { IndexDefinition } from '../../redis/index-definition.ts'
 import { checkDeleteChunks, checkUpsertChunks, chunkInputs } from '../validation/chunk-requests.ts'
 import { checkCreateIndex, checkDropIndex } from '../validation/index-requests.ts'
 import { checkModel } from '../validation/model.ts'
+import { inOrder, writeDemand } from '../write-demand.ts'
 import { deleteByFilter } from './filter-deletion.ts'
 import { indexNotFound } from './index-lookup.ts'
 import { indexMessage } from './index-message.ts'
 import type { SearchServiceOptions } from './search-service.ts'
+
+const { createIndex, dropIndex, upsertChunks, deleteChunks } = SearchService.method
 
 /** Answers CreateIndex. */
 export function createIndexHandler(
@@ -35,8 +38,8 @@ export function createIndexHandler(
   const { writer, writePath, limits } = options
   return (request, call) => {
     const { definition: asked, choice } = checkCreateIndex(request, limits)
-    return writePath.run(SearchService.method.createIndex, request, call, async (epoch) => {
-      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId, epoch }
+    return writePath.run(createIndex, request, call, async (epoch) => {
+      const demand = writeDemand({ schema: createIndex.input, request, choice, call }, epoch)
       const { definition, outcome } = await writer.createIndex(asked, demand)
       return create(CreateIndexResponseSchema, {
         index: indexMessage(definition),
@@ -53,8 +56,8 @@ export function dropIndexHandler(
   const { writer, writePath, limits } = options
   return (request, call) => {
     const { namespace, name, choice } = checkDropIndex(request, limits)
-    return writePath.run(SearchService.method.dropIndex, request, call, async (epoch) => {
-      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId, epoch }
+    return writePath.run(dropIndex, request, call, async (epoch) => {
+      const demand = writeDemand({ schema: dropIndex.input, request, choice, call }, epoch)
       return create(DropIndexResponseSchema, {
         receipt: receiptOf(await writer.dropIndex(namespace, name, demand)),
       })
@@ -69,12 +72,12 @@ export function upsertChunksHandler(
   const { data, writer, writePath, limits, regions } = options
   return (request, call) => {
     const { namespace, index, model, chunks, choice } = checkUpsertChunks(request, limits)
-    return writePath.run(SearchService.method.upsertChunks, request, call, async (epoch) => {
+    return writePath.run(upsertChunks, request, call, async (epoch) => {
       const definition = await definitionAtPrimary(data, namespace, index)
       checkModel(model, definition)
       const rows = chunkInputs(chunks, definition, regions, limits)
-      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId, epoch }
-      const outcome = await writer.upsertChunks(definition, rows, demand)
+      const asked = { schema: upsertChunks.input, request: withMetadataInOrder(request), choice, call }
+      const outcome = await writer.upsertChunks(definition, rows, writeDemand(asked, epoch))
       return create(UpsertChunksResponseSchema, {
         upserted: outcome.positions.length,
         receipt: receiptOf(outcome),
@@ -90,20 +93,25 @@ export function deleteChunksHandler(
   const { data, writer, writePath, limits } = options
   return (request, call) => {
     const { namespace, index, selection, choice } = checkDeleteChunks(request, limits)
-    return writePath.run(SearchService.method.deleteChunks, request, call, async (epoch) => {
+    return writePath.run(deleteChunks, request, call, async (epoch) => {
+      const demand = writeDemand({ schema: deleteChunks.input, request, choice, call }, epoch)
       if (selection.kind === 'filter') {
-        const { deleted, last } = await deleteByFilter(options, {
-          ...{ namespace, index, filter: selection.filter, call },
-          ...{ requestId: choice.requestId, epoch },
-        })
+        const { filter } = selection
+        const { deleted, last } = await deleteByFilter(options, { namespace, index, filter, call, demand })
         return create(DeleteChunksResponseSchema, { deleted, receipt: receiptOf(last) })
       }
       const definition = await definitionAtPrimary(data, namespace, index)
-      const demand = { deadlineMs: call.deadlineMs, requestId: choice.requestId, epoch }
       const outcome = await writer.deleteChunks(definition, selection.ids, demand)
       return create(DeleteChunksResponseSchema, { deleted: outcome.found, receipt: receiptOf(outcome) })
     })
   }
+}
+
+function withMetadataInOrder(request: UpsertChunksRequest): UpsertChunksRequest {
+  const chunks = request.chunks.map((chunk) =>
+    chunk.metadata ? { ...chunk, metadata: inOrder(chunk.metadata) } : chunk,
+  )
+  return { ...request, chunks }
 }
 
 /** The index of a name, at the region that holds the claim. */

@@ -105,7 +105,7 @@ describe('Set', () => {
       { precondition: { condition: { case: 'version' as const, value: '' } } },
       'INVALID_FIELD precondition.version',
     ],
-    ['REPLICATED durability', { options: { durability: Durability.REPLICATED } }, 'NOT_YET'],
+    ['REPLICATED durability', { options: { durability: Durability.REPLICATED } }, 'taken'],
     ['a request id of 64 bytes', { options: { requestId: 'r'.repeat(64) } }, 'taken'],
     ['a request id of 65 bytes', { options: { requestId: 'r'.repeat(65) } }, 'TOO_LARGE options.request_id'],
     ['a key with NUL', { key: '\0' }, 'INVALID_FIELD key'],

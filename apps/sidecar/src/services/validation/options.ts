@@ -23,6 +23,7 @@ export interface WriteChoice {
   readonly token?: SessionToken
   /** Makes the write safe to send again. */
   readonly requestId?: string
+  readonly durability: 'PRIMARY' | 'REPLICATED'
 }
 
 /** Checks and reads the options of a read. */
@@ -42,13 +43,11 @@ export function readChoiceOf(options: ReadOptions | undefined): ReadChoice {
 
 /** Checks and reads the options of a write. */
 export function writeChoiceOf(options: WriteOptions | undefined, limits: Limits): WriteChoice {
-  if (options?.durability === Durability.REPLICATED) {
-    throw refusal('NOT_YET', "DURABILITY_REPLICATED isn't built yet; leave options.durability unset.")
-  }
   const token = tokenOf(options?.sessionToken)
   const requestId = options?.requestId
   if (requestId) checkBytes('options.request_id', requestId, limits.requestIdBytesMax)
-  return { ...(token && { token }), ...(requestId && { requestId }) }
+  const durability = options?.durability === Durability.REPLICATED ? 'REPLICATED' : 'PRIMARY'
+  return { durability, ...(token && { token }), ...(requestId && { requestId }) }
 }
 
 /** A session that has seen nothing yet is included in every state. */
