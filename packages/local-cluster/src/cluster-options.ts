@@ -1,10 +1,11 @@
 import { type Distances, distanceMs } from './distances.ts'
+import { rememberedPrimary } from './last-primary.ts'
 import { regionsMax, sidecarsMax } from './layout.ts'
 
 export interface LocalClusterOptions {
   /** Default us-east-1, eu-west-1, ap-southeast-1. */
   readonly regions?: readonly string[]
-  /** The region that takes writes. Default: the first. */
+  /** The region that takes writes first. Default: the last one in a folder that is used again, else the first of `regions`. */
   readonly primary?: string
   /** Sidecars per region. Default 1. */
   readonly sidecars?: number
@@ -30,6 +31,11 @@ export interface LocalClusterOptions {
   readonly topology?: ClusterTopology
   /** Whether sidecars run. Default true. */
   readonly sidecar?: boolean
+  /**
+   * Whether sidecars keep the gate: replicas may follow a data Redis once its sidecar has the claim, and not before.
+   * Default: as long as sidecars run.
+   */
+  readonly gate?: boolean
   /** Environment of all sidecars, over what the cluster sets itself. */
   readonly sidecarEnv?: Readonly<Record<string, string>>
   /** Main file of all sidecars, JavaScript or, for Node 24, TypeScript. Default: that of the built `@perigee/sidecar`. */
@@ -55,6 +61,7 @@ export interface ClusterSettings {
   readonly sentinel: boolean
   readonly topology: ClusterTopology
   readonly sidecar: boolean
+  readonly gate: boolean
   readonly sidecarEnv: Readonly<Record<string, string>>
   readonly sidecarMain: string | undefined
   readonly domain: string
@@ -63,24 +70,28 @@ export interface ClusterSettings {
 export const defaultRegions: readonly string[] = ['us-east-1', 'eu-west-1', 'ap-southeast-1']
 export const defaultBasePort = 7700
 
+/** Until sidecars open the gate, a closed one would end replication. */
+const gateIsBuilt = false
 const regionPattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const basePortMax = 65_000
 
 /** Fills in the defaults; throws an error that says what is wrong. */
 export function clusterSettings(options: LocalClusterOptions): ClusterSettings {
-  const { regions = defaultRegions } = options
+  const { regions = defaultRegions, dir } = options
+  const remembered = dir === undefined ? undefined : rememberedPrimary(dir, regions)
   const settings: ClusterSettings = {
     regions,
-    primary: options.primary ?? regions[0] ?? '',
+    primary: options.primary ?? remembered ?? regions[0] ?? '',
     sidecars: options.sidecars ?? 1,
     distances: options.distances ?? 'real',
     basePort: options.basePort ?? defaultBasePort,
     subnet: options.subnet,
-    dir: options.dir,
+    dir,
     stateFile: options.stateFile,
     sentinel: options.sentinel ?? true,
     topology: options.topology ?? 'static',
     sidecar: options.sidecar ?? true,
+    gate: options.gate ?? (gateIsBuilt && (options.sidecar ?? true)),
     sidecarEnv: options.sidecarEnv ?? {},
     sidecarMain: options.sidecarMain,
     domain: options.domain ?? 'rag.internal',

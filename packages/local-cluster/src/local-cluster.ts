@@ -19,13 +19,18 @@ import { type ClusterSettings, clusterSettings, type LocalClusterOptions } from 
 import { type ClusterState, type ProcessName, writeStateFile } from './cluster-state.ts'
 import { ControlError, type ControlServer, type LinkState } from './control-server.ts'
 import { type Credentials, readOrMakeCredentials } from './credentials.ts'
+import { primaryByRole, primaryBySentinels } from './current-primary.ts'
+import { aofBytes, type RestartOptions, restartWith, takeSnapshot } from './data-loss.ts'
 import { FolderLock } from './folder-lock.ts'
+import { rememberPrimary } from './last-primary.ts'
 import type { Layout } from './layout.ts'
 import type { LinkSettings } from './link.ts'
 import { planNetwork } from './network-plan.ts'
 import { NetworkThread } from './network-thread.ts'
 import { LocalRegion, UnknownProcessError } from './region.ts'
 import { SidecarProcess, type SidecarVariant } from './sidecar-process.ts'
+
+const watchEveryMs = 500
 
 /**
  * Regions on this machine.
@@ -38,7 +43,6 @@ import { SidecarProcess, type SidecarVariant } from './sidecar-process.ts'
  */
 export class LocalCluster {
   readonly layout: Layout
-  readonly primary: string
   readonly domain: string
   /** Folder of data and logs. */
   readonly dir: string
@@ -53,12 +57,14 @@ export class LocalCluster {
   readonly #links: Map<string, LinkState>
   #regions: readonly LocalRegion[] = []
   #network: NetworkThread | undefined
+  #primary: string
+  #watch: NodeJS.Timeout | undefined
   #started = false
   #stopped: Promise<void> | undefined
 
   private constructor(settings: ClusterSettings, { layout, control }: Claimed) {
     this.layout = layout
-    this.primary = settings.primary
+    this.#primary = settings.primary
     this.domain = settings.domain
     this.#settings = settings
     this.#control = control
@@ -86,6 +92,11 @@ export class LocalCluster {
       await (cluster === undefined ? claimed.control.close() : cluster.stop())
       throw error
     }
+  }
+
+  /** The region whose data Redis takes writes: that of the configuration, until a failover chooses another. */
+  get primary(): string {
+    return this.#primary
   }
 
   /** Addresses and process ids, as the state file has them. */
@@ -156,6 +167,25 @@ export class LocalCluster {
     return this.#region(region).redis('dataRedis')
   }
 
+  /**
+   * Kills a region's data Redis and starts it again at once, as a supervisor does, with all or a part of its data: see
+   * {@link AofFate}. Resolves when it answers. A test aid.
+   */
+  async restartRedis(region: string, options: RestartOptions): Promise<void> {
+    await restartWith(this.dataRedis(region), options)
+    await this.#noteServer(region, 'dataRedis')
+  }
+
+  /** Keeps a copy of what a region's data Redis has now, for {@link restartRedis} with `aof: 'older'`. A test aid. */
+  async snapshotRedis(region: string): Promise<void> {
+    await takeSnapshot(this.dataRedis(region))
+  }
+
+  /** How long the append-only file of a region's data Redis is now, for {@link restartRedis} with `keepBytes`. A test aid. */
+  aofBytes(region: string): number {
+    return aofBytes(this.dataRedis(region))
+  }
+
   indexRedis(region: string): RedisProcess {
     return this.#region(region).redis('indexRedis')
   }
@@ -192,6 +222,8 @@ export class LocalCluster {
     await primary
     await Promise.all(this.#regions.map((region) => region.start()))
     this.#started = true
+    rememberPrimary(this.dir, this.#primary)
+    this.#watchPrimary()
     this.#tell()
     this.#control.serve(this)
   }
@@ -210,8 +242,27 @@ export class LocalCluster {
     return region
   }
 
+  /** Looks now and then who the primary is: what chooses it tells nobody. */
+  #watchPrimary(): void {
+    this.#watch = setTimeout(async () => {
+      const servers = this.#regions.map((region) => region.servers())
+      const found =
+        this.#settings.topology === 'sentinel'
+          ? await primaryBySentinels(servers)
+          : await primaryByRole(servers, this.#primary)
+      if (!this.#started) return
+      if (found !== undefined && found !== this.#primary) {
+        this.#primary = found
+        rememberPrimary(this.dir, found)
+        this.#tell()
+      }
+      this.#watchPrimary()
+    }, watchEveryMs).unref()
+  }
+
   async #stop(): Promise<void> {
     this.#started = false
+    clearTimeout(this.#watch)
     await this.#control.close()
     if (this.#lock === undefined) await Promise.all(this.#regions.map((region) => region.kill()))
     else await this.#stopInOrder()

@@ -10,6 +10,7 @@ import { type Address, addressText } from './address.ts'
 import type { ClusterTopology } from './cluster-options.ts'
 import type { ProcessName, RegionState } from './cluster-state.ts'
 import { type Credentials, userOf } from './credentials.ts'
+import type { RegionServers } from './current-primary.ts'
 import type { Layout } from './layout.ts'
 import { dataRedisUsers, sentinelUsers } from './redis-users.ts'
 import { aclFile, dataRedisConfig, indexRedisConfig, sentinelConfig } from './server-configs.ts'
@@ -27,12 +28,11 @@ export interface RegionPlan {
   readonly sentinel: boolean
   readonly topology: ClusterTopology
   readonly sidecar: boolean
+  readonly gate: boolean
   readonly sidecarEnv: Readonly<Record<string, string>>
   readonly sidecarMain: string | undefined
 }
 
-/** Whether sidecars open the gate to replicas; as long as they don't, replicas may always follow. */
-const sidecarsKeepGate = false
 const linkUpTimeoutMs = 30_000
 const pollEveryMs = 20
 
@@ -94,6 +94,17 @@ export class LocalRegion {
     return layout.grpc(this.name, name === 'sidecar' ? 0 : Number(name.slice('sidecar-'.length)) - 1)
   }
 
+  /** Whom to ask who the primary is. */
+  servers(): RegionServers {
+    const { layout, sentinel } = this.#plan
+    return {
+      name: this.name,
+      public: layout.dataRedis(this.name),
+      dataRedis: this.redis('dataRedis').address,
+      ...(sentinel ? { sentinel: this.redis('sentinel').address } : {}),
+    }
+  }
+
   state(): RegionState {
     const { layout, sentinel } = this.#plan
     const name = this.name
@@ -142,12 +153,11 @@ function sidecarName(index: number): ProcessName {
 }
 
 function* regionProcesses(plan: RegionPlan): Generator<[ProcessName, ServerProcess]> {
-  const { name, layout, installation, primary, credentials, topology } = plan
+  const { name, layout, installation, primary, credentials, topology, gate } = plan
   const dir = join(plan.dir, name)
   const redis = { installation, dir, readyTimeoutMs: 60_000 }
   const admin = userOf(credentials, 'admin')
   const servers = { layout, region: name, primary, credentials }
-  const gate = plan.sidecar && sidecarsKeepGate
   const prefix = plan.sidecarEnv.PERIGEE_PREFIX ?? 'pg'
   yield [
     'dataRedis',
