@@ -236,9 +236,10 @@ export class Cache<Out, In = Out> {
       }
     }
     const slot = JSON.stringify([this.namespace, key, this.#codec.contentType])
+    const before = this.#calls.seen
     const start = () => this.#computeAndSet(key, compute, reachable, options)
     const { stored, seen } = await this.#computations.join(slot, options.signal, start)
-    this.#calls.include(seen)
+    this.#calls.include(seen, before)
     // Each caller reads a value of its own, by its own codec, as from the cache.
     return stored === undefined ? (undefined as Out) : this.#decode(key, stored)
   }
@@ -264,7 +265,7 @@ export class Cache<Out, In = Out> {
         this.#onEvent({ type: 'cache-bypassed', namespace: this.namespace, key, error })
       }
     }
-    return { stored, seen: calls.seen }
+    return { stored, seen: calls.seen?.bytes }
   }
 
   async #setEncoded(

@@ -19,8 +19,9 @@ import {
   writeOptions,
 } from './call-options.ts'
 import type { CallSettings, Failover } from './failover.ts'
+import { PerigeeError } from './perigee-error.ts'
 import { type Receipt, receiptFrom } from './receipt.ts'
-import { Seen } from './seen.ts'
+import { Seen, type Snapshot } from './seen.ts'
 
 /** The sidecar's wait for a region to catch up, when the caller doesn't say. */
 const DEFAULT_MAX_WAIT_MS = 50
@@ -41,17 +42,18 @@ type Routing = Pick<CallSettings, 'region' | 'mayLeaveHome'>
 export class Calls {
   readonly #failover: Failover
   readonly #defaultTimeoutMs: number
-  readonly #seen: Seen | undefined
+  readonly #session: () => Seen | undefined
 
-  constructor(failover: Failover, defaultTimeoutMs: number, seen?: Seen) {
+  /** @param session what the session that a call belongs to has seen; asked anew for every call. */
+  constructor(failover: Failover, defaultTimeoutMs: number, session: () => Seen | undefined) {
     this.#failover = failover
     this.#defaultTimeoutMs = defaultTimeoutMs
-    this.#seen = seen
+    this.#session = session
   }
 
-  /** The same, for a session. */
+  /** The same, for one session. */
   of(seen: Seen): Calls {
-    return new Calls(this.#failover, this.#defaultTimeoutMs, seen)
+    return new Calls(this.#failover, this.#defaultTimeoutMs, () => seen)
   }
 
   /** @param fields the request but for its `options`. */
@@ -61,9 +63,11 @@ export class Calls {
     options: ReadOptions = {},
     routing: Routing = {},
   ): Promise<Answer<MessageShape<O>>> {
+    // An eventual read may come from a state that lacks what the session has seen.
+    const checked = options.consistency !== 'eventual'
     const patienceMs = Math.max(options.maxWaitMs ?? 0, DEFAULT_MAX_WAIT_MS) + AFTER_WAIT_MS
     const patience = options.maxWaitMs === undefined ? {} : { patienceMs }
-    return this.#call(method, fields, (token) => readOptions(options, token), options, {
+    return this.#call(method, fields, (token) => readOptions(options, token), options, checked, {
       ...routing,
       ...patience,
     })
@@ -82,24 +86,22 @@ export class Calls {
     const requestId = randomUUID()
     const timeoutMs = options.timeoutMs ?? Math.max(defaultTimeoutMs, this.#defaultTimeoutMs)
     const optionsWith = (token: Uint8Array | undefined) => writeOptions(options, token, requestId)
-    return this.#call(method, fields, optionsWith, { ...options, timeoutMs }, {})
+    return this.#call(method, fields, optionsWith, { ...options, timeoutMs }, true, {})
   }
 
   /** A session of its own that has seen what this one has. */
   fork(): Calls {
-    const seen = new Seen()
-    if (this.seen) seen.include(this.seen)
-    return this.of(seen)
+    return this.of(new Seen(this.seen?.bytes))
   }
 
-  /** The token's bytes of what the session has seen. */
-  get seen(): Uint8Array | undefined {
-    return this.#seen?.bytes
+  /** What the session has seen by now; `undefined` outside any. */
+  get seen(): Snapshot | undefined {
+    return this.#session()?.now
   }
 
-  /** Takes in what another one has seen. */
-  include(token: Uint8Array | undefined): void {
-    if (token) this.#seen?.include(token)
+  /** Takes in what another one has seen. @param since what this session had seen when the other one began. */
+  include(token: Uint8Array | undefined, since: Snapshot | undefined): void {
+    if (token) this.#session()?.include(token, since)
   }
 
   async #call<I extends DescMessage, O extends DescMessage>(
@@ -107,24 +109,34 @@ export class Calls {
     fields: MessageInitShape<I>,
     optionsWith: (token: Uint8Array | undefined) => WireReadOptions | WireWriteOptions,
     options: CallOptions,
+    checked: boolean,
     settings: Partial<CallSettings>,
   ): Promise<Answer<MessageShape<O>>> {
+    const session = this.#session()
     const request = create(method.input, fields)
+    let sent: Snapshot | undefined
     // Every request has `options`, and every answer a `receipt`; the generated types can't say so for all at once.
     const attempt = () => {
       const withOptions = request as { options?: WireReadOptions | WireWriteOptions }
-      withOptions.options = optionsWith(this.#seen?.bytes)
+      sent = session?.now
+      withOptions.options = optionsWith(sent?.bytes)
       return request
     }
-    const { response, endpoint } = await this.#failover.unary(method, attempt, {
-      ...settings,
-      timeoutMs: options.timeoutMs ?? this.#defaultTimeoutMs,
-      signal: options.signal,
-    })
-    const wire = (response as { receipt?: WireReceipt }).receipt
-    if (wire?.sessionToken.length) this.#seen?.include(wire.sessionToken)
-    const receipt = receiptFrom(wire)
-    options.onReceipt?.(receipt)
-    return { response, receipt, sidecarRegion: endpoint.region }
+    try {
+      const { response, endpoint } = await this.#failover.unary(method, attempt, {
+        ...settings,
+        timeoutMs: options.timeoutMs ?? this.#defaultTimeoutMs,
+        signal: options.signal,
+      })
+      const wire = (response as { receipt?: WireReceipt }).receipt
+      if (wire?.sessionToken.length) session?.include(wire.sessionToken, sent, checked)
+      const receipt = receiptFrom(wire)
+      options.onReceipt?.(receipt)
+      return { response, receipt, sidecarRegion: endpoint.region }
+    } catch (error) {
+      const lost = error instanceof PerigeeError && error.reason === 'LOST_HISTORY'
+      if (lost && sent) session?.lost(error.metadata.session_token, sent)
+      throw error
+    }
   }
 }

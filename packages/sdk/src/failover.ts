@@ -14,6 +14,8 @@ import type { Transport } from './transport.ts'
 
 /** After everyone failed once, how long to wait before asking all of them again. */
 const PAUSES_MS = [100, 300]
+/** And a write that may have been done is asked about so often, until the deadline. */
+const UNKNOWN_PAUSE_MS = 500
 /** Sidecars remember a request id for 60 s; a write isn't sent again after this. */
 const REPEAT_WRITES_FOR_MS = 45_000
 /** A sidecar that was given less time than this may be well and merely have been asked too much. */
@@ -45,7 +47,8 @@ interface Failure {
  *
  * Invariant: only what may be repeated is repeated. Reads are free of side effects; every write carries a request id,
  * which stays the same in all attempts, and which the primary remembers for longer than this keeps trying. When the
- * process dies between two attempts the write happened at most once.
+ * process dies between two attempts the write happened at most once. A write that one attempt may have done is never
+ * said not to have been done, whatever the later attempts say.
  */
 export class Failover {
   readonly #chooser: EndpointChooser
@@ -73,7 +76,7 @@ export class Failover {
   ): Promise<{ readonly response: MessageShape<O>; readonly endpoint: Endpoint }> {
     return this.#attempts(isRead(method), settings, async (endpoint, deadline, connectTimeoutMs) => {
       const options = { deadline, connectTimeoutMs, signal: settings.signal }
-      const response = await this.#transport.unary(endpoint, method, request(), options)
+      const response = await this.#transport.unary(endpoint, method, request, options)
       return { response, endpoint }
     })
   }
@@ -120,10 +123,11 @@ export class Failover {
     const repeatUntil = read ? deadline : deadline.within(REPEAT_WRITES_FOR_MS)
     const failures: Failure[] = []
     let mayLeaveHome: boolean | undefined
+    let maybeDone: PerigeeError | undefined
 
-    for (let round = 0; round <= PAUSES_MS.length; round++) {
+    for (let round = 0; round <= PAUSES_MS.length || maybeDone; round++) {
       if (round > 0) {
-        const pauseMs = (PAUSES_MS[round - 1] ?? 0) * (0.75 + Math.random() / 2)
+        const pauseMs = (PAUSES_MS[round - 1] ?? UNKNOWN_PAUSE_MS) * (0.75 + Math.random() / 2)
         if (repeatUntil.remainingMs < pauseMs) break
         await Promise.all([pause(pauseMs, settings.signal), this.#chooser.refresh()])
       }
@@ -151,7 +155,8 @@ export class Failover {
           const fair = error.code !== 'DEADLINE_EXCEEDED' || performance.now() - startedAt >= FAIR_MS
           if (verdict.endpointFailed && fair) this.#chooser.failed(endpoint, error)
           else if (!verdict.endpointFailed) this.#chooser.succeeded(endpoint)
-          if (!verdict.tryNext) throw error
+          if (!verdict.tryNext) throw maybeDone ? afterUnknown(error) : error
+          if (!read && mayHaveDone(error)) maybeDone = error
           failures.push({ endpoint, error })
         }
       }
@@ -162,6 +167,7 @@ export class Failover {
       mayLeaveHome === false ? this.#chooser.home : settings.region,
       settings,
       deadline,
+      maybeDone,
     )
   }
 
@@ -170,6 +176,7 @@ export class Failover {
     region: string | undefined,
     settings: CallSettings,
     deadline: Deadline,
+    maybeDone: PerigeeError | undefined,
   ): PerigeeError {
     const latest = new Map(failures.map((failure) => [failure.endpoint.address, failure]))
     const told = [...latest.values()].map(({ endpoint, error }) => `${endpoint.region}: ${error.message}`)
@@ -184,6 +191,7 @@ export class Failover {
         { code: 'DEADLINE_EXCEEDED', region: best?.endpoint.region, cause: best?.error },
       )
     }
+    if (maybeDone) return outcomeUnknown(maybeDone, story)
     if (best?.error.reason) return best.error
     return new PerigeeError(
       `no sidecar of ${where} could be reached (${story}): check that sidecars run and that their addresses can be reached from here`,
@@ -203,6 +211,28 @@ function silentFor(ms: number): PerigeeError {
 
 function isRead(method: DescMethodUnary): boolean {
   return method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS
+}
+
+/** Whether a write that failed like this may have been done all the same. */
+function mayHaveDone({ code, reason, cause }: PerigeeError): boolean {
+  if (reason) return reason === 'OUTCOME_UNKNOWN'
+  // Without gRPC's own error as the cause it was never sent.
+  return cause instanceof Error && 'metadata' in cause && code !== 'UNIMPLEMENTED'
+}
+
+function outcomeUnknown(error: PerigeeError, story: string): PerigeeError {
+  if (error.reason) return error
+  return new PerigeeError(
+    `whether the write was done is not known (${story}): read what it should have changed, or write again`,
+    { code: 'UNAVAILABLE', reason: 'OUTCOME_UNKNOWN', region: error.region, cause: error },
+  )
+}
+
+/** A refusal of a later attempt, which says nothing of an earlier one's outcome. */
+function afterUnknown(error: PerigeeError): PerigeeError {
+  const message = `${error.message} (An earlier attempt of this write may have been done.)`
+  const metadata = { ...error.metadata, earlier_attempt: 'unknown' }
+  return new PerigeeError(message, { ...error, metadata, cause: error })
 }
 
 interface Verdict {

@@ -31,11 +31,11 @@ export class GrpcTransport implements Transport {
   async unary<I extends DescMessage, O extends DescMessage>(
     endpoint: Endpoint,
     method: DescMethodUnary<I, O>,
-    request: MessageShape<I>,
+    request: () => MessageShape<I>,
     options: AttemptOptions,
   ): Promise<MessageShape<O>> {
-    const bytes = encode(method, request)
     const connection = await this.#connected(endpoint, options)
+    const bytes = encode(method, request())
     const answer = await this.#unary(connection, pathOf(method), bytes, options, endpoint.region)
     return fromBinary(method.output, answer)
   }

@@ -17,7 +17,7 @@ import { definitionFromWire, type IndexDefinition } from './index-definition.ts'
 import { KnownIndexes } from './known-indexes.ts'
 import { NearestFirst } from './nearest-first.ts'
 import { Seen } from './seen.ts'
-import { Session } from './session.ts'
+import { type AmbientSession, ambientSession, Session } from './session.ts'
 import type { VectorIndex } from './vector-index.ts'
 import type { VectorIndexOptions } from './vector-index-options.ts'
 
@@ -38,6 +38,7 @@ export class Perigee {
   readonly #chooser: NearestFirst
   readonly #calls: Calls
   readonly #handles: Handles
+  readonly #ambient: AmbientSession
 
   private constructor(parts: {
     readonly transport: GrpcTransport
@@ -45,11 +46,13 @@ export class Perigee {
     readonly calls: Calls
     readonly cluster: Cluster
     readonly handles: Handles
+    readonly ambient: AmbientSession
   }) {
     this.#transport = parts.transport
     this.#chooser = parts.chooser
     this.#calls = parts.calls
     this.#handles = parts.handles
+    this.#ambient = parts.ambient
     this.cluster = parts.cluster
   }
 
@@ -70,10 +73,12 @@ export class Perigee {
     const chooser = new NearestFirst({ regions, region, discovery, transport, connectTimeoutMs, onEvent })
     await chooser.start()
     const failover = new Failover({ chooser, transport, connectTimeoutMs, onEvent })
-    const calls = new Calls(failover, defaultTimeoutMs)
+    const ambient = ambientSession()
+    const calls = new Calls(failover, defaultTimeoutMs, () => ambient.getStore()?.seen)
     const cluster = new Cluster(failover, defaultTimeoutMs)
     const shared = { computations: new Computations(), known: new KnownIndexes(), onEvent }
-    return new Perigee({ transport, chooser, calls, cluster, handles: new Handles({ calls, ...shared }) })
+    const handles = new Handles({ calls, ...shared })
+    return new Perigee({ transport, chooser, calls, cluster, handles, ambient })
   }
 
   /** All regions, nearest first. */
@@ -93,12 +98,20 @@ export class Perigee {
    */
   session(token?: string): Session {
     const seen = new Seen()
-    const session = new Session(seen, this.#handles.of(seen))
+    const session = new Session(seen, this.#handles.of(seen), this.#ambient)
     if (token) session.include(token)
     return session
   }
 
-  /** A cache without a session: reads answer what the nearest region holds, however old. */
+  /** The session of the {@link runWithSession} that this is called in; `undefined` outside of any. */
+  get currentSession(): Session | undefined {
+    return this.#ambient.getStore()?.session
+  }
+
+  /**
+   * A cache in the session of whatever {@link runWithSession} a call is made in. Outside of any it has no session: reads
+   * answer what the nearest region holds, however old.
+   */
   cache<T = unknown>(namespace: string, options?: CacheOptions<T> & { readonly codec?: undefined }): Cache<T>
   cache<Out, In>(
     namespace: string,
@@ -108,7 +121,10 @@ export class Perigee {
     return this.#handles.cache(namespace, options)
   }
 
-  /** A vector index without a session: searches answer what the nearest region's copy holds, however old. */
+  /**
+   * A vector index in the session of whatever {@link runWithSession} a call is made in. Outside of any it has no session:
+   * searches answer what the nearest region's copy holds, however old.
+   */
   index(name: string, options?: VectorIndexOptions): VectorIndex {
     return this.#handles.index(name, options)
   }

@@ -18,13 +18,14 @@ export interface AttemptOptions {
 /** The seam between "which sidecar" and "how to call it": one attempt of one call at one sidecar. */
 export interface Transport {
   /**
+   * @param request made when it is sent, over a connection that is there by then.
    * @throws PerigeeError with the sidecar's own code and reason; `UNAVAILABLE` without a reason when it could not
    * be reached; `DEADLINE_EXCEEDED` past the deadline; `CANCELLED` when the signal fired.
    */
   unary<I extends DescMessage, O extends DescMessage>(
     endpoint: Endpoint,
     method: DescMethodUnary<I, O>,
-    request: MessageShape<I>,
+    request: () => MessageShape<I>,
     options: AttemptOptions,
   ): Promise<MessageShape<O>>
 
