@@ -79,15 +79,15 @@ export class DataRedis implements ChangeLog {
     return this.#history.of(clock.epoch)
   }
 
-  /** The clock alone. */
-  async clock({ primary }: ReadDemand): Promise<Position> {
-    const keys = [this.#keys.clock, this.#keys.cluster]
-    const reply = await this.#ask(() => this.#library.read('read_entries', primary, keys, [0]))
   /** The cluster that this Redis belongs to; of an index as well, whose state may be of an earlier epoch. */
   async clusterId(at: Position): Promise<string> {
     return (this.#history.known ?? (await this.#history.of(at.epoch))).clusterId
   }
 
+  /** The clock alone. */
+  async clock({ primary }: ReadDemand): Promise<Position> {
+    const keys = [this.#keys.clock, this.#keys.cluster]
+    const reply = await this.#ask(() => this.#library.read('read_entries', primary, keys, [0]))
     return clockOf((reply as unknown[])[0])
   }
 

@@ -35,10 +35,10 @@ export function readChoiceOf(options: ReadOptions | undefined): ReadChoice {
     ...(token && { token }),
     ...(options?.maxWait && { maxWaitMs: waitMsOf('options.max_wait', options.maxWait, 0) }),
     whenBehind: fail ? 'FAIL' : 'FORWARD',
-  }
     ...(options?.maxStaleness && {
       maxStalenessMs: waitMsOf('options.max_staleness', options.maxStaleness, 0),
     }),
+  }
 }
 
 /** Checks and reads the options of a write. */
