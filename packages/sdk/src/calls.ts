@@ -43,17 +43,27 @@ export class Calls {
   readonly #failover: Failover
   readonly #defaultTimeoutMs: number
   readonly #session: () => Seen | undefined
+  readonly #durability: WriteOptions['durability']
 
-  /** @param session what the session that a call belongs to has seen; asked anew for every call. */
-  constructor(failover: Failover, defaultTimeoutMs: number, session: () => Seen | undefined) {
+  /**
+   * @param session what the session that a call belongs to has seen; asked anew for every call.
+   * @param durability of writes that don't say.
+   */
+  constructor(
+    failover: Failover,
+    defaultTimeoutMs: number,
+    session: () => Seen | undefined,
+    durability?: WriteOptions['durability'],
+  ) {
     this.#failover = failover
     this.#defaultTimeoutMs = defaultTimeoutMs
     this.#session = session
+    this.#durability = durability
   }
 
   /** The same, for one session. */
   of(seen: Seen): Calls {
-    return new Calls(this.#failover, this.#defaultTimeoutMs, () => seen)
+    return new Calls(this.#failover, this.#defaultTimeoutMs, () => seen, this.#durability)
   }
 
   /** @param fields the request but for its `options`. */
@@ -85,7 +95,9 @@ export class Calls {
   ): Promise<Answer<MessageShape<O>>> {
     const requestId = randomUUID()
     const timeoutMs = options.timeoutMs ?? Math.max(defaultTimeoutMs, this.#defaultTimeoutMs)
-    const optionsWith = (token: Uint8Array | undefined) => writeOptions(options, token, requestId)
+    const durability = options.durability ?? this.#durability
+    const optionsWith = (token: Uint8Array | undefined) =>
+      writeOptions({ ...options, durability }, token, requestId)
     return this.#call(method, fields, optionsWith, { ...options, timeoutMs }, true, {})
   }
 

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import type { WriteOptions } from './call-options.ts'
 import { formatAddress, parseAddress } from './connection.ts'
 import type { EventListener } from './event.ts'
 import { invalidArgument } from './perigee-error.ts'
@@ -25,6 +26,8 @@ export interface ConnectOptions {
   readonly port?: number | undefined
   /** For calls that bring no `timeoutMs`: longest time with all attempts, in milliseconds. Default 5,000. */
   readonly defaultTimeoutMs?: number | undefined
+  /** For writes that don't say when they count as acknowledged. Default `primary`. */
+  readonly durability?: WriteOptions['durability']
   /** Longest wait for a connection to one address before the next one is tried, in milliseconds. Default 1,000. */
   readonly connectTimeoutMs?: number | undefined
   /** Hears what happened without failing a call: failovers, a cache bypassed, names that don't resolve. */
@@ -41,6 +44,7 @@ export interface ConnectSettings {
   readonly port: number
   readonly defaultTimeoutMs: number
   readonly connectTimeoutMs: number
+  readonly durability: WriteOptions['durability']
 }
 
 /**
@@ -72,6 +76,7 @@ export function connectSettings(options: ConnectOptions, environment: NodeJS.Pro
     port: portFrom(options.port),
     defaultTimeoutMs: positive(options.defaultTimeoutMs ?? 5_000, 'defaultTimeoutMs'),
     connectTimeoutMs: positive(options.connectTimeoutMs ?? 1_000, 'connectTimeoutMs'),
+    durability: options.durability,
   }
 }
 

@@ -64,7 +64,7 @@ export class Perigee {
    */
   static async connect(options: ConnectOptions): Promise<Perigee> {
     const settings = connectSettings(options, process.env)
-    const { regions, region, domain, port, connectTimeoutMs, defaultTimeoutMs } = settings
+    const { regions, region, domain, port, connectTimeoutMs, defaultTimeoutMs, durability } = settings
     const onEvent = guarded(options.onEvent)
     const transport = new GrpcTransport()
     const discovery = settings.addresses
@@ -74,7 +74,7 @@ export class Perigee {
     await chooser.start()
     const failover = new Failover({ chooser, transport, connectTimeoutMs, onEvent })
     const ambient = ambientSession()
-    const calls = new Calls(failover, defaultTimeoutMs, () => ambient.getStore()?.seen)
+    const calls = new Calls(failover, defaultTimeoutMs, () => ambient.getStore()?.seen, durability)
     const cluster = new Cluster(failover, defaultTimeoutMs)
     const shared = { computations: new Computations(), known: new KnownIndexes(), onEvent }
     const handles = new Handles({ calls, ...shared })

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { connect } from '../connect.ts'
 import type { Act, Context } from '../context.ts'
+import { type DurabilityChoice, durabilityOption } from '../durability-option.ts'
 import { Failure } from '../failure.ts'
 import { rawCodec } from '../raw-value.ts'
 import { receiptJson, showReceipt } from '../receipt.ts'
@@ -8,6 +9,7 @@ import { type SessionOptions, withSessionOptions } from '../session-options.ts'
 
 interface DeleteOptions extends SessionOptions {
   readonly ifVersion?: string
+  readonly durability: DurabilityChoice
 }
 
 /** `perigee delete KEY…`: keys that aren't there are no error. */
@@ -16,6 +18,7 @@ export function deleteCommand(act: Act): Command {
     .description('Deletes keys, and tells how many there were.')
     .argument('<keys...>')
     .option('--if-version <version>', 'only if the entry still has this version; for one key')
+    .addOption(durabilityOption())
   return withSessionOptions(command).action(act(deleteKeys))
 }
 
@@ -27,7 +30,11 @@ async function deleteKeys(context: Context, keys: string[], options: DeleteOptio
   await using perigee = await connect(context)
   const session = perigee.session(options.session)
   const cache = session.cache(options.namespace, { codec: rawCodec() })
-  const { deleted, receipt } = await cache.delete(keys, { signal, ifVersion: options.ifVersion })
+  const { deleted, receipt } = await cache.delete(keys, {
+    signal,
+    durability: options.durability,
+    ifVersion: options.ifVersion,
+  })
   if (output.json) {
     output.printJson({ deleted, receipt: receiptJson(receipt), session: session.token })
     return

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { connect } from '../connect.ts'
 import type { Act, Context } from '../context.ts'
+import { type DurabilityChoice, durabilityOption } from '../durability-option.ts'
 import { parseDuration } from '../duration.ts'
 import { rawCodec } from '../raw-value.ts'
 import { receiptJson, showReceipt } from '../receipt.ts'
@@ -12,6 +13,7 @@ interface SetOptions extends SessionOptions {
   readonly ifExists?: boolean
   readonly ifVersion?: string
   readonly contentType?: string
+  readonly durability: DurabilityChoice
 }
 
 /** `perigee set KEY VALUE`: writes at the primary, whichever region is asked. */
@@ -30,6 +32,7 @@ export function setCommand(act: Act): Command {
       '--content-type <type>',
       'kept with the value (default: text/plain, or application/octet-stream of stdin)',
     )
+    .addOption(durabilityOption())
     .addHelpText('after', '\nA value that begins with a dash stands after --, as in: perigee set key -- -1')
   return withSessionOptions(command).action(act(set))
 }
@@ -45,6 +48,7 @@ async function set(context: Context, key: string, given: string, options: SetOpt
   const cache = session.cache(options.namespace, { codec: rawCodec(contentType) })
   const { version, receipt } = await cache.set(key, value, {
     signal,
+    durability: options.durability,
     ttlMs: options.ttl,
     ifAbsent: options.ifAbsent,
     ifExists: options.ifExists,

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { DescMessage, DescMethodUnary, MessageShape } from '@bufbuild/protobuf'
 import { comparePositions, decodeToken, type Limits, type SessionToken } from '@perigee/core'
 import type { Receipt, WriteOptions } from '@perigee/protocol'
@@ -36,6 +36,9 @@ export class PrimaryWritePath implements WritePath {
   ): Promise<MessageShape<O>> {
     const { options } = request as { options?: WriteOptions }
     const { token, requestId } = writeChoiceOf(options, this.#limits)
+    // What waited on a stalled link, or in a paused process, brings its caller's giving up right behind it.
+    await nextTurn()
+    if (call.signal.aborted) throw new StatusError('CANCELLED', 'The caller gave up; nothing was done.')
     if (this.#primary.isHere) return this.#here(perform, token)
     if (call.forwardedFrom !== undefined || !this.#primary.isElsewhere) throw this.#primary.notHere()
     return this.#there(method, request, call, requestId !== undefined)
