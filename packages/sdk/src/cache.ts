@@ -261,7 +261,8 @@ export class Cache<Out, In = Out> {
         await this.#setEncoded(calls, key, stored, { ttlMs, timeoutMs, onReceipt })
       } catch (thrown) {
         const error = PerigeeError.from(thrown)
-        if (!isOutage(error)) throw error
+        // A session's lost history is its own to hear of, on its next call, and nothing to those who share the value.
+        if (!isOutage(error) && error.reason !== 'LOST_HISTORY') throw error
         this.#onEvent({ type: 'cache-bypassed', namespace: this.namespace, key, error })
       }
     }

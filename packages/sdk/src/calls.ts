@@ -80,6 +80,7 @@ export class Calls {
     return this.#call(method, fields, (token) => readOptions(options, token), options, checked, {
       ...routing,
       ...patience,
+      failBehind: options.whenBehind === 'fail',
     })
   }
 

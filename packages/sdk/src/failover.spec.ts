@@ -140,6 +140,7 @@ describe('an answer of the nearest sidecar', () => {
     ['DATA_UNAVAILABLE', 'us-east-1'],
     ['INDEX_BUILDING', 'us-east-1'],
     ['NO_PRIMARY', 'us-east-1'],
+    ['BEHIND_SESSION', 'us-east-1'],
     [STATUS.UNAVAILABLE, 'us-east-1'],
     [STATUS.UNIMPLEMENTED, 'us-east-1'],
     [STATUS.CANCELLED, 'us-east-1'],
@@ -164,7 +165,7 @@ describe('an answer of the nearest sidecar', () => {
     near.intercept = () => {
       throw new Refusal(reason, 'what to do')
     }
-    const error = await failure(cache.get('a'))
+    const error = await failure(cache.get('a', { whenBehind: 'fail' }))
     expect(error).toMatchObject({ code, reason, region: 'eu-west-1', message: 'what to do' })
     expect(error.fields).toEqual([{ field: 'a.field', description: 'is wrong' }])
     expect(far.received).toHaveLength(0)
@@ -182,6 +183,69 @@ describe('an answer of the nearest sidecar', () => {
     expect(ids).toHaveLength(2)
     expect(ids[0]).toBeTruthy()
     expect(ids[0]).toBe(ids[1])
+  })
+})
+
+describe('a write that an attempt may have done', () => {
+  const refuse = (...args: ConstructorParameters<typeof Refusal>) => {
+    return () => {
+      throw new Refusal(...args)
+    }
+  }
+
+  it.each([
+    ['OUTCOME_UNKNOWN', 'NO_PRIMARY'],
+    ['NO_PRIMARY', 'OUTCOME_UNKNOWN'],
+    [STATUS.UNAVAILABLE, 'NO_PRIMARY'],
+    [STATUS.CANCELLED, 'NO_PRIMARY'],
+  ] as const)('is not said not to have been done: %s, then %s', async (first, second) => {
+    const { near, far, cache } = await twoRegions()
+    near.intercept = refuse(first)
+    far.intercept = refuse(second)
+    const error = await failure(cache.set('a', '1', { timeoutMs: 800 }))
+    // Which of the two it is depends on when the last attempt was made; neither says that nothing was done.
+    expect([error.reason, error.code]).toContainEqual(error.reason ? 'OUTCOME_UNKNOWN' : 'DEADLINE_EXCEEDED')
+  })
+
+  it('is asked about until its deadline, by the same request id', async () => {
+    const { near, far, cache } = await twoRegions()
+    let calls = 0
+    near.intercept = far.intercept = () => {
+      calls += 1
+      if (calls > 8) return undefined
+      throw new Refusal(calls === 1 ? 'OUTCOME_UNKNOWN' : 'NO_PRIMARY')
+    }
+    await cache.set('a', '1', { timeoutMs: 10_000 })
+    const ids = [...near.calls('Set'), ...far.calls('Set')].map(
+      (request) => (request as { options?: { requestId: string } }).options?.requestId,
+    )
+    expect(new Set(ids).size).toBe(1)
+    expect(ids).toHaveLength(9)
+  })
+
+  it('was not done where no attempt was ever sent, or all were refused', async () => {
+    const { near, far, cache } = await twoRegions()
+    await near.kill()
+    far.intercept = refuse('NO_PRIMARY')
+    expect(await failure(cache.set('a', '1'))).toMatchObject({ reason: 'NO_PRIMARY' })
+    await far.kill()
+    // Until the client knows that its connection is gone, a write may have been done.
+    await failure(cache.get('a'))
+    const error = await failure(cache.set('a', '1'))
+    expect(error).toMatchObject({ code: 'UNAVAILABLE' })
+    expect(error.reason).not.toBe('OUTCOME_UNKNOWN')
+  })
+
+  it('says so when a later attempt is told of lost history', async () => {
+    const { near, far, cache } = await twoRegions()
+    near.intercept = refuse('OUTCOME_UNKNOWN')
+    far.intercept = refuse('LOST_HISTORY', 'gone', { position: '2-7' })
+    expect(await failure(cache.set('a', '1'))).toMatchObject({
+      code: 'DATA_LOSS',
+      reason: 'LOST_HISTORY',
+      region: 'us-east-1',
+      metadata: { position: '2-7', earlier_attempt: 'unknown' },
+    })
   })
 })
 

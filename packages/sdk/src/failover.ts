@@ -14,7 +14,7 @@ import type { Transport } from './transport.ts'
 
 /** After everyone failed once, how long to wait before asking all of them again. */
 const PAUSES_MS = [100, 300]
-/** And a write that may have been done is asked about so often, until the deadline. */
+/** And a write that may have been done is asked about so often, until the deadline, while any sidecar answers. */
 const UNKNOWN_PAUSE_MS = 500
 /** Sidecars remember a request id for 60 s; a write isn't sent again after this. */
 const REPEAT_WRITES_FOR_MS = 45_000
@@ -32,6 +32,8 @@ export interface CallSettings {
   readonly region?: string | undefined
   /** No attempt is cut shorter than this to leave time for another one. */
   readonly patienceMs?: number | undefined
+  /** `BEHIND_SESSION` is what the caller wants to hear, not a reason to ask another region. */
+  readonly failBehind?: boolean | undefined
   /** Asked before the first attempt outside the home region: whether another region's answer would be as right. */
   readonly mayLeaveHome?: ((deadline: Deadline) => Promise<boolean>) | undefined
 }
@@ -125,7 +127,10 @@ export class Failover {
     let mayLeaveHome: boolean | undefined
     let maybeDone: PerigeeError | undefined
 
-    for (let round = 0; round <= PAUSES_MS.length || maybeDone; round++) {
+    let answered = false
+
+    for (let round = 0; round <= PAUSES_MS.length || (maybeDone && answered); round++) {
+      answered = false
       if (round > 0) {
         const pauseMs = (PAUSES_MS[round - 1] ?? UNKNOWN_PAUSE_MS) * (0.75 + Math.random() / 2)
         if (repeatUntil.remainingMs < pauseMs) break
@@ -151,12 +156,13 @@ export class Failover {
         } catch (thrown) {
           const error = PerigeeError.from(thrown, endpoint.region)
           if (settings.signal?.aborted) throw error
-          const verdict = judge(error, read)
+          const verdict = judge(error, read, settings.failBehind === true)
           const fair = error.code !== 'DEADLINE_EXCEEDED' || performance.now() - startedAt >= FAIR_MS
           if (verdict.endpointFailed && fair) this.#chooser.failed(endpoint, error)
           else if (!verdict.endpointFailed) this.#chooser.succeeded(endpoint)
           if (!verdict.tryNext) throw maybeDone ? afterUnknown(error) : error
           if (!read && mayHaveDone(error)) maybeDone = error
+          answered ||= error.reason !== undefined
           failures.push({ endpoint, error })
         }
       }
@@ -247,8 +253,10 @@ const NEXT: Verdict = { tryNext: true, endpointFailed: false }
 const FAILED: Verdict = { tryNext: true, endpointFailed: true }
 
 /** What an error says of the call and of the sidecar it came from. */
-function judge(error: PerigeeError, read: boolean): Verdict {
+function judge(error: PerigeeError, read: boolean, failBehind: boolean): Verdict {
   switch (error.reason) {
+    case 'BEHIND_SESSION':
+      return failBehind ? FINAL : NEXT
     case 'DATA_UNAVAILABLE':
       return FAILED
     case 'INDEX_BUILDING':

@@ -3,7 +3,7 @@ import type { GetRequest } from '@perigee/protocol'
 import { describe, expect, it } from 'vitest'
 import { text } from './codec.ts'
 import { PerigeeError } from './perigee-error.ts'
-import { Seen } from './seen.ts'
+import { runWithSession } from './session.ts'
 import { failure, smallRegions } from './spec/small-regions.ts'
 import { Refusal } from './spec/small-sidecar.ts'
 
@@ -44,10 +44,35 @@ describe('a session', () => {
     expect(there.token).toBe(here.token)
   })
 
-  it('never goes back when answers arrive out of order', () => {
-    const seen = new Seen()
-    for (const seq of [5, 3, 9, 9, 1]) seen.include(tokenAt(seq))
-    expect(seen.text).toBe(tokenToString(tokenAt(9)))
+  it('never goes back when answers arrive out of order, or twice', async () => {
+    const { perigee, near } = await smallRegions()
+    const session = perigee.session()
+    const cache = session.cache('answers', { codec: text })
+    const waiting: (() => void)[] = []
+    const seqs = [5, 3, 9, 9, 1]
+    near.intercept = async (_, request) => {
+      const seq = seqs[Number((request as GetRequest).key)] as number
+      await new Promise<void>((resolve) => waiting.push(resolve))
+      return { receipt: { region: 'eu-west-1', sessionToken: tokenAt(seq) } }
+    }
+    const calls = seqs.map((_, i) => cache.get(`${i}`))
+    await expect.poll(() => waiting.length).toBe(seqs.length)
+    let newest = 0
+    for (const [i, go] of waiting.entries()) {
+      go()
+      await calls[i]
+      newest = Math.max(newest, seqs[i] as number)
+      expect(session.token).toBe(tokenToString(tokenAt(newest)))
+    }
+  })
+
+  it('sends what it has seen by the time a connection is there, not by the time of the call', async () => {
+    const { connect, near } = await smallRegions()
+    const session = (await connect()).session()
+    const reading = session.cache('answers', { codec: text }).get('a')
+    session.include(tokenToString(tokenAt(7)))
+    await reading
+    expect(near.calls('Get').map(tokenSent)).toEqual([Buffer.from(tokenAt(7))])
   })
 
   it('sends in a second attempt what it has come to know since the first', async () => {
@@ -85,6 +110,103 @@ describe('a session', () => {
     const cache = perigee.session(tokenToString(tokenAt(1))).cache('answers')
     expect(await failure(cache.get('a'))).toMatchObject({ code: 'DATA_LOSS', reason: 'LOST_HISTORY' })
     expect(await failure(cache.getOrCompute('a', () => 1))).toMatchObject({ reason: 'LOST_HISTORY' })
+  })
+
+  it('goes on with what survives once the loss is accepted, and answers in flight do not bring it back', async () => {
+    const { perigee, near } = await smallRegions()
+    const surviving = encodeToken({ clusterId: CLUSTER, position: { epoch: 2, seq: 3 } })
+    const session = perigee.session(tokenToString(tokenAt(9)))
+    const cache = session.cache('answers', { codec: text })
+    let finish = () => {}
+    near.intercept = async (_, request) => {
+      if (!Buffer.from(tokenSent(request) ?? []).equals(Buffer.from(tokenAt(9)))) return undefined
+      if ((request as GetRequest).key !== 'slow') {
+        const metadata = { position: '2-3', session_token: tokenToString(surviving) }
+        throw new Refusal('LOST_HISTORY', 'lost', metadata)
+      }
+      await new Promise<void>((resolve) => (finish = resolve))
+      return { receipt: { region: 'eu-west-1', sessionToken: tokenAt(10) } }
+    }
+    const inFlight = cache.get('slow')
+    await expect.poll(() => near.calls('Get').length).toBe(1)
+    const told = await failure(cache.set('a', '1'))
+    expect(told).toMatchObject({ reason: 'LOST_HISTORY', metadata: { position: '2-3' } })
+    expect(session.token).toBe(tokenToString(tokenAt(9)))
+
+    session.acceptLoss()
+    expect(session.token).toBe(tokenToString(surviving))
+    finish()
+    await inFlight
+    expect(session.token).toBe(tokenToString(surviving))
+    near.intercept = () => undefined
+    await cache.get('a')
+    expect(near.calls('Get').map(tokenSent).at(-1)).toEqual(Buffer.from(surviving))
+  })
+
+  it('shares no loss with those who share its computation', async () => {
+    const { perigee, near, events } = await smallRegions()
+    near.intercept = (method) => {
+      if (method === 'Set') throw new Refusal('LOST_HISTORY')
+      return undefined
+    }
+    const cache = perigee.session().cache('answers', { codec: text })
+    expect(await cache.getOrCompute('a', () => '1')).toBe('1')
+    expect(events.at(-1)).toMatchObject({ type: 'cache-bypassed', error: { reason: 'LOST_HISTORY' } })
+  })
+})
+
+describe('runWithSession', () => {
+  it('gives its session to every call within, also of caches opened before, and to none outside', async () => {
+    const { perigee, near } = await smallRegions()
+    const answers = perigee.cache('answers', { codec: text })
+    const docs = perigee.index('docs', { model: { id: 'm', revision: '1' } })
+    const session = perigee.session(tokenToString(tokenAt(7)))
+    const result = await runWithSession(session, async () => {
+      expect(perigee.currentSession).toBe(session)
+      await answers.get('a')
+      await Promise.resolve()
+      await docs.search([1, 2])
+      await perigee.cache('more', { codec: text }).set('b', '2')
+      return 'done'
+    })
+    expect(result).toBe('done')
+    expect(perigee.currentSession).toBeUndefined()
+    await answers.get('a')
+    const [first, second] = near.calls('Get').map(tokenSent)
+    expect(first).toEqual(Buffer.from(tokenAt(7)))
+    expect(second).toHaveLength(0)
+    for (const method of ['Search', 'Set']) {
+      expect(near.calls(method).map(tokenSent)).toEqual([Buffer.from(tokenAt(7))])
+    }
+  })
+
+  it('keeps requests that run at the same time apart', async () => {
+    const { perigee } = await smallRegions()
+    const answers = perigee.cache('answers', { codec: text })
+    const tokens = await Promise.all(
+      [1, 2, 3].map((seq) => {
+        const session = perigee.session(tokenToString(tokenAt(seq * 100)))
+        return runWithSession(session, async () => {
+          await answers.get('a')
+          return perigee.currentSession?.token
+        })
+      }),
+    )
+    expect(tokens).toEqual([1, 2, 3].map((seq) => tokenToString(tokenAt(seq * 100))))
+  })
+
+  it('leaves caches of a session of their own to that one, and other clients alone', async () => {
+    const { perigee, near, connect } = await smallRegions()
+    const other = await connect()
+    const own = perigee.session(tokenToString(tokenAt(3))).cache('answers', { codec: text })
+    await runWithSession(perigee.session(tokenToString(tokenAt(7))), async () => {
+      await own.get('a')
+      await other.cache('answers', { codec: text }).get('a')
+      expect(other.currentSession).toBeUndefined()
+    })
+    const [first, second] = near.calls('Get').map(tokenSent)
+    expect(first).toEqual(Buffer.from(tokenAt(3)))
+    expect(second).toHaveLength(0)
   })
 })
 

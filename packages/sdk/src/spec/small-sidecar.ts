@@ -39,9 +39,15 @@ import {
 export class Refusal extends Error {
   readonly code: number
   readonly reason: Reason | undefined
+  readonly metadata: Readonly<Record<string, string>>
 
-  constructor(codeOrReason: number | Reason, message = 'refused by the test') {
+  constructor(
+    codeOrReason: number | Reason,
+    message = 'refused by the test',
+    metadata: Readonly<Record<string, string>> = {},
+  ) {
     super(message)
+    this.metadata = metadata
     this.code = typeof codeOrReason === 'number' ? codeOrReason : STATUS[STATUS_OF_REASON[codeOrReason]]
     this.reason = typeof codeOrReason === 'number' ? undefined : codeOrReason
   }
@@ -168,7 +174,8 @@ export class SmallSidecar implements AsyncDisposable {
       const refusal = error instanceof Refusal ? error : new Refusal(STATUS.INTERNAL, String(error))
       const metadata = new Metadata()
       if (refusal.reason) {
-        const details = { reason: refusal.reason, fields: [{ field: 'a.field', description: 'is wrong' }] }
+        const fields = [{ field: 'a.field', description: 'is wrong' }]
+        const details = { reason: refusal.reason, metadata: refusal.metadata, fields }
         metadata.set(
           STATUS_DETAILS_KEY,
           Buffer.from(encodeStatusDetails(refusal.code, refusal.message, details)),
