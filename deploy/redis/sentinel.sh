@@ -1,0 +1,31 @@
+#!/bin/sh
+# Starts a Sentinel. Its configuration is made once: Sentinel writes into it what it learns, such as who the primary is.
+#
+#   ADDRESS   by which other regions know it, host:port
+#   PRIMARY   the data Redis that is the primary the first time, `host port`
+set -eu
+
+settings=${SETTINGS:-/etc/perigee}
+credentials=${CREDENTIALS:-/credentials}
+config=${DATA:-/data}/sentinel.conf
+umask 077
+
+if [ ! -f "$config" ]; then
+  {
+    echo "bind 127.0.0.1 ${ADDRESS%:*}"
+    echo "port ${ADDRESS##*:}"
+    echo "sentinel monitor pg $PRIMARY 2"
+    cat "$settings/sentinel.conf"
+    echo "dir ${DATA:-/data}"
+    echo "aclfile $credentials/sentinel-users.acl"
+    echo "sentinel announce-ip ${ADDRESS%:*}"
+    echo "sentinel announce-port ${ADDRESS##*:}"
+    echo "sentinel sentinel-user sentinel"
+    echo "sentinel sentinel-pass $(cat "$credentials/sentinel")"
+    echo "sentinel auth-user pg sentinel"
+    echo "sentinel auth-pass pg $(cat "$credentials/sentinel")"
+  } >"$config.next"
+  mv "$config.next" "$config"
+fi
+
+exec docker-entrypoint.sh redis-sentinel "$config"
