@@ -73,7 +73,7 @@ describe('a cache', () => {
 
   it('forgets an entry when its time is over', async () => {
     const cache = perigee.session().cache('expiry', { codec: text })
-    await cache.set('a', '1', { ttlMs: 300 })
+    await cache.set('a', '1', { ttlMs: 1_500 })
     expect(await cache.get('a')).toBe('1')
     await waitFor('the entry to expire', async () => (await cache.get('a')) === undefined)
   })
