@@ -10,17 +10,23 @@ export type RepairReason = 'build' | 'foreign' | 'gap' | 'rolled-back' | 'index-
 export interface Checkpoint {
   /** Grows with every write: a follower that reads another one than it wrote isn't alone. */
   readonly revision: number
+  /** The follower that wrote it. */
+  readonly by: string
+  /** The region whose copies these are. */
+  readonly region: string
   /** Of the data the copies were made from. */
   readonly clusterId: string
   /** The last entry of the change log that was taken over. */
   readonly log: Position
   /** How many entries the log had ever taken, up to that one. */
+  readonly logAdded: number
+  /** How many it had ever taken up to `applied`. */
   readonly added: number
   /** Complete indexes include everything up to here: what session tokens are compared with. */
   readonly applied: Position
-  /** Indexes may include things up to here: what receipts say. */
+  /** Indexes include nothing after this: what receipts say, and what a fork is held against. */
   readonly seen: Position
-  /** When nothing was left to apply the last time, Unix milliseconds by the primary's clock. */
+  /** When nothing was left to apply the last time, Unix milliseconds by the primary's clock; 0: never yet. */
   readonly levelAtMs: number
   readonly forks: Forks
   /** Uids of the indexes that answer. */
@@ -29,10 +35,8 @@ export interface Checkpoint {
 }
 
 /** A comparison of all copies with all chunks, under way. */
-interface Repair {
+export interface Repair {
   readonly reason: RepairReason
-  /** The follower that does it. */
-  readonly by: string
   /** Part done of each index, 0 to 1. */
   readonly progress: ReadonlyMap<string, number>
 }
@@ -42,36 +46,42 @@ const PROGRESS = 'progress:'
 
 /** Names of the checkpoint's fields that a search of an index reads. */
 export function answerFields(indexUid: string): readonly string[] {
-  return ['log', 'applied', 'seen', 'forks', 'repair', COMPLETE + indexUid]
+  return ['log', 'applied', 'seen', 'forks', 'repair', 'region', 'cluster', COMPLETE + indexUid]
 }
 
-/** What a search reads of the checkpoint; `undefined` when the index doesn't answer. */
+/** What a search reads of the checkpoint. */
 export interface AnswerState {
   readonly log: Position
   readonly applied: Position
   readonly seen: Position
   readonly forks: Forks
   readonly repairing: boolean
+  readonly clusterId: string
 }
 
-/** Reads the values of {@link answerFields}. */
-export function answerState(values: readonly (string | undefined)[]): AnswerState | undefined {
-  const [log, applied, seen, forks, repair, complete] = values
-  if (complete !== '1') return undefined
+/** Reads the values of {@link answerFields}; `undefined` when the index doesn't answer, or is another region's. */
+export function answerState(
+  values: readonly (string | undefined)[],
+  ownRegion: string,
+): AnswerState | undefined {
+  const [log, applied, seen, forks, repair, region, clusterId, complete] = values
+  if (complete !== '1' || region !== ownRegion || !clusterId) return undefined
   return {
     log: position(log),
     applied: position(applied),
     seen: position(seen),
     forks: forksFrom(forks),
     repairing: Boolean(repair),
+    clusterId,
   }
 }
 
 /** Reads a checkpoint; `undefined` when there is none that this version understands. */
 export function checkpointFrom(fields: ReadonlyMap<string, string>): Checkpoint | undefined {
   const clusterId = fields.get('cluster')
+  const region = fields.get('region')
   const revision = Number(fields.get('revision'))
-  if (!clusterId || !Number.isSafeInteger(revision)) return undefined
+  if (!clusterId || !region || !Number.isSafeInteger(revision)) return undefined
   const reason = fields.get('repair')
   const under = (prefix: string) =>
     [...fields].flatMap(([name, value]) =>
@@ -79,8 +89,11 @@ export function checkpointFrom(fields: ReadonlyMap<string, string>): Checkpoint 
     )
   return {
     revision,
+    by: fields.get('by') ?? '',
+    region,
     clusterId,
     log: position(fields.get('log')),
+    logAdded: Number(fields.get('log_added') ?? 0),
     added: Number(fields.get('added') ?? 0),
     applied: position(fields.get('applied')),
     seen: position(fields.get('seen')),
@@ -90,7 +103,6 @@ export function checkpointFrom(fields: ReadonlyMap<string, string>): Checkpoint 
     ...(reason && {
       repair: {
         reason: reason as RepairReason,
-        by: fields.get('repairer') ?? '',
         progress: new Map(under(PROGRESS).map(([uid, value]) => [uid, Number(value)])),
       },
     }),
@@ -102,8 +114,11 @@ export function checkpointFields(checkpoint: Checkpoint): Map<string, string> {
   const { repair } = checkpoint
   const fields = new Map([
     ['revision', String(checkpoint.revision)],
+    ['by', checkpoint.by],
+    ['region', checkpoint.region],
     ['cluster', checkpoint.clusterId],
     ['log', formatPosition(checkpoint.log)],
+    ['log_added', String(checkpoint.logAdded)],
     ['added', String(checkpoint.added)],
     ['applied', formatPosition(checkpoint.applied)],
     ['seen', formatPosition(checkpoint.seen)],
@@ -113,7 +128,6 @@ export function checkpointFields(checkpoint: Checkpoint): Map<string, string> {
   for (const uid of checkpoint.complete) fields.set(COMPLETE + uid, '1')
   if (!repair) return fields
   fields.set('repair', repair.reason)
-  fields.set('repairer', repair.by)
   for (const [uid, part] of repair.progress) fields.set(PROGRESS + uid, part.toFixed(3))
   return fields
 }

@@ -1,5 +1,6 @@
 import { formatPosition, type Position, parsePosition } from '@perigee/core'
 import type { StoredChunk } from '../redis/change-log.ts'
+import type { CopyChange } from '../redis/copy-writer.ts'
 import type { IndexDefinition } from '../redis/index-definition.ts'
 import { FIELD } from '../redis/search-commands.ts'
 import { encodeTag, TAG_SEPARATOR } from './tag-value.ts'
@@ -97,4 +98,16 @@ export function copyFrom(fields: Readonly<Record<string, Buffer | null | undefin
 /** Whether this region's index is to hold a chunk. */
 export function meantFor(region: string, chunk: StoredChunk, definition: IndexDefinition): boolean {
   return !definition.regionScoped || chunk.regionTags.length === 0 || chunk.regionTags.includes(region)
+}
+
+/** What makes a region's copy be as its chunk is; a copy without a chunk goes. */
+export function copyChange(
+  id: string,
+  chunk: StoredChunk | undefined,
+  definition: IndexDefinition,
+  region: string,
+): CopyChange {
+  const indexUid = definition.uid
+  if (!chunk || !meantFor(region, chunk, definition)) return { kind: 'remove', indexUid, id }
+  return { kind: 'put', indexUid, id, fields: copyFields(chunk, definition) }
 }

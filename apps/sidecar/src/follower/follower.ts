@@ -4,30 +4,48 @@
  * Invariant: the checkpoint says of the copies exactly what is true, for both are written in one MULTI. When a batch
  * reaches the newest log entry, the indexes are the state at the clock read with it.
  *
+ * One history: all that a commit writes was read from one history of the data, later reads going on from earlier ones, or
+ * isn't written. So the checkpoint's `seen`, one position, tells of all copies whether a fork has taken something back: then
+ * nothing answers until all copies are compared with the chunks, by difference. In between a search is refused all the same,
+ * since it holds `seen` against the data Redis's clock of that moment (regional-indexes.ts). docs/search.md has the argument.
+ *
  * If the process dies, the checkpoint tells the next one where to go on; a comparison that was under way begins again, and
- * finds little to do. If another sidecar's follower writes first, the MULTI fails under WATCH and this one stands by. If
- * the data Redis comes back with less, the follower waits for it to catch up, or, when a fork says that it never will,
- * stops the indexes from answering until all copies are compared with the chunks.
+ * finds little to do. If another sidecar's follower writes first, the MULTI fails under WATCH and this one stands by.
  */
-import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { coverageOf, formatPosition, laterPosition, ORIGIN, type Position, samePosition } from '@perigee/core'
+import {
+  comparePositions,
+  coverageOf,
+  formatPosition,
+  ORIGIN,
+  type Position,
+  parsePosition,
+  samePosition,
+} from '@perigee/core'
 import type { Logger } from 'pino'
 import type { PrimaryClock } from '../primary-clock.ts'
-import type { ChangeLog, LogBatch } from '../redis/change-log.ts'
+import type { ChangeLog, LogBatch, LogOperation } from '../redis/change-log.ts'
 import type { CopyChange, CopyWriter } from '../redis/copy-writer.ts'
 import { StatusError } from '../status-error.ts'
 import { Catalogue } from './catalogue.ts'
+import { ChangeSignal } from './change-signal.ts'
 import { type Checkpoint, checkpointFields, checkpointFrom, type RepairReason } from './checkpoint.ts'
+import { compared, followed, reaches, repairBegun, type Turn } from './checkpoint-steps.ts'
+import { Lead } from './lead.ts'
+import { Leftovers } from './leftovers.ts'
 import { changesOf } from './log-changes.ts'
+import { LogReader } from './log-reader.ts'
+import { Mending } from './mending.ts'
 import type { Pace } from './pace.ts'
 import { RepairScan } from './repair-scan.ts'
-import { situationOf, situationText } from './situation.ts'
+import { type Situation, situationOf, situationText } from './situation.ts'
 
 /** What the follower is doing. */
 export type FollowerState = 'stopped' | 'waiting' | 'standing-by' | 'repairing' | 'catching-up' | 'level'
 
 export interface FollowerOptions {
+  /** This follower's name, unique, by which its connection to the index Redis goes as well. */
+  readonly id: string
   readonly region: string
   readonly log: ChangeLog
   readonly copies: CopyWriter
@@ -47,38 +65,45 @@ export interface Level {
 const BLOCK_MS = 500
 const IDLE_PAUSE_MS = 3
 const CHECK_EVERY_MS = 1_000
-const STAND_BY_MS = 20
-const TAKE_OVER_AFTER_MS = 3_000
+const STAND_BY_MS = 10
 const UNAVAILABLE_PAUSE_MS = 100
 const FAILED_PAUSE_MS = 1_000
 const FILLING_PAUSE_MS = 50
 const SWEEP_COUNT = 500
+const DEFINING: ReadonlySet<LogOperation> = new Set([
+  'create-index',
+  'drop-index',
+  'put-alias',
+  'delete-alias',
+])
 const NEWEST: Position = { epoch: Number.MAX_SAFE_INTEGER, seq: Number.MAX_SAFE_INTEGER }
 
 export class Follower {
   readonly catalogue: Catalogue
   readonly #options: FollowerOptions
   readonly #logger: Logger
-  readonly #id = randomUUID()
-  readonly #listeners = new Set<() => void>()
+  readonly #lead: Lead
+  readonly #reader: LogReader
+  readonly #leftovers: Leftovers
+  readonly #mending: Mending
+  readonly #changes = new ChangeSignal()
   #state: FollowerState = 'stopped'
   #abort = new AbortController()
   #running: Promise<void> = Promise.resolve()
   #checkpoint: Checkpoint | undefined
   #checkedAtMs = Number.NEGATIVE_INFINITY
   #level: Level | undefined
-  /** The batch that comes after an entry, read ahead. */
-  #ahead: { readonly after: Position; readonly batch: Promise<LogBatch> } | undefined
-  #added = 0
   #repair: RepairScan | undefined
-  #others = { revision: -1, sinceMs: 0 }
-  #dataSeenAtMs = performance.now()
-  #orphans: string[] | undefined
 
   constructor(options: FollowerOptions) {
+    const { id, log, copies, logger } = options
     this.#options = options
-    this.#logger = options.logger
-    this.catalogue = new Catalogue(options.log, options.copies, options.logger)
+    this.#logger = logger
+    this.catalogue = new Catalogue(log, copies, logger)
+    this.#lead = new Lead({ id, connected: (other) => copies.followerConnected(other) })
+    this.#reader = new LogReader(log)
+    this.#leftovers = new Leftovers({ copies, catalogue: this.catalogue })
+    this.#mending = new Mending(options)
   }
 
   get state(): FollowerState {
@@ -97,12 +122,12 @@ export class Follower {
 
   /** Log entries that the indexes haven't taken over. */
   get pending(): number {
-    return Math.max(0, this.#added - (this.#checkpoint?.added ?? 0))
+    return Math.max(0, this.#reader.added - (this.#checkpoint?.added ?? 0))
   }
 
   /** How long ago the data Redis last answered, milliseconds. */
   get cutOffForMs(): number {
-    return performance.now() - this.#dataSeenAtMs
+    return this.#reader.silentForMs
   }
 
   start(): void {
@@ -125,18 +150,16 @@ export class Follower {
 
   /** Resolves when the indexes may have moved on, or after `timeoutMs`, or when the signal aborts. */
   changed(timeoutMs: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', done)
-        this.#listeners.delete(done)
-        resolve()
-      }
-      const timer = setTimeout(done, timeoutMs)
-      signal.addEventListener('abort', done)
-      this.#listeners.add(done)
-      if (signal.aborted) done()
-    })
+    return this.#changes.changed(timeoutMs, signal)
+  }
+
+  /**
+   * Writes copies anew, as their chunks are by then; resolves when that is done.
+   *
+   * @throws StatusError INDEX_NOT_FOUND when the index goes meanwhile; the signal's reason when it aborts.
+   */
+  write(indexUid: string, ids: readonly string[], signal: AbortSignal): Promise<void> {
+    return this.#mending.write(indexUid, ids, signal)
   }
 
   async #run(): Promise<void> {
@@ -162,28 +185,27 @@ export class Follower {
   /** One step; gives how long to pause after it. */
   async #turn(): Promise<number> {
     if (await this.#nothingNew()) return 0
-    const checkpoint = checkpointFrom(await this.#options.copies.watchCheckpoint())
-    // Another follower may have taken over entries that this one never sees, among them indexes made and dropped.
-    if (checkpoint?.revision !== this.#checkpoint?.revision) this.catalogue.forget()
-    this.#checkpoint = checkpoint
-    const batch = await this.#batchAfter(checkpoint?.log ?? NEWEST)
-    const situation = situationOf(checkpoint, batch)
+    const { region, pace, copies, log } = this.#options
+    const checkpoint = this.#looked(checkpointFrom(await copies.watchCheckpoint()))
+    const leads = this.#lead.holds(checkpoint)
+    const batch = await this.#reader.after(checkpoint?.log ?? NEWEST, leads ? pace.count : 0)
+    const situation = situationOf(checkpoint, batch, region)
     if (situation === 'no-data' || situation === 'data-behind') {
       this.#forget()
       this.#move('waiting', situationText(situation))
-      await this.#options.log.changed(batch.clock, BLOCK_MS, this.#abort.signal)
+      await log.changed(batch.clock, BLOCK_MS, this.#abort.signal)
       return IDLE_PAUSE_MS
     }
+    if (checkpoint && !leads) return await this.#standBy(checkpoint, batch, situation)
     await this.catalogue.ensure()
     if (!checkpoint) return await this.#beginRepair('build', checkpoint, batch)
     if (situation !== 'follow') return await this.#beginRepair(situation, checkpoint, batch)
     const missing = await this.catalogue.missing()
     // Not made before the checkpoint says that it doesn't answer: the copies come into it only little by little.
-    if (missing.some(({ uid }) => checkpoint.complete.has(uid)))
+    if (missing.some(({ uid }) => checkpoint.complete.has(uid)) || this.#forgotten(checkpoint))
       return await this.#beginRepair('index-missing', checkpoint, batch)
     await this.catalogue.makeMissing()
     if (!checkpoint.repair) return await this.#follow(checkpoint, batch)
-    if (!this.#mine(checkpoint)) return STAND_BY_MS
     if (!this.#repair) return await this.#beginRepair(checkpoint.repair.reason, checkpoint, batch)
     return await this.#repairStep(checkpoint, batch, this.#repair)
   }
@@ -191,48 +213,73 @@ export class Follower {
   /** True when no entry has come since the indexes were level: the clock alone may have moved, by writes to the cache. */
   async #nothingNew(): Promise<boolean> {
     const level = this.#level
-    if (!level || performance.now() - this.#checkedAtMs > CHECK_EVERY_MS) return false
+    if (!level || performance.now() - this.#checkedAtMs > CHECK_EVERY_MS || this.#mending.waiting)
+      return false
     const { signal } = this.#abort
-    await this.#options.log.changed(level.clock, BLOCK_MS, signal)
+    const { log, pace } = this.#options
+    await log.changed(level.clock, BLOCK_MS, AbortSignal.any([signal, this.#mending.ordered]))
     if (signal.aborted) return true
-    const batch = await this.#batchAfter(level.log)
+    const leads = this.#lead.holds(this.#checkpoint)
+    const batch = await this.#reader.after(level.log, leads ? pace.count : 0)
     if (this.#level !== level) return false
     const same = samePosition(batch.newest, level.log)
     if (!same || coverageOf(level.clock, batch.clock, batch.forks, false) !== 'included') {
-      this.#ahead = { after: level.log, batch: Promise.resolve(batch) }
+      if (leads) this.#reader.keep(level.log, batch)
       return false
     }
     this.#reach({ log: level.log, clock: batch.clock })
-    if (this.#listeners.size === 0) await delay(IDLE_PAUSE_MS)
+    if (!this.#changes.awaited) await delay(IDLE_PAUSE_MS)
     return true
   }
 
-  async #batchAfter(after: Position): Promise<LogBatch> {
-    const ahead = this.#ahead
-    this.#ahead = undefined
-    const reading = ahead && samePosition(ahead.after, after) ? ahead.batch : this.#read(after)
-    const batch = await reading
-    this.#dataSeenAtMs = performance.now()
-    this.#added = batch.added ?? 0
-    return batch
+  /** Takes note of a checkpoint that was read. */
+  #looked(checkpoint: Checkpoint | undefined): Checkpoint | undefined {
+    // Another follower may have taken over entries that this one never sees, among them indexes made and dropped.
+    if (checkpoint?.revision !== this.#checkpoint?.revision) {
+      this.catalogue.forget()
+      this.#leftovers.forget()
+    }
+    const moved = checkpoint?.revision !== this.#checkpoint?.revision
+    this.#checkpoint = checkpoint
+    if (moved) this.#changes.tell()
+    if (checkpoint && this.#mending.waiting && checkpoint.region === this.#options.region)
+      this.#lead.take(checkpoint)
+    return checkpoint
   }
 
-  #read(after: Position): Promise<LogBatch> {
-    return this.#options.log.read(after, this.#options.pace.count)
+  /** Reads along while another follower writes; takes over when that one is gone. */
+  async #standBy(checkpoint: Checkpoint, batch: LogBatch, situation: Situation): Promise<number> {
+    this.#repair = undefined
+    if (situation === 'foreign' && (await this.#lead.alive(checkpoint))) {
+      this.#move('standing-by', 'the index Redis is in use by another region or cluster')
+      const { region, clusterId } = checkpoint
+      this.#logger.error(
+        { region, clusterId },
+        'give this region an index Redis of its own: this one is in use',
+      )
+      return FAILED_PAUSE_MS
+    }
+    const undone = situation !== 'follow' || checkpoint.repair !== undefined
+    if (await this.#lead.vacant(checkpoint, undone)) {
+      this.#lead.take(checkpoint)
+      return 0
+    }
+    if (undone) {
+      this.#forget()
+      this.#move('standing-by', 'another follower writes')
+      return STAND_BY_MS
+    }
+    await this.catalogue.ensure()
+    this.#checkedAtMs = performance.now()
+    this.#reach({ log: checkpoint.log, clock: batch.clock })
+    return 0
   }
 
-  #readAhead(after: Position): void {
-    const batch = this.#read(after)
-    batch.catch(() => {})
-    this.#ahead = { after, batch }
-  }
-
-  /** Whether this follower is the one to repair: its own repair, or one whose follower has gone silent. */
-  #mine({ repair, revision }: Checkpoint): boolean {
-    if (repair?.by === this.#id) return true
-    if (revision !== this.#others.revision) this.#others = { revision, sinceMs: performance.now() }
-    this.#move('standing-by', 'another follower compares the copies')
-    return performance.now() - this.#others.sinceMs > TAKE_OVER_AFTER_MS
+  /** Whether an index that should answer was lost sight of: it is there, and neither complete nor being compared. */
+  #forgotten({ complete, repair, log }: Checkpoint): boolean {
+    if (repair) return false
+    const included = (uid: string) => comparePositions(parsePosition(uid) ?? ORIGIN, log) <= 0
+    return [...this.catalogue.definitions.keys()].some((uid) => !complete.has(uid) && included(uid))
   }
 
   async #beginRepair(
@@ -241,80 +288,62 @@ export class Follower {
     batch: LogBatch,
   ): Promise<number> {
     this.#forget()
-    this.#orphans = undefined
+    this.#leftovers.forget()
     this.catalogue.forget()
     await this.catalogue.load()
     const lost = new Set((await this.catalogue.missing()).map(({ uid }) => uid))
     const repair = new RepairScan({ ...this.#options, definitions: [...this.catalogue.definitions.values()] })
-    // Copies that miss changes still answer; copies of changes that were rolled back, or of other data, don't.
-    const keep = reason === 'gap' || reason === 'index-missing' ? checkpoint : undefined
     this.#move('repairing', situationText(reason))
     this.#repair = repair
-    const begun = await this.#commit([], {
-      revision: (checkpoint?.revision ?? 0) + 1,
-      clusterId: batch.clusterId ?? '',
-      log: batch.newest,
-      added: this.#added,
-      applied: keep?.applied ?? ORIGIN,
-      seen: keep ? laterPosition(keep.seen, batch.clock) : batch.clock,
-      levelAtMs: checkpoint?.levelAtMs ?? 0,
-      forks: batch.forks,
-      complete: new Set([...(keep?.complete ?? [])].filter((uid) => !lost.has(uid))),
-      repair: { reason, by: this.#id, progress: repair.progress },
-    })
+    const { progress } = repair
+    const begun = await this.#commit(
+      [],
+      repairBegun(checkpoint, this.#turnOf(batch), { reason, lost, progress }),
+    )
     return begun ? 0 : STAND_BY_MS
   }
 
-  /** Takes over a batch of the log. */
+  /** Takes over a batch of the log, and copies that are to be mended. */
   async #follow(checkpoint: Checkpoint, batch: LogBatch): Promise<number> {
-    if (batch.entries.length === 0 && samePosition(checkpoint.applied, batch.clock)) {
+    const { pace, region } = this.#options
+    const quiet = batch.entries.length === 0 && samePosition(checkpoint.applied, batch.clock)
+    if (quiet && !this.#mending.waiting) {
       this.#checkedAtMs = performance.now()
       this.#reach({ log: checkpoint.log, clock: batch.clock })
-      await this.#sweep()
+      await this.#sweep(checkpoint)
       return 0
     }
     await this.#define(batch)
-    const { changes, shown } = changesOf(batch, this.catalogue.definitions, this.#options.region)
-    const next = this.#after(checkpoint, batch)
-    const reached = samePosition(next.log, batch.newest)
-    const applied = reached ? batch.clock : next.log
-    const seen = shown.reduce(laterPosition, laterPosition(checkpoint.seen, applied))
-    const levelAtMs = reached ? this.#options.clock.nowMs() : checkpoint.levelAtMs
-    if (!reached) this.#readAhead(next.log)
-    const pauseMs = await this.#paced(changes, { ...next, applied, seen, levelAtMs })
+    const { definitions } = this.catalogue
+    const { changes, shown } = changesOf(batch, definitions, region)
+    const mend = await this.#mending.next(pace.count, batch.clock, definitions)
+    const next = followed(checkpoint, this.#turnOf(batch), [...shown, mend.seen])
+    const reached = reaches(next, batch)
+    if (!reached) this.#reader.readAhead(next.log, pace.count)
+    const pauseMs = await this.#paced([...changes, ...mend.changes], next)
     if (pauseMs === undefined) return STAND_BY_MS
-    if (!reached) {
-      this.#move('catching-up', `${this.pending} changes to apply`)
-      return pauseMs
-    }
-    this.#reach({ log: next.log, clock: batch.clock })
-    await this.#sweep()
+    mend.done()
+    if (reached) {
+      this.#reach({ log: next.log, clock: batch.clock })
+      // There may be something to remove.
+      if (!this.#leftovers.known) this.#checkedAtMs = Number.NEGATIVE_INFINITY
+    } else this.#move('catching-up', `${this.pending} changes to apply`)
     return pauseMs
   }
 
-  /** Takes over a batch of the log and a step of the comparison; `applied` stays where it is until all is compared. */
+  /** Takes over a batch of the log and a step of the comparison. */
   async #repairStep(checkpoint: Checkpoint, batch: LogBatch, repair: RepairScan): Promise<number> {
     await this.#define(batch)
-    const { definitions } = this.catalogue
-    const { changes } = changesOf(batch, definitions, this.#options.region)
-    const steps = await repair.next(this.#options.pace.count)
-    const compared = steps === undefined && (await this.#allFilled(repair))
-    const after = this.#after(checkpoint, batch)
-    const reached = samePosition(after.log, batch.newest)
-    const seen = [batch.clock, repair.seen].reduce(laterPosition, checkpoint.seen)
-    const { repair: state, ...rest } = after
-    const next: Checkpoint = compared
-      ? {
-          ...{ ...rest, seen, applied: reached ? batch.clock : after.log },
-          complete: new Set(
-            [...after.complete, ...repair.progress.keys()].filter((uid) => definitions.has(uid)),
-          ),
-        }
-      : { ...after, seen, ...(state && { repair: { ...state, by: this.#id, progress: repair.progress } }) }
+    const { pace, region } = this.#options
+    const { changes, shown } = changesOf(batch, this.catalogue.definitions, region)
+    const steps = await repair.next(pace.count, batch.clock)
+    const done = steps === undefined && (await this.#allFilled(repair))
+    const step = { shown: [...shown, repair.seen], progress: repair.progress, done }
+    const next = compared(checkpoint, this.#turnOf(batch), step)
     const pauseMs = await this.#paced([...changes, ...(steps ?? [])], next)
     if (pauseMs === undefined) return STAND_BY_MS
     // All is compared, but the search module has yet to take in what was there before.
-    if (!compared) return steps === undefined ? FILLING_PAUSE_MS : pauseMs
+    if (!done) return steps === undefined ? FILLING_PAUSE_MS : pauseMs
     this.#repair = undefined
     this.#move('catching-up', 'all copies are compared')
     return pauseMs
@@ -322,23 +351,10 @@ export class Follower {
 
   /** Reads the definitions anew when a batch says that they changed. */
   async #define(batch: LogBatch): Promise<void> {
-    const defined = batch.entries.some(
-      ({ operation }) => operation === 'create-index' || operation === 'drop-index',
-    )
-    if (!defined) return
+    if (!batch.entries.some(({ operation }) => DEFINING.has(operation))) return
     await this.catalogue.load()
     await this.catalogue.makeMissing()
-    this.#orphans = undefined
-  }
-
-  /** The checkpoint after a batch, but for what it says of answers. */
-  #after(checkpoint: Checkpoint, batch: LogBatch): Checkpoint {
-    const log = batch.entries.at(-1)?.position ?? checkpoint.log
-    const made = batch.entries.filter((e) => e.operation === 'create-index').map((e) => e.indexUid)
-    const complete = [...checkpoint.complete, ...made].filter((uid) => this.catalogue.definitions.has(uid))
-    const added = samePosition(log, batch.newest) ? this.#added : checkpoint.added + batch.entries.length
-    const revision = checkpoint.revision + 1
-    return { ...checkpoint, revision, log, added, forks: batch.forks, complete: new Set(complete) }
+    this.#leftovers.forget()
   }
 
   async #allFilled(repair: RepairScan): Promise<boolean> {
@@ -346,6 +362,19 @@ export class Follower {
       if (this.catalogue.definitions.has(uid) && !(await this.#options.copies.filled(uid))) return false
     }
     return true
+  }
+
+  /** Removes what indexes that are gone have left, a little at a time. */
+  async #sweep(checkpoint: Checkpoint): Promise<void> {
+    const changes = await this.#leftovers.next(SWEEP_COUNT)
+    if (changes.length === 0) return
+    await this.#commit(changes, { ...checkpoint, revision: checkpoint.revision + 1, by: this.#lead.id })
+    this.#forget()
+  }
+
+  #turnOf(batch: LogBatch): Turn {
+    const { region, clock } = this.#options
+    return { by: this.#lead.id, region, batch, definitions: this.catalogue.definitions, nowMs: clock.nowMs() }
   }
 
   /** Commits; gives how long to pause, `undefined` when another follower was first. */
@@ -360,7 +389,8 @@ export class Follower {
     if (done) {
       this.#checkpoint = checkpoint
       this.#checkedAtMs = performance.now()
-      this.#tell()
+      this.catalogue.knownAt(checkpoint.log)
+      this.#changes.tell()
       return true
     }
     this.#forget()
@@ -369,36 +399,17 @@ export class Follower {
     return false
   }
 
-  /** Removes what indexes that are gone have left, a little at a time. */
-  async #sweep(): Promise<void> {
-    this.#orphans ??= await this.#findOrphans()
-    const [uid] = this.#orphans
-    if (uid === undefined) return
-    if (await this.#options.copies.sweep(uid, SWEEP_COUNT)) this.#orphans.shift()
-    this.#forget()
-  }
-
-  async #findOrphans(): Promise<string[]> {
-    const uids = await this.#options.copies.indexesWithCopies()
-    await this.catalogue.dropOthers()
-    return uids.filter((uid) => !this.catalogue.definitions.has(uid))
-  }
-
   #reach(level: Level): void {
     this.#level = level
     this.catalogue.knownAt(level.clock)
     this.#move('level', `at ${formatPosition(level.clock)}`)
-    this.#tell()
+    this.#changes.tell()
   }
 
   /** From now on nothing is taken for known: checkpoint and log are looked at anew. */
   #forget(): void {
     this.#level = undefined
-    this.#ahead = undefined
-  }
-
-  #tell(): void {
-    for (const listener of this.#listeners) listener()
+    this.#reader.forget()
   }
 
   #move(state: FollowerState, why: string): void {

@@ -1,11 +1,13 @@
+import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { PrimaryClock } from '../primary-clock.ts'
 import type { ChangeLog } from '../redis/change-log.ts'
 import { CopyReader } from '../redis/copy-reader.ts'
-import { CopyWriter } from '../redis/copy-writer.ts'
+import { CopyWriter, followerName } from '../redis/copy-writer.ts'
 import { IndexRedis } from '../redis/index-redis.ts'
 import type { Keys } from '../redis/keys.ts'
 import { Follower } from './follower.ts'
+import { IndexAudit } from './index-audit.ts'
 import { Pace } from './pace.ts'
 import { RegionalIndexes } from './regional-indexes.ts'
 import { TAG_SEPARATOR } from './tag-value.ts'
@@ -36,6 +38,8 @@ export class IndexKeeper {
   /** This region's copies of the indexes. */
   readonly indexes: RegionalIndexes
   readonly follower: Follower
+  /** Verifies and rebuilds them. */
+  readonly audit: IndexAudit
   readonly #follow: IndexRedis
   readonly #search: readonly IndexRedis[]
 
@@ -43,7 +47,8 @@ export class IndexKeeper {
     const { region, url, keys, changeLog, clock, searchTimeoutMs, staleAfterMs, replicationLagMs } = options
     const log = options.log.child({ part: 'follower' })
     const pace = new Pace()
-    this.#follow = new IndexRedis({ url, log, name: 'perigee-follow', commandTimeoutMs: FOLLOW_TIMEOUT_MS })
+    const id = randomUUID()
+    this.#follow = new IndexRedis({ url, log, name: followerName(id), commandTimeoutMs: FOLLOW_TIMEOUT_MS })
     const commandTimeoutMs = searchTimeoutMs + SEARCH_GRACE_MS
     this.#search = Array.from(
       { length: SEARCH_CONNECTIONS },
@@ -51,17 +56,20 @@ export class IndexKeeper {
     )
     const copies = new CopyWriter({ redis: this.#follow, keys, tagSeparator: TAG_SEPARATOR })
     const reader = new CopyReader({ connections: this.#search, keys })
-    this.follower = new Follower({ region, log: changeLog, copies, clock, pace, logger: log })
+    this.follower = new Follower({ id, region, log: changeLog, copies, clock, pace, logger: log })
     this.#follow.onChange(() => this.follower.indexRedisChanged())
     this.indexes = new RegionalIndexes({
       region,
       follower: this.follower,
+      log: changeLog,
       reader,
       pace,
       clock,
       staleAfterMs,
       replicationLagMs,
     })
+    const { indexes, follower } = this
+    this.audit = new IndexAudit({ region, log: changeLog, reader, indexes, follower })
   }
 
   /** Starts to connect and to follow; waits for nothing. */

@@ -2,7 +2,7 @@ import type { Position } from '@perigee/core'
 import type { LogBatch } from '../redis/change-log.ts'
 import type { CopyChange } from '../redis/copy-writer.ts'
 import type { IndexDefinition } from '../redis/index-definition.ts'
-import { copyFields, meantFor } from './copy.ts'
+import { copyChange } from './copy.ts'
 
 /** What a batch of the log asks of a region's copies. */
 export interface LogChanges {
@@ -28,13 +28,7 @@ export function changesOf(
     const chunk = chunks.get(name)
     if (chunk || operation === 'delete') goneLater.delete(name)
     else goneLater.add(name)
-    const put = chunk && meantFor(region, chunk, definition)
-    changes.set(
-      name,
-      put
-        ? { kind: 'put', indexUid, id, fields: copyFields(chunk, definition) }
-        : { kind: 'remove', indexUid, id },
-    )
+    changes.set(name, copyChange(id, chunk, definition, region))
   }
   const shown = goneLater.size > 0 ? [batch.clock] : batch.chunks.map((c) => c.position)
   return { changes: [...changes.values()], shown }

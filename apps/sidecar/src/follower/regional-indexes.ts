@@ -10,11 +10,13 @@ import {
 } from '@perigee/core'
 import { type RegionalIndex, RegionalIndex_State, RegionalIndexSchema } from '@perigee/protocol'
 import type { PrimaryClock } from '../primary-clock.ts'
+import type { ChangeLog, DataState } from '../redis/change-log.ts'
 import type { CopyReader } from '../redis/copy-reader.ts'
 import type { IndexDefinition } from '../redis/index-definition.ts'
 import type { Found, SearchOptions } from '../redis/search-commands.ts'
 import { refusal, type StatusError } from '../status-error.ts'
 import { durationOf } from '../wire-time.ts'
+import type { RegionalName } from './catalogue.ts'
 import { type AnswerState, answerFields, answerState } from './checkpoint.ts'
 import type { Follower } from './follower.ts'
 import type { Pace } from './pace.ts'
@@ -29,6 +31,7 @@ export interface AnswerPosition {
 export interface RegionalIndexesOptions {
   readonly region: string
   readonly follower: Follower
+  readonly log: Pick<ChangeLog, 'state'>
   readonly reader: CopyReader
   readonly pace: Pace
   readonly clock: PrimaryClock
@@ -38,16 +41,27 @@ export interface RegionalIndexesOptions {
   readonly replicationLagMs: () => number | undefined
 }
 
-/** This region's copies of the indexes, as searches and status see them. */
+/**
+ * This region's copies of the indexes, as searches and status see them.
+ *
+ * An answer is given only if the data Redis vouches for it: if, at a moment of the call itself, nothing of what the index may
+ * hold was taken back by a fork. So what a failover lost is never found again, not even before the follower has noticed.
+ */
 export class RegionalIndexes {
   readonly #options: RegionalIndexesOptions
+  readonly #rebuilds = new Map<string, number>()
 
   constructor(options: RegionalIndexesOptions) {
     this.#options = options
   }
 
-  /** The index of a name as this region knows it, and the position at which that is so. */
-  find(namespace: string, name: string): { definition: IndexDefinition | undefined; at: AnswerPosition } {
+  /** Whether this region's data Redis has told which indexes there are. */
+  get known(): boolean {
+    return this.#options.follower.catalogue.known
+  }
+
+  /** What a name stands for as far as this region's copies go, and the position at which that is so. */
+  named(namespace: string, name: string): { found: RegionalName; at: AnswerPosition } {
     const { catalogue, checkpoint } = this.#options.follower
     if (!catalogue.known) {
       const text =
@@ -55,15 +69,8 @@ export class RegionalIndexes {
       throw refusal('DATA_UNAVAILABLE', text, { retryDelayMs: 200 })
     }
     const forks = checkpoint?.forks ?? new Map<number, number>()
-    return {
-      definition: catalogue.find(namespace, name),
-      at: { applied: catalogue.at, seen: catalogue.at, forks },
-    }
-  }
-
-  /** Whether an index is region-scoped, as far as this region knows. */
-  regionScoped(namespace: string, name: string): boolean {
-    return this.#options.follower.catalogue.find(namespace, name)?.regionScoped === true
+    const found = catalogue.named(namespace, name, this.#appliedHere())
+    return { found, at: { applied: found.until, seen: found.until, forks } }
   }
 
   /** Searches an index; says where the index was. @throws StatusError INDEX_BUILDING while it doesn't answer. */
@@ -76,8 +83,11 @@ export class RegionalIndexes {
     pace.searched()
     const level = this.#options.follower.level
     const checkpointFields = answerFields(indexUid)
-    const { before, found, after } = await reader.search(indexUid, query, { ...options, checkpointFields })
-    return { found, at: this.#between(indexUid, answerState(before), answerState(after), level) }
+    const [{ before, found, after }, data] = await Promise.all([
+      reader.search(indexUid, query, { ...options, checkpointFields }),
+      this.#options.log.state(),
+    ])
+    return { found, at: this.#between(indexUid, this.#state(before), this.#state(after), { level, data }) }
   }
 
   /** Reads an index by several commands; says where it was. @throws StatusError INDEX_BUILDING. */
@@ -85,15 +95,16 @@ export class RegionalIndexes {
     indexUid: string,
     read: (reader: CopyReader) => Promise<T>,
   ): Promise<{ result: T; at: AnswerPosition }> {
-    const { reader, pace } = this.#options
+    const { reader, pace, log } = this.#options
     pace.searched()
     const level = this.#options.follower.level
     const fields = answerFields(indexUid)
-    const before = answerState(await reader.checkpoint(fields))
+    const [values, data] = await Promise.all([reader.checkpoint(fields), log.state()])
+    const before = this.#state(values)
     if (!before) throw this.#building(indexUid)
     const result = await read(reader)
-    const after = answerState(await reader.checkpoint(fields))
-    return { result, at: this.#between(indexUid, before, after, level) }
+    const after = this.#state(await reader.checkpoint(fields))
+    return { result, at: this.#between(indexUid, before, after, { level, data }) }
   }
 
   /** Resolves when an answer may include more than `known`, or after `timeoutMs`, or when the signal aborts. */
@@ -115,25 +126,28 @@ export class RegionalIndexes {
     deadlineMs: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const { reader, follower } = this.#options
+    const { reader, follower, log } = this.#options
     while (!signal.aborted) {
       const level = follower.level
-      const state = answerState(await reader.checkpoint(answerFields(indexUid)))
+      const [values, data] = await Promise.all([reader.checkpoint(answerFields(indexUid)), log.state()])
+      const state = this.#state(values)
       if (state) {
-        const { applied, forks } = this.#between(indexUid, state, state, level)
+        const { applied, forks } = this.#between(indexUid, state, state, { level, data })
         if (coverageOf(position, applied, forks, false) === 'included') return
       }
       const leftMs = deadlineMs - Date.now()
       if (leftMs <= 0) break
       await follower.changed(Math.min(leftMs, 50), signal)
     }
-    throw refusal(
-      'INDEX_BUILDING',
-      "the primary's index doesn't hold everything before this call yet; try again later",
-      {
-        retryDelayMs: 1_000,
-      },
-    )
+    signal.throwIfAborted()
+    const text = `${this.#options.region}'s copy of the index doesn't hold everything before this call yet; try again later`
+    throw refusal('INDEX_BUILDING', text, { retryDelayMs: 1_000 })
+  }
+
+  /** Says how much of an index is filled anew, 0 to 1; `undefined`: it isn't any more. */
+  rebuilding(indexUid: string, part: number | undefined): void {
+    if (part === undefined) this.#rebuilds.delete(indexUid)
+    else this.#rebuilds.set(indexUid, part)
   }
 
   /** How this region's copies of indexes are. */
@@ -141,11 +155,12 @@ export class RegionalIndexes {
     const { follower, reader, region, staleAfterMs, replicationLagMs, clock } = this.#options
     const { checkpoint } = follower
     const counts = await reader.counts(definitions.map((d) => d.uid)).catch(() => [])
-    const pending = follower.pending
-    const lagMs = pending > 0 && checkpoint ? Math.max(0, clock.nowMs() - checkpoint.levelAtMs) : 0
+    const { pending } = follower
+    // What is pending came after the indexes were level the last time.
+    const lagMs = pending > 0 && checkpoint?.levelAtMs ? Math.max(0, clock.nowMs() - checkpoint.levelAtMs) : 0
+    const stale = Math.max(follower.cutOffForMs, replicationLagMs() ?? 0) > staleAfterMs
     return definitions.map(({ namespace, name, uid }, i) => {
-      const complete = checkpoint?.complete.has(uid) === true && reader.usable
-      const stale = Math.max(follower.cutOffForMs, replicationLagMs() ?? 0) > staleAfterMs
+      const complete = this.complete(uid)
       return create(RegionalIndexSchema, {
         region,
         namespace,
@@ -158,7 +173,7 @@ export class RegionalIndexes {
         chunks: BigInt(counts[i] ?? 0),
         pending: BigInt(pending),
         lag: durationOf(lagMs),
-        progress: complete ? 1 : (checkpoint?.repair?.progress.get(uid) ?? 0),
+        progress: this.#progress(uid),
       })
     })
   }
@@ -168,12 +183,23 @@ export class RegionalIndexes {
     return this.describe([...this.#options.follower.catalogue.definitions.values()])
   }
 
+  /** Whether this region's copy of an index is one that answers. */
+  complete(indexUid: string): boolean {
+    const { follower, reader, region } = this.#options
+    const { checkpoint } = follower
+    return reader.usable && checkpoint?.region === region && checkpoint.complete.has(indexUid)
+  }
+
   /** False while indexes exist and none answers. */
   get serving(): boolean {
-    const { follower, reader } = this.#options
-    const { definitions } = follower.catalogue
-    if (definitions.size === 0) return true
-    return reader.usable && [...definitions.keys()].some((uid) => follower.checkpoint?.complete.has(uid))
+    const uids = [...this.#options.follower.catalogue.definitions.keys()]
+    return uids.length === 0 || uids.some((uid) => this.complete(uid))
+  }
+
+  /** How much is done of what is being done about an index, 0 to 1. */
+  #progress(indexUid: string): number {
+    const { repair } = this.#options.follower.checkpoint ?? {}
+    return repair?.progress.get(indexUid) ?? this.#rebuilds.get(indexUid) ?? (this.complete(indexUid) ? 1 : 0)
   }
 
   #appliedHere(): Position {
@@ -181,18 +207,34 @@ export class RegionalIndexes {
     return laterPosition(level?.clock ?? ORIGIN, checkpoint?.applied ?? ORIGIN)
   }
 
+  #state(values: readonly (string | undefined)[]): AnswerState | undefined {
+    return answerState(values, this.#options.region)
+  }
+
+  /** Where an answer was that was given between two looks at the checkpoint. @throws StatusError INDEX_BUILDING */
   #between(
     indexUid: string,
     before: AnswerState | undefined,
     after: AnswerState | undefined,
-    level: Follower['level'],
+    { level, data }: { level: Follower['level']; data: DataState },
   ): AnswerPosition {
-    if (!before || !after) throw this.#building(indexUid)
-    const { applied, log, repairing, forks } = before
+    if (!before || !after || after.clusterId !== data.clusterId) throw this.#building(indexUid)
+    const { applied, log, repairing } = before
     // Nothing came after this checkpoint's entry until the clock was there: writes to the cache, which no index shows.
     const exact = level && !repairing && samePosition(level.log, log)
     const reached = exact ? laterPosition(level.clock, applied) : applied
+    const held = [before.seen, reached, after.seen]
+    const coverages = new Set(held.map((position) => coverageOf(position, data.clock, data.forks, false)))
+    const oneHistory = coverageOf(before.seen, after.seen, after.forks, false) === 'included'
+    if (!oneHistory || coverages.has('lost')) throw this.#rolledBack()
+    // A data Redis that is behind its index, one that was restarted, doesn't know all forks.
+    const forks = coverages.has('behind') ? after.forks : data.forks
     return { applied: reached, seen: laterPosition(reached, after.seen), forks }
+  }
+
+  #rolledBack(): StatusError {
+    const text = `${this.#options.region}'s copy of the index holds changes that a failover took back; they are being removed`
+    return refusal('INDEX_BUILDING', text, { retryDelayMs: 500 })
   }
 
   #building(indexUid: string): StatusError {

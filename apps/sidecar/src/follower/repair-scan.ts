@@ -3,8 +3,9 @@ import type { ChangeLog, StoredChunk } from '../redis/change-log.ts'
 import type { CopyChange, CopyWriter } from '../redis/copy-writer.ts'
 import type { IndexDefinition } from '../redis/index-definition.ts'
 import { dataUnavailable } from '../redis/redis-status.ts'
-import { copyFields, meantFor } from './copy.ts'
+import { copyChange, meantFor } from './copy.ts'
 import { ScanProgress } from './scan-progress.ts'
+import { goesOn } from './situation.ts'
 
 // A page of SCAN can't be cut short, so it is asked for by the size of the chunks seen so far.
 const PAGE_BYTES = 4 * 1024 * 1024
@@ -22,14 +23,15 @@ export interface RepairScanOptions {
 
 /**
  * Compares chunks and copies, index by index: first a scan over all chunks, for copies that lack or are of another version,
- * then a walk over all copies, for those whose chunk is gone. What changes meanwhile comes by the log, which the follower
- * goes on reading between these steps.
+ * newer ones too, which a fork may have taken back; then a walk over all copies, for those whose chunk is gone. What changes
+ * meanwhile comes by the log, which the follower goes on reading between these steps.
  */
 export class RepairScan {
   readonly #options: RepairScanOptions
   readonly #progress = new Map<string, number>()
   readonly #steps: AsyncIterator<CopyChange[]>
   #count = 1
+  #from: Position = ORIGIN
   #chunkBytes = PAGE_BYTES / FIRST_PAGE_COUNT
   #seen: Position = ORIGIN
 
@@ -49,9 +51,15 @@ export class RepairScan {
     return this.#seen
   }
 
-  /** The next changes to write, possibly none; `undefined` when all is compared. */
-  async next(count: number): Promise<CopyChange[] | undefined> {
+  /**
+   * The next changes to write, possibly none; `undefined` when all is compared.
+   *
+   * @param from the data Redis's clock as of the log's batch that the changes are written with: reads that don't go on from
+   *   it, because the data was replaced in between, are thrown away.
+   */
+  async next(count: number, from: Position): Promise<CopyChange[] | undefined> {
     this.#count = count
+    this.#from = from
     const step = await this.#steps.next()
     return step.done ? undefined : step.value
   }
@@ -69,12 +77,16 @@ export class RepairScan {
     const progress = new ScanProgress()
     const { connects } = log
     let cursor = '0'
-    do {
+    while (true) {
       const count = Math.ceil(Math.min(this.#count, PAGE_BYTES / this.#chunkBytes))
-      const page = await log.scan(definition.uid, cursor, count)
+      const page = await log.scan(definition.uid, cursor, count, 'all')
       this.#measure(page.chunks)
       // A Redis that restarted since has its chunks in another order: pages would leave some of them out.
       if (log.connects !== connects) throw dataUnavailable('it was connected to anew during a comparison')
+      if (!goesOn(this.#from, page.clock)) {
+        yield []
+        continue
+      }
       const versions = await copies.versions(
         definition.uid,
         page.chunks.map((c) => c.id),
@@ -83,7 +95,8 @@ export class RepairScan {
       yield page.chunks.flatMap((chunk, i) => this.#compared(chunk, versions[i], definition))
       cursor = page.cursor
       this.#progress.set(definition.uid, SCAN_PART * progress.at(cursor))
-    } while (cursor !== '0')
+      if (cursor === '0') return
+    }
   }
 
   #measure(chunks: readonly StoredChunk[]): void {
@@ -93,12 +106,9 @@ export class RepairScan {
   }
 
   #compared(chunk: StoredChunk, version: string | undefined, definition: IndexDefinition): CopyChange[] {
-    const { indexUid, id } = chunk
-    if (!meantFor(this.#options.region, chunk, definition)) {
-      return version === undefined ? [] : [{ kind: 'remove', indexUid, id }]
-    }
-    if (version === formatPosition(chunk.position)) return []
-    return [{ kind: 'put', indexUid, id, fields: copyFields(chunk, definition) }]
+    const { region } = this.#options
+    const wanted = meantFor(region, chunk, definition) ? formatPosition(chunk.position) : undefined
+    return version === wanted ? [] : [copyChange(chunk.id, chunk, definition, region)]
   }
 
   async *#walk({ uid }: IndexDefinition): AsyncGenerator<CopyChange[]> {
@@ -107,11 +117,15 @@ export class RepairScan {
     while (true) {
       const ids = await copies.ids(uid, after, this.#count)
       if (ids.length === 0) return
+      const { chunks, clock } = await log.chunks(uid, ids, 'position')
+      if (!goesOn(this.#from, clock)) {
+        yield []
+        continue
+      }
       after = ids.at(-1)
-      const { chunks, clock } = await log.chunks(uid, ids)
       this.#seen = laterPosition(this.#seen, clock)
-      const there = new Set(chunks.map((c) => c.id))
-      yield ids.filter((id) => !there.has(id)).map((id) => ({ kind: 'remove', indexUid: uid, id }))
+      const gone = ids.filter((_, i) => chunks[i] === undefined)
+      yield gone.map((id) => ({ kind: 'remove', indexUid: uid, id }))
     }
   }
 }

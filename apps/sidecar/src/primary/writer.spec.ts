@@ -153,7 +153,7 @@ it('keeps an index definition with its uid, the position of its creation; a name
   const namespace = fresh()
   const { definition, outcome } = await redis.writer.createIndex(index(namespace), soon())
   expect(definition.uid).toBe(formatPosition(outcome.position))
-  expect((await redis.data.indexDefinition(namespace, 'docs')).definition).toEqual(definition)
+  expect((await redis.data.named(namespace, 'docs')).indexes).toEqual([definition])
   expect((await redis.data.indexes()).indexes).toContainEqual(definition)
   await expect(redis.writer.createIndex(index(namespace), soon())).rejects.toMatchObject(
     refused('INDEX_EXISTS'),
@@ -235,8 +235,8 @@ it('deletes expired chunks with an entry in the log, and spares those that were 
   await expect
     .poll(async () => (await redis.writer.expireChunks(definition.uid, ['old', 'kept'], soon())).position.seq)
     .toBe(clock.seq + 1)
-  const { chunks } = await redis.data.chunks(definition.uid, ['old', 'kept'])
-  expect(chunks.map((c) => c.id)).toEqual(['kept'])
+  const { chunks } = await redis.data.chunks(definition.uid, ['old', 'kept'], 'position')
+  expect(chunks).toMatchObject([undefined, { id: 'kept' }])
   const { entries } = await redis.data.read(clock, 10)
   expect(entries).toMatchObject([{ operation: 'delete', chunkId: 'old' }])
 })

@@ -1,8 +1,15 @@
 import type { Forks, Position } from '@perigee/core'
-import type { IndexDefinition } from './index-definition.ts'
+import type { AliasDefinition, IndexDefinition } from './index-definition.ts'
 
 /** A change that the log names. `claim` opens an epoch. */
-export type LogOperation = 'claim' | 'create-index' | 'drop-index' | 'upsert' | 'delete'
+export type LogOperation =
+  | 'claim'
+  | 'create-index'
+  | 'drop-index'
+  | 'put-alias'
+  | 'delete-alias'
+  | 'upsert'
+  | 'delete'
 
 /** One entry of the change log; its position is its Redis Stream id. */
 interface LogEntry {
@@ -10,9 +17,9 @@ interface LogEntry {
   /** Position of the entry before it in the log; a reader that has another one has a gap. */
   readonly previous: Position
   readonly operation: LogOperation
-  /** Empty for `claim`. */
+  /** Empty for `claim` and aliases. */
   readonly indexUid: string
-  /** Empty but for `upsert` and `delete`. */
+  /** Empty but for `upsert` and `delete`, and for aliases, whose namespace and name it is. */
   readonly chunkId: string
 }
 
@@ -54,25 +61,50 @@ export interface LogBatch {
 /** One page of a scan over all chunks, in no order; a chunk may come twice. */
 export interface ChunkScan {
   readonly chunks: readonly StoredChunk[]
+  /** Newest position of this data Redis when the page was read. */
+  readonly clock: Position
   /** `0` when the scan is complete. */
   readonly cursor: string
 }
 
+/** What a data Redis holds: up to where, and of which history. */
+export interface DataState {
+  readonly clock: Position
+  readonly forks: Forks
+  readonly clusterId: string
+}
+
+/** Fields of a chunk that a read brings along: all, all but the vector, or position, tags and times alone. */
+export type ChunkFields = 'all' | 'no-vector' | 'position'
+
 /** The follower's view of its region's data Redis. Every method throws `StatusError` DATA_UNAVAILABLE when that can't answer. */
 export interface ChangeLog {
-  /** The next entries after a position, at most so many and fewer where their chunks are large, those chunks and the clock, in one atomic step. */
+  /** What the data Redis holds now. */
+  state(): Promise<DataState>
+  /**
+   * The next entries after a position, at most so many (0: none, to learn of the clock alone) and fewer where their chunks
+   * are large, those chunks and the clock, in one atomic step.
+   */
   read(after: Position, countMax: number): Promise<LogBatch>
-  /** All indexes of all namespaces, with the clock they were read at, in one atomic step. */
-  indexes(): Promise<{ readonly indexes: readonly IndexDefinition[]; readonly clock: Position }>
+  /** All indexes and aliases of all namespaces, with the clock they were read at, in one atomic step. */
+  indexes(): Promise<{
+    readonly indexes: readonly IndexDefinition[]
+    readonly aliases: readonly AliasDefinition[]
+    readonly clock: Position
+  }>
   /** How many times the data Redis was connected to: a scan's cursor means nothing to the next connection's process. */
   readonly connects: number
-  /** The next page of all chunks of an index. */
-  scan(indexUid: string, cursor: string, count: number): Promise<ChunkScan>
-  /** Those of the chunks that exist, by id, position and times, the rest left empty; read atomically with the clock. */
+  /** The next page of all chunks of an index; fields left out are empty. */
+  scan(indexUid: string, cursor: string, count: number, fields: 'all' | 'position'): Promise<ChunkScan>
+  /**
+   * Chunks by id, read atomically with the clock: each is the chunk, `undefined` when there is none, or `'unread'` when
+   * the answer would be too large (the first one found never is). Fields left out are empty.
+   */
   chunks(
     indexUid: string,
     ids: readonly string[],
-  ): Promise<{ readonly chunks: readonly StoredChunk[]; readonly clock: Position; readonly forks: Forks }>
+    fields: 'all' | 'position',
+  ): Promise<{ readonly chunks: readonly (StoredChunk | 'unread' | undefined)[]; readonly clock: Position }>
   /**
    * Resolves when the data Redis's clock is not `known` any more, or after `timeoutMs` at most, or when the signal
    * aborts: woken by client tracking, and by asking again where tracking may have missed something.

@@ -1,12 +1,19 @@
 import type { Command, IndexRedis } from './index-redis.ts'
 import type { Keys } from './keys.ts'
-import { type Found, type SearchOptions, searchCommand } from './search-commands.ts'
+import { FIELD, type Found, type SearchOptions, searchCommand } from './search-commands.ts'
 
 /** What was found, between two looks at the checkpoint. */
 export interface BetweenCheckpoints<T> {
   readonly before: readonly (string | undefined)[]
   readonly after: readonly (string | undefined)[]
   readonly found: T
+}
+
+/** What there is of a copy: both, or it isn't whole. */
+export interface CopyPresence {
+  /** As a search finds it; `undefined` when it doesn't. */
+  readonly version: string | undefined
+  readonly listed: boolean
 }
 
 /** Reads copies and searches them. Where the module has worker threads, searches go over several connections. */
@@ -65,6 +72,38 @@ export class CopyReader {
     const commands = ids.map((id) => ['HMGET', this.#keys.copy(indexUid, id), ...fields] as const)
     const rows = (await this.#connection().batch(commands)) as (Buffer | null)[][]
     return rows.map((row) => Object.fromEntries(fields.map((field, i) => [field, row[i] ?? null])))
+  }
+
+  /** What a search and a listing have of copies, in the order asked. */
+  async presence(indexUid: string, ids: readonly string[], timeoutMs: number): Promise<CopyPresence[]> {
+    if (ids.length === 0) return []
+    const keys = this.copyKeys(indexUid, ids)
+    const options = { fields: [FIELD.version], params: {}, count: ids.length, keys, timeoutMs }
+    const command = searchCommand(this.#keys.searchIndex(indexUid), '*', options)
+    const [name, ...args] = command.args
+    const [found, listed] = await this.#connection().batch([
+      [name as string, ...args],
+      ['ZMSCORE', this.#keys.copyIds(indexUid), ...ids],
+    ])
+    const { documents } = command.decode(found)
+    const versions = new Map(documents.map(({ key, fields }) => [key, String(fields[FIELD.version] ?? '')]))
+    return keys.map((key, i) => ({
+      version: versions.get(key),
+      listed: (listed as unknown[])[i] !== null,
+    }))
+  }
+
+  /** A page of the ids of everything under an index's prefix, listed or not, in no order; cursor `0` begins and ends. */
+  async scan(
+    indexUid: string,
+    cursor: string,
+    count: number,
+  ): Promise<{ readonly ids: readonly string[]; readonly cursor: string }> {
+    const prefix = this.#keys.copyPrefix(indexUid)
+    const pattern = `${prefix.replace(/[\\*?[\]^]/g, '\\$&')}*`
+    const page = await this.#connection().call('SCAN', cursor, 'MATCH', pattern, 'COUNT', count)
+    const [next, keys] = page as [Buffer, Buffer[]]
+    return { cursor: String(next), ids: keys.map((key) => String(key).slice(prefix.length)) }
   }
 
   /** How many copies indexes have. */

@@ -1,7 +1,7 @@
 import type { IndexDefinition } from './index-definition.ts'
 import type { Command, IndexRedis } from './index-redis.ts'
 import type { Keys } from './keys.ts'
-import { createCommand, dropCommand, infoCommand, listCommand } from './search-commands.ts'
+import { createCommand, dropCommand, FIELD, infoCommand, listCommand } from './search-commands.ts'
 
 /** A change of one copy. */
 export type CopyChange =
@@ -12,6 +12,13 @@ export type CopyChange =
       readonly fields: readonly (string | Buffer)[]
     }
   | { readonly kind: 'remove'; readonly indexUid: string; readonly id: string }
+  /** Of an index that is gone: it has no copies any more. */
+  | { readonly kind: 'forget'; readonly indexUid: string }
+
+/** What a follower calls its connection. */
+export function followerName(id: string): string {
+  return `perigee-follow-${id}`
+}
 
 /** What a follower does at the index Redis, over a connection of its own: WATCH belongs to a connection. */
 export class CopyWriter {
@@ -40,7 +47,12 @@ export class CopyWriter {
     const keys = this.#keys
     const commands: Command[] = []
     for (const change of changes) {
-      const { indexUid, id } = change
+      const { indexUid } = change
+      if (change.kind === 'forget') {
+        commands.push(['SREM', keys.copyIndexes, indexUid])
+        continue
+      }
+      const { id } = change
       const key = keys.copy(indexUid, id)
       // Unlinked first, so that no field of an earlier version stays.
       commands.push(['UNLINK', key])
@@ -56,11 +68,24 @@ export class CopyWriter {
     return this.#redis.transaction(commands)
   }
 
-  /** The versions of copies; `undefined` for those that aren't there. */
+  /** The versions of copies; `undefined` for those that aren't there, or not whole. */
   async versions(indexUid: string, ids: readonly string[]): Promise<(string | undefined)[]> {
-    const commands = ids.map((id) => ['HGET', this.#keys.copy(indexUid, id), 'version'] as const)
-    const values = await this.#redis.batch(commands)
-    return values.map((value) => (value ? String(value) : undefined))
+    if (ids.length === 0) return []
+    const commands: Command[] = ids.map((id) => ['HGET', this.#keys.copy(indexUid, id), FIELD.version])
+    const [listed, ...values] = await this.#redis.batch([
+      ['ZMSCORE', this.#keys.copyIds(indexUid), ...ids],
+      ...commands,
+    ])
+    return values.map((value, i) => (value && (listed as unknown[])[i] !== null ? String(value) : undefined))
+  }
+
+  /** Whether a follower is connected, by the name that it gave its connection; true when the Redis won't tell. */
+  async followerConnected(id: string): Promise<boolean> {
+    const list = await this.#redis.call('CLIENT', 'LIST').catch((error: unknown) => {
+      if (this.#redis.usable) return undefined
+      throw error
+    })
+    return list === undefined || String(list).includes(` name=${followerName(id)} `)
   }
 
   /** Ids of copies after a given one (`undefined`: from the first), in the order of their bytes. */
@@ -82,21 +107,6 @@ export class CopyWriter {
   /** Uids of the indexes that have copies. */
   async indexesWithCopies(): Promise<string[]> {
     return ((await this.#redis.call('SMEMBERS', this.#keys.copyIndexes)) as Buffer[]).map(String)
-  }
-
-  /** Removes copies of an index that isn't there any more; true when none are left. */
-  async sweep(indexUid: string, count: number): Promise<boolean> {
-    const ids = await this.ids(indexUid, undefined, count)
-    const all = this.#keys.copyIds(indexUid)
-    if (ids.length > 0) {
-      await this.#redis.batch([
-        ['UNLINK', ...ids.map((id) => this.#keys.copy(indexUid, id))],
-        ['ZREM', all, ...ids],
-      ])
-    }
-    if (ids.length === count) return false
-    await this.#redis.call('SREM', this.#keys.copyIndexes, indexUid)
-    return true
   }
 
   /** Uids of the search indexes under this prefix. */

@@ -116,7 +116,7 @@ it('scans all chunks of an index and no others, even under names that a glob giv
   const found = new Set<string>()
   let cursor = '0'
   do {
-    const page = await data.scan(one.uid, cursor, 50)
+    const page = await data.scan(one.uid, cursor, 50, 'all')
     for (const { id } of page.chunks) found.add(id)
     cursor = page.cursor
   } while (cursor !== '0')

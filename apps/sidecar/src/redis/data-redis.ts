@@ -1,14 +1,21 @@
 import { type Forks, type Position, parsePosition } from '@perigee/core'
 import type { PrimaryClock } from '../primary-clock.ts'
-import type { ChangeLog, ChunkScan, LogBatch, StoredChunk } from './change-log.ts'
+import type { ChangeLog, ChunkFields, ChunkScan, DataState, LogBatch, StoredChunk } from './change-log.ts'
 import type { ClockWatch } from './clock-watch.ts'
 import type { RedisConnection } from './connection.ts'
 import { decodeEntry, decodeEntryHeader, isVisible, type StoredEntry } from './entry-codec.ts'
 import { FunctionLibrary } from './function-library.ts'
 import { clockOf, forksOf, type History, type HistoryReader } from './history.ts'
-import type { IndexDefinition } from './index-definition.ts'
+import type { IndexDefinition, NamedIndexes } from './index-definition.ts'
 import type { Keys } from './keys.ts'
-import { decodeChunk, decodeIndexes, decodeLogBatch, type LogReply } from './log-codec.ts'
+import {
+  type Definitions,
+  decodeAlias,
+  decodeChunk,
+  decodeDefinitions,
+  decodeLogBatch,
+  type LogReply,
+} from './log-codec.ts'
 import { readError } from './redis-status.ts'
 
 /** What all reads are told. */
@@ -21,9 +28,6 @@ export interface ReadDemand {
 export interface AtClock {
   readonly clock: Position
 }
-
-/** Fields of a chunk that a read brings along: all, all but the vector, or position and times alone. */
-export type ChunkFields = 'all' | 'no-vector' | 'position'
 
 /** Of chunks in one batch of the log. */
 const LOG_BATCH_BYTES = 4 * 1024 * 1024
@@ -167,25 +171,27 @@ export class DataRedis implements ChangeLog {
     return { keys: [...found], ...at, ...(place && { next: place }) }
   }
 
-  /** An index's definition by name. */
-  async indexDefinition(
+  /** What a name stands for: an index, or the indexes of an alias. */
+  async named(
     namespace: string,
     name: string,
     { primary }: ReadDemand = { primary: false },
-  ): Promise<AtClock & { definition: IndexDefinition | undefined }> {
-    const keys = [this.#keys.clock, this.#keys.indexes(namespace)]
-    const reply = (await this.#ask(() =>
-      this.#library.read('read_index', primary, keys, [name]),
-    )) as (Buffer | null)[]
-    const definition = reply[1] ? (JSON.parse(String(reply[1])) as IndexDefinition) : undefined
-    return { clock: clockOf(reply[0]), definition }
+  ): Promise<AtClock & NamedIndexes> {
+    const keys = [this.#keys.clock, this.#keys.indexes(namespace), this.#keys.aliases(namespace)]
+    const reply = await this.#ask(() => this.#library.read('read_index', primary, keys, [name]))
+    const [clock, alias, ...definitions] = reply as [Buffer | null, Buffer | null, ...Buffer[]]
+    return {
+      clock: clockOf(clock),
+      indexes: definitions.map((json) => JSON.parse(String(json)) as IndexDefinition),
+      ...(alias && { alias: decodeAlias(namespace, name, alias) }),
+    }
   }
 
-  /** The indexes of a namespace, by name. */
+  /** The indexes and aliases of a namespace, by name. */
   async listIndexes(
     namespace: string,
     { primary }: ReadDemand = { primary: false },
-  ): Promise<AtClock & { indexes: readonly IndexDefinition[] }> {
+  ): Promise<AtClock & Definitions> {
     return this.#readIndexes(this.#library, namespace, primary)
   }
 
@@ -207,6 +213,11 @@ export class DataRedis implements ChangeLog {
     return { ...reply, chunks }
   }
 
+  async state(): Promise<DataState> {
+    const clock = clockOf(await this.#ask(() => this.#reads.call('GET', this.#keys.clock)))
+    return { clock, ...(await this.#history.of(clock.epoch)) }
+  }
+
   async read(after: Position, countMax: number): Promise<LogBatch> {
     const keys = [this.#keys.clock, this.#keys.log, this.#keys.forks, this.#keys.cluster]
     const chunks = this.#keys.chunk('', '').slice(0, -1)
@@ -214,7 +225,7 @@ export class DataRedis implements ChangeLog {
     return decodeLogBatch((await this.#ask(() => this.#bulk.read('read_log', false, keys, args))) as LogReply)
   }
 
-  indexes(): Promise<AtClock & { indexes: readonly IndexDefinition[] }> {
+  indexes(): Promise<AtClock & Definitions> {
     return this.#readIndexes(this.#bulk, '', false)
   }
 
@@ -222,22 +233,26 @@ export class DataRedis implements ChangeLog {
     return this.#bulk.connection.connects
   }
 
-  async scan(indexUid: string, cursor: string, count: number): Promise<ChunkScan> {
+  async scan(
+    indexUid: string,
+    cursor: string,
+    count: number,
+    fields: 'all' | 'position',
+  ): Promise<ChunkScan> {
     const start = this.#keys.chunk(indexUid, '')
-    const args = [cursor, count, start, `${escapeGlob(start)}*`]
+    const args = [cursor, count, start, `${escapeGlob(start)}*`, CHUNK_FIELDS_ARGUMENT[fields]]
     const reply = await this.#ask(() => this.#bulk.read('scan_chunks', false, [this.#keys.clock], args))
-    const [next, ...rows] = reply as [Buffer, ...[Buffer, ...Buffer[]][]]
-    const chunks = rows.map(([id, ...fields]) => decodeChunk({ indexUid, id: String(id), fields }))
-    return { cursor: String(next), chunks }
+    const [next, clock, ...rows] = reply as [Buffer, Buffer | null, ...[Buffer, ...(Buffer | null)[]][]]
+    const chunks = rows.map(([id, ...row]) => decodeChunk({ indexUid, id: String(id), fields: row }))
+    return { cursor: String(next), clock: clockOf(clock), chunks }
   }
 
   async chunks(
     indexUid: string,
     ids: readonly string[],
-  ): Promise<AtClock & { chunks: readonly StoredChunk[]; forks: Forks }> {
-    const demand = { primary: false, fields: 'position', bytesMax: Number.MAX_SAFE_INTEGER } as const
-    const { clock, forks, chunks } = await this.#chunks(this.#bulk, indexUid, ids, demand)
-    return { clock, forks, chunks: chunks.filter((chunk) => typeof chunk === 'object') }
+    fields: 'all' | 'position',
+  ): Promise<AtClock & { chunks: readonly (StoredChunk | 'unread' | undefined)[] }> {
+    return this.#chunks(this.#bulk, indexUid, ids, { primary: false, fields, bytesMax: LOG_BATCH_BYTES })
   }
 
   changed(known: Position, timeoutMs: number, signal: AbortSignal): Promise<void> {
@@ -263,11 +278,10 @@ export class DataRedis implements ChangeLog {
 
   async #readIndexes(library: FunctionLibrary, namespace: string, primary: boolean) {
     const keys = [this.#keys.clock, this.#keys.indexNamespaces]
-    const reply = await this.#ask(() =>
-      library.read('read_indexes', primary, keys, [this.#keys.indexes(''), namespace]),
-    )
+    const args = [this.#keys.indexes(''), this.#keys.aliases(''), namespace]
+    const reply = await this.#ask(() => library.read('read_indexes', primary, keys, args))
     const [clock, ...rest] = reply as [Buffer | null, ...(Buffer | Buffer[])[]]
-    return { clock: clockOf(clock), indexes: decodeIndexes(rest) }
+    return { clock: clockOf(clock), ...decodeDefinitions(rest) }
   }
 
   async #ask<T>(ask: () => Promise<T>): Promise<T> {

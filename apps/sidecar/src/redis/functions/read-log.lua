@@ -1,7 +1,7 @@
 -- Reads the next entries of the change log, the chunks they name, and the clock.
 -- KEYS   1 clock, 2 log, 3 forks, 4 cluster
--- ARGV   1 position to read after, 2 count, 3 what chunks' keys begin with, 4 bytes max; the first entry's chunk is
---        read whatever its size
+-- ARGV   1 position to read after, 2 count, 0 for no entries, 3 what chunks' keys begin with, 4 bytes max; the first
+--        entry's chunk is read whatever its size
 -- Reply: clock, newest log entry's position, forks flat, entries as {position, op, uid, id, previous}, chunks as
 --        {uid, id, fields…}, cluster id or false, how many entries the log has ever taken
 -- Errors: with _fenced, FENCED
@@ -16,7 +16,8 @@ register_read('read_log', function(keys, args)
   end
   local entries, chunks, seen = {}, {}, {}
   local left = tonumber(args[4])
-  for _, row in ipairs(redis.call('XRANGE', keys[2], '(' .. args[1], '+', 'COUNT', args[2])) do
+  local rows = args[2] ~= '0' and redis.call('XRANGE', keys[2], '(' .. args[1], '+', 'COUNT', args[2]) or {}
+  for _, row in ipairs(rows) do
     local f = row[2]
     local op, uid, id = f[2], f[4], f[6]
     local key = args[3] .. uid .. ':' .. id

@@ -1,0 +1,113 @@
+import { laterPosition, ORIGIN, type Position } from '@perigee/core'
+import type { ChangeLog } from '../redis/change-log.ts'
+import type { CopyChange } from '../redis/copy-writer.ts'
+import type { IndexDefinition } from '../redis/index-definition.ts'
+import { refusal } from '../status-error.ts'
+import { copyChange } from './copy.ts'
+import { goesOn } from './situation.ts'
+
+/** Copies to write in one commit. */
+export interface Mend {
+  readonly changes: readonly CopyChange[]
+  /** The newest position that they may show. */
+  readonly seen: Position
+  /** To be called when they are written. */
+  done(): void
+}
+
+interface Order {
+  readonly indexUid: string
+  readonly ids: string[]
+  resolve(): void
+  reject(error: unknown): void
+}
+
+const NOTHING: Mend = { changes: [], seen: ORIGIN, done: () => {} }
+
+/**
+ * Copies that somebody wants written anew, whatever is there: to mend what a comparison found, or to fill an index anew. The
+ * follower takes them along with the log, so that it stays the only writer; being copies of chunks as they are by then, they
+ * never make an index incomplete.
+ */
+export class Mending {
+  readonly #log: ChangeLog
+  readonly #region: string
+  readonly #orders: Order[] = []
+  #ordered = new AbortController()
+
+  constructor({ log, region }: { log: ChangeLog; region: string }) {
+    this.#log = log
+    this.#region = region
+  }
+
+  /** Whether there is something to write. */
+  get waiting(): boolean {
+    return this.#orders.length > 0
+  }
+
+  /** Aborts when something is ordered. */
+  get ordered(): AbortSignal {
+    if (this.#ordered.signal.aborted && !this.waiting) this.#ordered = new AbortController()
+    return this.#ordered.signal
+  }
+
+  /**
+   * Has copies written as their chunks are by then; resolves when that is done.
+   *
+   * @throws StatusError INDEX_NOT_FOUND when the index goes meanwhile; the signal's reason when it aborts.
+   */
+  write(indexUid: string, ids: readonly string[], signal: AbortSignal): Promise<void> {
+    if (ids.length === 0) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const abort = () => order.reject(signal.reason)
+      const settle = (how: () => void) => {
+        signal.removeEventListener('abort', abort)
+        const place = this.#orders.indexOf(order)
+        if (place >= 0) this.#orders.splice(place, 1)
+        how()
+      }
+      const order: Order = {
+        indexUid,
+        ids: [...ids],
+        resolve: () => settle(resolve),
+        reject: (error) => settle(() => reject(error)),
+      }
+      signal.addEventListener('abort', abort)
+      this.#orders.push(order)
+      this.#ordered.abort()
+      if (signal.aborted) abort()
+    })
+  }
+
+  /**
+   * The next copies to write, possibly none.
+   *
+   * @param from the data Redis's clock as of the log's batch that they are written with.
+   */
+  async next(
+    count: number,
+    from: Position,
+    definitions: ReadonlyMap<string, IndexDefinition>,
+  ): Promise<Mend> {
+    const [order] = this.#orders
+    if (!order) return NOTHING
+    const definition = definitions.get(order.indexUid)
+    if (!definition) {
+      order.reject(refusal('INDEX_NOT_FOUND', 'The index was dropped meanwhile.'))
+      return NOTHING
+    }
+    const asked = order.ids.slice(0, count)
+    const { chunks, clock } = await this.#log.chunks(order.indexUid, asked, 'all')
+    if (!goesOn(from, clock)) return NOTHING
+    const unread = chunks.indexOf('unread')
+    const ids = unread < 0 ? asked : asked.slice(0, unread)
+    const read = ids.map((_, i) => chunks[i] as Exclude<(typeof chunks)[number], 'unread'>)
+    const changes = ids.map((id, i) => copyChange(id, read[i], definition, this.#region))
+    const seen = read.map((chunk) => chunk?.position ?? clock).reduce(laterPosition, ORIGIN)
+    const done = () => {
+      order.ids.splice(0, ids.length)
+      if (order.ids.length === 0) order.resolve()
+    }
+    return { changes, seen, done }
+  }
+}
