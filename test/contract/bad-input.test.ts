@@ -7,6 +7,7 @@ import {
   ClusterService,
   Consistency,
   CreateIndexRequestSchema,
+  DeleteAliasRequestSchema,
   DeleteChunksRequestSchema,
   DeleteRequestSchema,
   EntrySchema,
@@ -446,10 +447,28 @@ const searchCases: Case[] = [
   ],
   ['a text query', searches.search, searchFor({ textQuery: 'words' }), 'UNIMPLEMENTED NOT_YET text_query'],
   [
-    'an alias',
+    'no alias',
     searches.putAlias,
     create(PutAliasRequestSchema, { namespace: NAMESPACE }),
-    'UNIMPLEMENTED NOT_YET',
+    'INVALID_ARGUMENT INVALID_FIELD alias',
+  ],
+  [
+    'an alias of an index that does not exist',
+    searches.putAlias,
+    create(PutAliasRequestSchema, { namespace: NAMESPACE, alias: { name: 'live', indexes: ['none'] } }),
+    'NOT_FOUND INDEX_NOT_FOUND',
+  ],
+  [
+    "an alias with an index's name",
+    searches.putAlias,
+    create(PutAliasRequestSchema, { namespace: NAMESPACE, alias: { name: 'docs', indexes: ['docs'] } }),
+    'INVALID_ARGUMENT INVALID_FIELD alias.indexes',
+  ],
+  [
+    'deleting an alias that does not exist',
+    searches.deleteAlias,
+    create(DeleteAliasRequestSchema, { namespace: NAMESPACE, name: 'live' }),
+    'NOT_FOUND ALIAS_NOT_FOUND',
   ],
 ]
 

@@ -65,6 +65,15 @@ export type EntryPrecondition = { readonly exists: boolean } | { readonly versio
 /** An index without what its creation decides. */
 export type NewIndex = Omit<IndexDefinition, 'uid'>
 
+/** Which index a write is for. */
+type WrittenIndex = Pick<IndexDefinition, 'namespace' | 'name' | 'uid'>
+
+/** How the indexes were named. */
+export interface ByAlias {
+  /** The alias by which they were found: the write is refused when it doesn't point at them any more. */
+  readonly alias?: string | undefined
+}
+
 /** Keys and arguments of a write, after those that all writes share. */
 interface FunctionCall {
   readonly name: string
@@ -160,14 +169,14 @@ export class Writer {
   /**
    * Defines an index; takes a position, which is its uid.
    *
-   * @throws StatusError INDEX_EXISTS
+   * @throws StatusError INDEX_EXISTS, also when an alias has its name.
    */
   async createIndex(
     index: NewIndex,
     demand: WriteDemand,
   ): Promise<{ definition: IndexDefinition; outcome: WriteOutcome }> {
     const { namespace, name } = index
-    const keys = [this.#keys.indexes(namespace), this.#keys.indexNamespaces]
+    const keys = [this.#keys.indexes(namespace), this.#keys.indexNamespaces, this.#keys.aliases(namespace)]
     const args = [namespace, name, JSON.stringify(index)]
     const outcome = await this.#write(
       { name: 'create_index', method: 'CreateIndex', namespace, keys, args },
@@ -179,27 +188,58 @@ export class Writer {
   /**
    * Drops an index; takes a position. Its chunks are swept in the background.
    *
-   * @throws StatusError INDEX_NOT_FOUND
+   * @throws StatusError INDEX_NOT_FOUND; INDEX_IN_USE while an alias points at it.
    */
   dropIndex(namespace: string, name: string, demand: WriteDemand): Promise<WriteOutcome> {
-    const keys = [this.#keys.indexes(namespace), this.#keys.indexNamespaces, this.#keys.dropped]
+    const keys = [
+      this.#keys.indexes(namespace),
+      this.#keys.indexNamespaces,
+      this.#keys.dropped,
+      this.#keys.aliases(namespace),
+    ]
     const call = { name: 'drop_index', method: 'DropIndex', namespace, keys, args: [namespace, name] }
     return this.#write(call, demand)
   }
 
   /**
+   * Points an alias at indexes of its namespace, whatever it pointed at before; takes a position.
+   *
+   * @throws StatusError INDEX_EXISTS when an index has its name; INDEX_NOT_FOUND when an index isn't this one any more.
+   */
+  putAlias(
+    { namespace, name }: { readonly namespace: string; readonly name: string },
+    indexes: readonly WrittenIndex[],
+    demand: WriteDemand,
+  ): Promise<WriteOutcome> {
+    const keys = [this.#keys.indexes(namespace), this.#keys.aliases(namespace)]
+    const args = [namespace, name, ...indexes.flatMap((index) => [index.name, index.uid])]
+    return this.#write({ name: 'put_alias', method: 'PutAlias', namespace, keys, args }, demand)
+  }
+
+  /**
+   * Deletes an alias; takes a position.
+   *
+   * @throws StatusError ALIAS_NOT_FOUND
+   */
+  deleteAlias(namespace: string, name: string, demand: WriteDemand): Promise<WriteOutcome> {
+    const call = { name: 'delete_alias', method: 'DeleteAlias', namespace }
+    return this.#write({ ...call, keys: [this.#keys.aliases(namespace)], args: [namespace, name] }, demand)
+  }
+
+  /**
    * Writes chunks whole; each takes a position.
    *
-   * @throws StatusError INDEX_NOT_FOUND when the index isn't this one any more.
+   * @throws StatusError INDEX_NOT_FOUND when the index isn't this one any more; AliasMoved when the alias it was named by
+   *   points elsewhere by now.
    */
   upsertChunks(
-    index: Pick<IndexDefinition, 'namespace' | 'name' | 'uid'>,
+    index: WrittenIndex,
     chunks: readonly ChunkWrite[],
-    demand: WriteDemand,
+    demand: WriteDemand & ByAlias,
   ): Promise<WriteOutcome> {
     const { namespace, name, uid } = index
     const chunkKeys = chunks.map(({ id }) => this.#keys.chunk(uid, id))
-    const keys = [this.#keys.indexes(namespace), this.#keys.expiring, ...chunkKeys]
+    const keys = [...this.#chunkWriteKeys(namespace), ...chunkKeys]
     const rows = chunks.flatMap((chunk) => [
       chunk.id,
       chunk.text,
@@ -209,41 +249,65 @@ export class Writer {
       optionalNumber(chunk.ttlMs),
     ])
     const call = { name: 'upsert_chunks', method: 'UpsertChunks', namespace, keys }
-    return this.#write({ ...call, args: [uid, name, ...rows] }, demand)
+    return this.#write({ ...call, args: [uid, name, demand.alias ?? '', ...rows] }, demand)
   }
 
   /**
    * Deletes chunks; each that was there takes a position.
    *
    * @param versions of each of them: one that has another by now is left alone. Absent: whatever their version.
-   * @throws StatusError INDEX_NOT_FOUND when the index isn't this one any more.
+   * @throws StatusError INDEX_NOT_FOUND when the index isn't this one any more; AliasMoved.
    */
   deleteChunks(
-    index: Pick<IndexDefinition, 'namespace' | 'name' | 'uid'>,
+    index: WrittenIndex,
     ids: readonly string[],
-    demand: WriteDemand,
+    demand: WriteDemand & ByAlias,
     versions?: readonly Position[],
   ): Promise<WriteOutcome> {
-    const { namespace, name, uid } = index
-    const keys = [
-      this.#keys.indexes(namespace),
-      this.#keys.expiring,
-      ...ids.map((id) => this.#keys.chunk(uid, id)),
-    ]
-    const call = { name: 'delete_chunks', method: 'DeleteChunks', namespace, keys }
     const which = versions ? ['2', ...ids, ...versions.map(formatPosition)] : ['0', ...ids]
-    return this.#write({ ...call, args: [uid, name, ...which] }, demand)
+    return this.#deleteChunks([index], ids, which, demand)
+  }
+
+  /**
+   * Deletes chunks from all of several indexes of a namespace, in one step; each that was there takes a position, and an id
+   * found in several counts once.
+   *
+   * @throws StatusError INDEX_NOT_FOUND when an index isn't this one any more; AliasMoved.
+   */
+  deleteFromAll(
+    indexes: readonly WrittenIndex[],
+    ids: readonly string[],
+    demand: WriteDemand & ByAlias,
+  ): Promise<WriteOutcome> {
+    return this.#deleteChunks(indexes, ids, ['0', ...ids], demand)
   }
 
   /** Deletes those of the chunks that have expired, whatever became of their index. */
   expireChunks(indexUid: string, ids: readonly string[], demand: WriteDemand): Promise<WriteOutcome> {
-    const keys = [
-      this.#keys.indexes(''),
-      this.#keys.expiring,
-      ...ids.map((id) => this.#keys.chunk(indexUid, id)),
-    ]
-    const call = { name: 'delete_chunks', method: '', namespace: '', keys }
-    return this.#write({ ...call, args: [indexUid, '', '1', ...ids] }, demand)
+    const chunkKeys = ids.map((id) => this.#keys.chunk(indexUid, id))
+    const call = { name: 'delete_chunks', method: '', namespace: '' }
+    const keys = [...this.#chunkWriteKeys(''), ...chunkKeys]
+    return this.#write({ ...call, keys, args: [indexUid, '', '', '1', ...ids] }, demand)
+  }
+
+  #deleteChunks(
+    indexes: readonly WrittenIndex[],
+    ids: readonly string[],
+    which: readonly string[],
+    demand: WriteDemand & ByAlias,
+  ): Promise<WriteOutcome> {
+    const namespace = indexes[0]?.namespace ?? ''
+    const chunkKeys = indexes.flatMap(({ uid }) => ids.map((id) => this.#keys.chunk(uid, id)))
+    const uids = indexes.map(({ uid }) => uid).join(',')
+    const names = indexes.map(({ name }) => name).join(',')
+    const call = { name: 'delete_chunks', method: 'DeleteChunks', namespace }
+    const keys = [...this.#chunkWriteKeys(namespace), ...chunkKeys]
+    return this.#write({ ...call, keys, args: [uids, names, demand.alias ?? '', ...which] }, demand)
+  }
+
+  /** Keys that writes of chunks name before the chunks. */
+  #chunkWriteKeys(namespace: string): string[] {
+    return [this.#keys.indexes(namespace), this.#keys.expiring, this.#keys.aliases(namespace)]
   }
 
   /** Writes a lag probe; takes no position. */

@@ -26,3 +26,21 @@ export interface AttributeDefinition {
   readonly name: string
   readonly type: 'TAG' | 'NUMERIC' | 'TEXT'
 }
+
+/** A name that stands for indexes of different models, as the data Redis keeps it, JSON in the hash `alias:<namespace>`. */
+export interface AliasDefinition {
+  readonly namespace: string
+  readonly name: string
+  /** Where it was put, as text. */
+  readonly position: string
+  /** Names, in the order they were put in. */
+  readonly indexes: readonly string[]
+}
+
+/** What a name stands for. */
+export interface NamedIndexes {
+  /** The one index of the name, or those of the alias in its order; none when nothing has the name. */
+  readonly indexes: readonly IndexDefinition[]
+  /** Set when the name is an alias's. */
+  readonly alias?: AliasDefinition | undefined
+}

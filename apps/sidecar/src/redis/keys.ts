@@ -85,6 +85,11 @@ export class Keys {
     return `${this.#root}index:${namespace}`
   }
 
+  /** Hash: name → alias definition, as JSON. */
+  aliases(namespace: string): string {
+    return `${this.#root}alias:${namespace}`
+  }
+
   chunk(indexUid: string, id: string): string {
     return `${this.#root}chunk:${indexUid}:${id}`
   }

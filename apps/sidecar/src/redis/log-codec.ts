@@ -1,7 +1,7 @@
 import { ORIGIN, parsePosition } from '@perigee/core'
 import type { LogBatch, LogOperation, StoredChunk } from './change-log.ts'
 import { clockOf, forksOf } from './history.ts'
-import type { IndexDefinition } from './index-definition.ts'
+import type { AliasDefinition, IndexDefinition } from './index-definition.ts'
 
 /** What `read-log.lua` replies. */
 export type LogReply = [
@@ -64,14 +64,35 @@ export function decodeChunk(row: {
   }
 }
 
-/** Index definitions from namespaces and their hashes, flat, by namespace and name. */
-export function decodeIndexes(flat: readonly (Buffer | Buffer[])[]): IndexDefinition[] {
+/** What a namespace's hashes of indexes and aliases hold, for all namespaces. */
+export interface Definitions {
+  readonly indexes: readonly IndexDefinition[]
+  readonly aliases: readonly AliasDefinition[]
+}
+
+/** Definitions from namespaces and their hashes, flat, by namespace and name. */
+export function decodeDefinitions(flat: readonly (Buffer | Buffer[])[]): Definitions {
   const indexes: IndexDefinition[] = []
-  for (let i = 1; i < flat.length; i += 2) {
-    const fields = flat[i] as Buffer[]
-    for (let f = 1; f < fields.length; f += 2) indexes.push(JSON.parse(String(fields[f])) as IndexDefinition)
+  const aliases: AliasDefinition[] = []
+  for (let i = 2; i < flat.length; i += 3) {
+    const [namespace, indexFields, aliasFields] = flat.slice(i - 2) as [Buffer, Buffer[], Buffer[]]
+    for (let f = 1; f < indexFields.length; f += 2)
+      indexes.push(JSON.parse(String(indexFields[f])) as IndexDefinition)
+    for (let f = 1; f < aliasFields.length; f += 2)
+      aliases.push(decodeAlias(String(namespace), String(aliasFields[f - 1]), aliasFields[f] as Buffer))
   }
-  return indexes.sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name))
+  return { indexes: indexes.sort(byName), aliases: aliases.sort(byName) }
+}
+
+/** An alias from the JSON that the data Redis keeps. */
+export function decodeAlias(namespace: string, name: string, json: Buffer): AliasDefinition {
+  return { namespace, name, ...(JSON.parse(String(json)) as Pick<AliasDefinition, 'position' | 'indexes'>) }
+}
+
+type Named = { readonly namespace: string; readonly name: string }
+
+function byName(a: Named, b: Named): number {
+  return compareText(a.namespace, b.namespace) || compareText(a.name, b.name)
 }
 
 function compareText(a: string, b: string): number {

@@ -27,6 +27,11 @@ export function readError(error: unknown): Error {
   return error
 }
 
+/** A write came by an alias that points elsewhere by now; nothing was done: it is to be looked up again. */
+export class AliasMoved extends Error {
+  override readonly name = 'AliasMoved'
+}
+
 /** What a caller is told when a write to the data Redis failed. */
 export function writeError(error: unknown): Error {
   if (!(error instanceof RedisFailure)) return asError(error)
@@ -56,13 +61,23 @@ export function writeError(error: unknown): Error {
     case 'INDEX_EXISTS':
       return refusal(
         'INDEX_EXISTS',
-        'There is an index of this name. Use it, drop it, or choose another name.',
+        'There is an index or an alias of this name. Use it, remove it, or choose another name.',
       )
     case 'INDEX_NOT_FOUND':
       return refusal(
         'INDEX_NOT_FOUND',
         'There is no such index, or it was dropped meanwhile. Create it first.',
       )
+    case 'INDEX_IN_USE':
+      return refusal(
+        'INDEX_IN_USE',
+        `Nothing was dropped: the index is in use by alias ${rest(error)}. Point that elsewhere, or delete it, first.`,
+        { metadata: { aliases: rest(error) } },
+      )
+    case 'ALIAS_NOT_FOUND':
+      return refusal('ALIAS_NOT_FOUND', 'There is no such alias. ListIndexes names those there are.')
+    case 'ALIAS_MOVED':
+      return new AliasMoved()
     case 'OOM':
       return refusal(
         'OUT_OF_MEMORY',

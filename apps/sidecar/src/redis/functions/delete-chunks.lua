@@ -1,26 +1,37 @@
--- Deletes chunks; each that was there takes a position. One that has expired is deleted and not counted.
--- KEYS   1 to 4 as every write, 5 indexes of the namespace, 6 expiring, 7… chunks
--- ARGV   1 to 4 as every write, 5 index uid, 6 index name, or '' for a sweep, 7 '1' to delete expired ones only, '2' to
---        leave those alone that aren't of the version given, 8… ids, with '2' then as many versions
--- Reply: as close_write; found counts those that a reader could have seen
--- Errors: as open_write; INDEX_NOT_FOUND the index isn't there any more, or another one of that name
+-- Deletes chunks, of one index or of all indexes of an alias; each that was there takes a position. One that has expired
+-- is deleted and not counted.
+-- KEYS   1 to 4 as every write, 5 indexes of the namespace, 6 expiring, 7 aliases of the namespace, 8… chunks, index by
+--        index
+-- ARGV   1 to 4 as every write, 5 index uids separated by commas, 6 their names likewise, or '' for a sweep, 7 the alias
+--        they were named by or '', 8 '1' to delete expired ones only, '2' to leave those alone that aren't of the
+--        version given, 9… ids, with '2' then as many versions
+-- Reply: as close_write; found counts the ids that a reader could have seen
+-- Errors: as open_write; INDEX_NOT_FOUND an index isn't there any more, or another one of that name; ALIAS_MOVED the
+--         alias doesn't point at them any more
 register_write('delete_chunks', function(keys, args)
   local write, reply = open_write(keys, args)
   if not write then return reply end
-  local uid = args[5]
-  if args[6] ~= '' and index_uid(keys[5], args[6]) ~= uid then return redis.error_reply('INDEX_NOT_FOUND there is none, or another one') end
-  local found = 0
-  for i = 7, #keys do
-    local id = args[8 + i - 7]
+  local uids, names = split(args[5]), split(args[6])
+  for i, name in ipairs(names) do
+    if index_uid(keys[5], name) ~= uids[i] then return redis.error_reply('INDEX_NOT_FOUND there is none, or another one') end
+  end
+  local moved = alias_moved(keys[7], args[7], names)
+  if moved then return redis.error_reply(moved) end
+  local count = (#keys - 7) / #uids
+  local found, seen = 0, {}
+  for i = 8, #keys do
+    local place = (i - 8) % count
+    local uid, id = uids[(i - 8 - place) / count + 1], args[9 + place]
     local expires = redis.call('HGET', keys[i], 'expires')
     local expired = expires and expires ~= '' and tonumber(expires) <= write.us
-    local meant = expired or args[7] ~= '1'
-    if args[7] == '2' then meant = redis.call('HGET', keys[i], 'position') == args[8 + #keys - 6 + i - 7] end
+    local meant = expired or args[8] ~= '1'
+    if args[8] == '2' then meant = redis.call('HGET', keys[i], 'position') == args[9 + count + place] end
     if expires and meant then
       take_logged(write, 'delete', uid, id)
       redis.call('DEL', keys[i])
       redis.call('ZREM', keys[6], uid .. ':' .. id)
-      if not expired then found = found + 1 end
+      if not expired and not seen[id] then found = found + 1 end
+      if not expired then seen[id] = true end
     elseif not expires then
       redis.call('ZREM', keys[6], uid .. ':' .. id)
     end

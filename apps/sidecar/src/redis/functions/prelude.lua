@@ -18,6 +18,13 @@ local function now_us()
   return us
 end
 
+-- The parts of a list that is separated by commas; none of an empty text.
+local function split(list)
+  local parts = {}
+  for part in string.gmatch(list, '[^,]+') do parts[#parts + 1] = part end
+  return parts
+end
+
 -- Epoch and seq of a position's text; nothing for anything else.
 local function position_of(position)
   if not position then return nil end
@@ -134,6 +141,24 @@ end
 local function index_uid(indexes_key, name)
   local definition = redis.call('HGET', indexes_key, name)
   return definition and string.match(definition, '^{"uid":"(%d+%-%d+)"')
+end
+
+-- The names of the indexes that an alias points at, in its order, or nothing.
+local function alias_indexes(aliases_key, alias)
+  local definition = redis.call('HGET', aliases_key, alias)
+  return definition and cjson.decode(definition).indexes
+end
+
+-- Why a write that came by an alias may not go to the indexes that its caller took it for, or nothing. A name of '' is
+-- no alias.
+local function alias_moved(aliases_key, alias, names)
+  if alias == '' then return nil end
+  local pointed_at = {}
+  for _, name in ipairs(alias_indexes(aliases_key, alias) or {}) do pointed_at[name] = true end
+  for _, name in ipairs(names) do
+    if not pointed_at[name] then return 'ALIAS_MOVED it points elsewhere by now' end
+  end
+  return nil
 end
 
 -- Registers a reading function twice: as it is, for every region, and claim-checked, for the primary. The second

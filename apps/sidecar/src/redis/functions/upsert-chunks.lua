@@ -1,16 +1,19 @@
 -- Writes chunks whole, all or none; each takes a position.
--- KEYS   1 to 4 as every write, 5 indexes of the namespace, 6 expiring, 7… chunks
--- ARGV   1 to 4 as every write, 5 index uid, 6 index name, then for each chunk: id, text, vector, metadata,
---        region tags, ttl in ms or ''
+-- KEYS   1 to 4 as every write, 5 indexes of the namespace, 6 expiring, 7 aliases of the namespace, 8… chunks
+-- ARGV   1 to 4 as every write, 5 index uid, 6 index name, 7 the alias it was named by or '', then for each chunk: id,
+--        text, vector, metadata, region tags, ttl in ms or ''
 -- Reply: as close_write
--- Errors: as open_write; INDEX_NOT_FOUND the index isn't there any more, or another one of that name
+-- Errors: as open_write; INDEX_NOT_FOUND the index isn't there any more, or another one of that name; ALIAS_MOVED the
+--         alias doesn't point at it any more
 register_write('upsert_chunks', function(keys, args)
   local write, reply = open_write(keys, args)
   if not write then return reply end
   local uid = args[5]
   if index_uid(keys[5], args[6]) ~= uid then return redis.error_reply('INDEX_NOT_FOUND there is none, or another one') end
-  for i = 7, #keys do
-    local a = 7 + (i - 7) * 6
+  local moved = alias_moved(keys[7], args[7], { args[6] })
+  if moved then return redis.error_reply(moved) end
+  for i = 8, #keys do
+    local a = 8 + (i - 8) * 6
     local id, ttl_ms = args[a], args[a + 5]
     local expires = ''
     if ttl_ms ~= '' then

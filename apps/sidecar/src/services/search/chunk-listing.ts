@@ -1,3 +1,4 @@
+import { comparePositions } from '@perigee/core'
 import { type Copy, copyFrom, VERSION_FIELDS } from '../../follower/copy.ts'
 import type { FilterQuery } from '../../follower/filter-query.ts'
 import type { CopyReader } from '../../redis/copy-reader.ts'
@@ -74,4 +75,28 @@ async function copiesOf(reader: CopyReader, query: ListingQuery, ids: readonly s
   const copies = rows.flatMap((row) => copyFrom(row) ?? []).filter((copy) => !hasExpired(copy, nowMs))
   const place = new Map(ids.map((id, i) => [id, i]))
   return copies.sort((a, b) => (place.get(a.id) ?? 0) - (place.get(b.id) ?? 0))
+}
+
+/** One page of the pages of several indexes: by id, of each id the copy that was written last. */
+export function mergeListings(pages: readonly Listing[], countMax: number): Listing {
+  // Past the end of a page that isn't the last of its index, more may come.
+  const ends = pages.flatMap(({ next }) => (next === undefined ? [] : [next]))
+  const end = ends.length === 0 ? undefined : ends.reduce((a, b) => (compareIds(a, b) < 0 ? a : b))
+  const newest = new Map<string, Copy>()
+  for (const copy of pages.flatMap(({ copies }) => copies)) {
+    if (end !== undefined && compareIds(copy.id, end) > 0) continue
+    const other = newest.get(copy.id)
+    if (!other || comparePositions(other.position, copy.position) < 0) newest.set(copy.id, copy)
+  }
+  const copies = [...newest.values()].sort((a, b) => compareIds(a.id, b.id))
+  if (copies.length > countMax) {
+    const page = copies.slice(0, countMax)
+    return { copies: page, next: page.at(-1)?.id ?? '' }
+  }
+  return { copies, ...(end !== undefined && { next: end }) }
+}
+
+/** By the bytes of their UTF-8, as Redis orders them. */
+function compareIds(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }

@@ -2,12 +2,13 @@ import type { SessionToken } from '@perigee/core'
 import type { Filter } from '@perigee/protocol'
 import { innerDeadlineMs } from '../../deadline.ts'
 import { VERSION_FIELDS } from '../../follower/copy.ts'
-import { compileFilter } from '../../follower/filter-query.ts'
+import { compileFilter, type FilterQuery } from '../../follower/filter-query.ts'
 import type { CallContext } from '../../grpc/call.ts'
-import type { WriteDemand } from '../../primary/writer.ts'
+import type { ByAlias, WriteDemand } from '../../primary/writer.ts'
+import type { IndexDefinition } from '../../redis/index-definition.ts'
 import { invalidField, StatusError } from '../../status-error.ts'
 import { listCopies } from './chunk-listing.ts'
-import { indexNotFound } from './index-lookup.ts'
+import type { NamedAtPrimary } from './named-write.ts'
 import type { SearchServiceOptions } from './search-service.ts'
 
 const BATCH = 500
@@ -15,42 +16,73 @@ const PAGE_TIMEOUT_MS = 1_000
 
 /** What is to be deleted. */
 export interface FilterDeletion {
-  readonly namespace: string
-  readonly index: string
+  /** The indexes to delete from. */
+  readonly found: NamedAtPrimary
   readonly filter: Filter
   readonly call: CallContext
   readonly demand: WriteDemand
 }
 
+/** Deleting from one index of those. */
+interface OneDeletion {
+  readonly definition: IndexDefinition
+  readonly query: FilterQuery
+  readonly call: CallContext
+  readonly demand: WriteDemand & ByAlias
+  readonly tally: Tally
+}
+
+/** What was deleted so far. */
+interface Tally {
+  /** Ids of several indexes count once. */
+  deleted: number
+  readonly ids: Set<string>
+}
+
 /**
- * Deletes the chunks that match a filter, by the primary's index once that holds everything before the call, in batches.
- * A chunk that is written anew meanwhile stays: it may match no more.
+ * Deletes the chunks that match a filter, by the primary's index once that holds everything before the call, in batches;
+ * by an alias, from each of its indexes those that match there. A chunk that is written anew meanwhile stays: it may match
+ * no more.
  * Sent again, it deletes what is left: with the same request id only if the first time ended in one batch is its count told
  * again.
  *
  * @throws StatusError INVALID_FIELD in a region-scoped index, INDEX_BUILDING when the index isn't that far in time,
- *   DEADLINE_EXCEEDED after a part.
+ *   DEADLINE_EXCEEDED after a part; AliasMoved.
  */
 export async function deleteByFilter(
-  { data, indexes, writer, primaryClock }: SearchServiceOptions,
-  { namespace, index, filter, call, demand: { requestId, bodyHash, ...demand } }: FilterDeletion,
+  options: SearchServiceOptions,
+  { found, filter, call, demand: { requestId, bodyHash, ...demand } }: FilterDeletion,
 ): Promise<{ deleted: number; last: SessionToken }> {
-  const { definition, clock } = await data.indexDefinition(namespace, index, { primary: true })
-  if (!definition) throw indexNotFound(namespace, index)
-  if (definition.regionScoped) {
+  const { indexes, alias, clock } = found
+  if (indexes.some(({ regionScoped }) => regionScoped)) {
     const why =
       "can't select in a region-scoped index, of which the primary's region holds only a part; delete by ids"
     throw invalidField('filter', why)
   }
-  const query = compileFilter(filter, definition)
+  const queries = indexes.map((definition) => compileFilter(filter, definition))
   const deadlineMs = innerDeadlineMs(call.deadlineMs)
-  await indexes.includes(definition.uid, clock, deadlineMs, call.signal)
-  const { clusterId } = await data.history(clock)
+  for (const { uid } of indexes) await options.indexes.includes(uid, clock, deadlineMs, call.signal)
+  const { clusterId } = await options.data.history(clock)
   let last: SessionToken = { clusterId, position: clock }
-  let deleted = 0
+  const tally: Tally = { deleted: 0, ids: new Set() }
+  for (const [i, definition] of indexes.entries()) {
+    const query = queries[i] as FilterQuery
+    const repeatable = indexes.length === 1 && { requestId, bodyHash }
+    const asked = { ...demand, ...repeatable, deadlineMs, alias: alias?.name }
+    last = (await deleteFromOne(options, { definition, query, call, demand: asked, tally })) ?? last
+  }
+  return { deleted: tally.deleted, last }
+}
+
+/** @returns the last write's outcome; `undefined` when nothing matched. */
+async function deleteFromOne(
+  { indexes, writer, primaryClock }: SearchServiceOptions,
+  { definition, query, call, demand: { requestId, bodyHash, ...demand }, tally }: OneDeletion,
+): Promise<SessionToken | undefined> {
+  let last: SessionToken | undefined
   let after: string | undefined
   do {
-    if (Date.now() > deadlineMs || call.signal.aborted) throw partly(deleted)
+    if (Date.now() > demand.deadlineMs || call.signal.aborted) throw partly(tally.deleted)
     const { result } = await indexes.read(definition.uid, (reader) =>
       listCopies(reader, {
         ...{ indexUid: definition.uid, filter: query, after, fields: VERSION_FIELDS },
@@ -63,14 +95,20 @@ export async function deleteByFilter(
     // Sent again, nothing matches any more: then the first answer, if there is one, has the count.
     if (ids.length > 0 || (whole && requestId !== undefined)) {
       const versions = result.copies.map((copy) => copy.position)
-      const asked = { ...demand, deadlineMs, ...(whole && { requestId, bodyHash }) }
+      const asked = { ...demand, ...(whole && { requestId, bodyHash }) }
       const outcome = await writer.deleteChunks(definition, ids, asked, versions)
-      deleted += outcome.found
+      count(tally, ids, outcome.found)
       last = outcome
     }
     after = result.next
   } while (after !== undefined)
-  return { deleted, last }
+  return last
+}
+
+function count(tally: Tally, ids: readonly string[], found: number): void {
+  const again = ids.filter((id) => tally.ids.has(id)).length
+  tally.deleted += Math.max(0, found - again)
+  for (const id of ids) tally.ids.add(id)
 }
 
 function partly(deleted: number): StatusError {

@@ -40,13 +40,15 @@ async function getIndex(
   primary: boolean,
 ) {
   const { namespace, name } = input
-  const { definition, clock } = await data.indexDefinition(namespace, name, { primary })
+  const { clock, ...found } = await data.named(namespace, name, { primary })
   const at = await atClock(data, clock)
   const response = create(GetIndexResponseSchema)
-  if (!definition) return { response, ...at, refusal: indexNotFound(namespace, name) }
-  response.index = indexMessage(definition)
-  const others = otherRegions().filter((r) => r.namespace === namespace && r.index === name)
-  response.regions = [...(await indexes.describe([definition])), ...others]
+  const [first] = found.indexes
+  if (!first) return { response, ...at, refusal: indexNotFound(namespace, name) }
+  response.index = indexMessage(first)
+  const names = new Set(found.indexes.map((index) => index.name))
+  const others = otherRegions().filter((r) => r.namespace === namespace && names.has(r.index))
+  response.regions = [...(await indexes.describe(found.indexes)), ...others]
   return { response, ...at }
 }
 
@@ -68,12 +70,18 @@ async function listIndexes({ data }: SearchServiceOptions, input: ListIndexesInp
   const { namespace, pageSize } = input
   const list = ['ListIndexes', namespace]
   const after = readPageToken(list, input.pageToken)
-  const { indexes, clock } = await data.listIndexes(namespace, { primary })
-  const rest = indexes.filter(({ name }) => after === undefined || name > after)
-  const page = rest.slice(0, pageSize)
+  const { indexes, aliases, clock } = await data.listIndexes(namespace, { primary })
+  // No index has an alias's name: the pages go over both, by name.
+  const names = [...indexes, ...aliases].map(({ name }) => name).sort()
+  const rest = names.filter((name) => after === undefined || name > after)
+  const page = new Set(rest.slice(0, pageSize))
+  const last = rest.length > page.size ? rest[page.size - 1] : undefined
   const response = create(ListIndexesResponseSchema, {
-    indexes: page.map(indexMessage),
-    nextPageToken: rest.length > page.length ? writePageToken(list, page.at(-1)?.name ?? '') : '',
+    indexes: indexes.filter(({ name }) => page.has(name)).map(indexMessage),
+    aliases: aliases
+      .filter(({ name }) => page.has(name))
+      .map((alias) => ({ name: alias.name, indexes: [...alias.indexes] })),
+    nextPageToken: last === undefined ? '' : writePageToken(list, last),
   })
   return { response, ...(await atClock(data, clock)) }
 }

@@ -10,11 +10,10 @@ import { compileFilter } from '../../follower/filter-query.ts'
 import type { UnaryHandler } from '../../grpc/call.ts'
 import type { IndexDefinition } from '../../redis/index-definition.ts'
 import { StatusError } from '../../status-error.ts'
-import { checkModel } from '../validation/model.ts'
 import { checkSearch, type SearchInput } from '../validation/search-request.ts'
 import { packVector } from '../validation/vector.ts'
 import { chunkBytes, chunkMessage, fieldsOf } from './chunk-message.ts'
-import { indexRead } from './index-lookup.ts'
+import { type FoundIndexes, indexRead } from './index-lookup.ts'
 import { type Near, nearest } from './nearest.ts'
 import type { SearchServiceOptions } from './search-service.ts'
 
@@ -23,8 +22,7 @@ export function searchHandler(options: SearchServiceOptions): UnaryHandler<Searc
   const { data, indexes, readPath, limits, primaryClock } = options
   return (request, call) => {
     const input = checkSearch(request, limits)
-    const answer = async (definition: IndexDefinition) => {
-      checkModel(input.model, definition)
+    const answer = async ({ indexes: [definition] }: FoundIndexes) => {
       const { hits, at } = await nearest(indexes, {
         definition,
         vector: packVector('vector', input.vector, definition),

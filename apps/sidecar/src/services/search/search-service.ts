@@ -7,6 +7,7 @@ import type { PrimaryClock } from '../../primary-clock.ts'
 import type { DataRedis } from '../../redis/data-redis.ts'
 import type { ReadPath } from '../read-path.ts'
 import type { WritePath } from '../write-path.ts'
+import { deleteAliasHandler, putAliasHandler } from './alias-handlers.ts'
 import { getChunksHandler, listChunksHandler } from './chunk-read-handlers.ts'
 import { getIndexHandler, listIndexesHandler } from './index-handlers.ts'
 import { searchHandler } from './search-handler.ts'
@@ -34,13 +35,15 @@ export interface SearchServiceOptions {
   readonly searchTimeoutMs: number
 }
 
-/** `perigee.v1.SearchService` but for aliases, which come later. */
+/** `perigee.v1.SearchService`. */
 export function createSearchService(options: SearchServiceOptions): ServiceRegistration {
-  const handlers: Omit<ServiceHandlers<typeof SearchService.method>, 'putAlias' | 'deleteAlias'> = {
+  const handlers: ServiceHandlers<typeof SearchService.method> = {
     createIndex: createIndexHandler(options),
     getIndex: getIndexHandler(options),
     listIndexes: listIndexesHandler(options),
     dropIndex: dropIndexHandler(options),
+    putAlias: putAliasHandler(options),
+    deleteAlias: deleteAliasHandler(options),
     upsertChunks: upsertChunksHandler(options),
     deleteChunks: deleteChunksHandler(options),
     getChunks: getChunksHandler(options),

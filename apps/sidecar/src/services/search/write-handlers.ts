@@ -18,15 +18,13 @@ import {
   UpsertChunksResponseSchema,
 } from '@perigee/protocol'
 import type { UnaryHandler } from '../../grpc/call.ts'
-import type { DataRedis } from '../../redis/data-redis.ts'
-import type { IndexDefinition } from '../../redis/index-definition.ts'
 import { checkDeleteChunks, checkUpsertChunks, chunkInputs } from '../validation/chunk-requests.ts'
 import { checkCreateIndex, checkDropIndex } from '../validation/index-requests.ts'
-import { checkModel } from '../validation/model.ts'
+import { indexOfModel } from '../validation/model.ts'
 import { inOrder, writeDemand } from '../write-demand.ts'
 import { deleteByFilter } from './filter-deletion.ts'
-import { indexNotFound } from './index-lookup.ts'
 import { indexMessage } from './index-message.ts'
+import { atNamed } from './named-write.ts'
 import type { SearchServiceOptions } from './search-service.ts'
 
 const { createIndex, dropIndex, upsertChunks, deleteChunks } = SearchService.method
@@ -73,11 +71,13 @@ export function upsertChunksHandler(
   return (request, call) => {
     const { namespace, index, model, chunks, choice } = checkUpsertChunks(request, limits)
     return writePath.run(upsertChunks, request, call, async (epoch) => {
-      const definition = await definitionAtPrimary(data, namespace, index)
-      checkModel(model, definition)
-      const rows = chunkInputs(chunks, definition, regions, limits)
       const asked = { schema: upsertChunks.input, request: withMetadataInOrder(request), choice, call }
-      const outcome = await writer.upsertChunks(definition, rows, writeDemand(asked, epoch))
+      const demand = writeDemand(asked, epoch)
+      const outcome = await atNamed(data, { namespace, name: index }, (found) => {
+        const definition = indexOfModel(model, found)
+        const rows = chunkInputs(chunks, definition, regions, limits)
+        return writer.upsertChunks(definition, rows, { ...demand, alias: found.alias?.name })
+      })
       return create(UpsertChunksResponseSchema, {
         upserted: outcome.positions.length,
         receipt: receiptOf(outcome),
@@ -95,14 +95,16 @@ export function deleteChunksHandler(
     const { namespace, index, selection, choice } = checkDeleteChunks(request, limits)
     return writePath.run(deleteChunks, request, call, async (epoch) => {
       const demand = writeDemand({ schema: deleteChunks.input, request, choice, call }, epoch)
-      if (selection.kind === 'filter') {
-        const { filter } = selection
-        const { deleted, last } = await deleteByFilter(options, { namespace, index, filter, call, demand })
-        return create(DeleteChunksResponseSchema, { deleted, receipt: receiptOf(last) })
-      }
-      const definition = await definitionAtPrimary(data, namespace, index)
-      const outcome = await writer.deleteChunks(definition, selection.ids, demand)
-      return create(DeleteChunksResponseSchema, { deleted: outcome.found, receipt: receiptOf(outcome) })
+      return atNamed(data, { namespace, name: index }, async (found) => {
+        if (selection.kind === 'filter') {
+          const { filter } = selection
+          const { deleted, last } = await deleteByFilter(options, { found, filter, call, demand })
+          return create(DeleteChunksResponseSchema, { deleted, receipt: receiptOf(last) })
+        }
+        const { indexes, alias } = found
+        const outcome = await writer.deleteFromAll(indexes, selection.ids, { ...demand, alias: alias?.name })
+        return create(DeleteChunksResponseSchema, { deleted: outcome.found, receipt: receiptOf(outcome) })
+      })
     })
   }
 }
@@ -114,18 +116,7 @@ function withMetadataInOrder(request: UpsertChunksRequest): UpsertChunksRequest 
   return { ...request, chunks }
 }
 
-/** The index of a name, at the region that holds the claim. */
-async function definitionAtPrimary(
-  data: DataRedis,
-  namespace: string,
-  name: string,
-): Promise<IndexDefinition> {
-  const { definition } = await data.indexDefinition(namespace, name, { primary: true })
-  if (!definition) throw indexNotFound(namespace, name)
-  return definition
-}
-
 /** The receipt of a write; the write path adds the rest. */
-function receiptOf(token: SessionToken): Receipt {
+export function receiptOf(token: SessionToken): Receipt {
   return create(ReceiptSchema, { sessionToken: encodeToken(token) })
 }

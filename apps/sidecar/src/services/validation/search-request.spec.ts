@@ -2,8 +2,9 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf'
 import { DEFAULT_LIMITS } from '@perigee/core'
 import { SearchRequestSchema } from '@perigee/protocol'
 import { describe, expect, it } from 'vitest'
+import type { IndexDefinition } from '../../redis/index-definition.ts'
 import { refusedAs } from '../../refused-as.spec-support.ts'
-import { checkModel } from './model.ts'
+import { indexOfModel } from './model.ts'
 import { checkSearch } from './search-request.ts'
 
 type SearchInit = Exclude<MessageInitShape<typeof SearchRequestSchema>, { $typeName: string }>
@@ -34,7 +35,7 @@ describe('Search', () => {
     ['a negative max_distance', { maxDistance: -1 }, 'taken'],
     ['a text query', { textQuery: 'words' }, 'NOT_YET text_query'],
     ['a text weight', { textWeight: 0.5 }, 'NOT_YET text_weight'],
-    ['a staleness limit', { options: { maxStaleness: { seconds: 1n, nanos: 0 } } }, 'NOT_YET'],
+    ['a staleness limit', { options: { maxStaleness: { seconds: 1n, nanos: 0 } } }, 'taken'],
   ])('with %s', (_, init, outcome) => {
     expect(refusedAs(search(init))).toBe(outcome)
   })
@@ -50,6 +51,7 @@ describe('a model', () => {
     ['another revision', { id: 'm', revision: '2' }, 'MODEL_MISMATCH'],
     ['another id', { id: 'n', revision: '1' }, 'MODEL_MISMATCH'],
   ])('that is %s', (_, other, outcome) => {
-    expect(refusedAs(() => checkModel(other, { name: 'docs', model }))).toBe(outcome)
+    const index = { name: 'docs', model } as IndexDefinition
+    expect(refusedAs(() => indexOfModel(other, { indexes: [index] }))).toBe(outcome)
   })
 })
