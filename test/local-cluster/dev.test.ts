@@ -55,6 +55,17 @@ describe('perigee dev', () => {
     return line.slice(name.length).trim()
   }
 
+  /** A call that isn't answered says so, rather than the whole test. */
+  const soon = () => ({ signal: AbortSignal.timeout(20_000) })
+
+  /** Waits for its end, and says what it was at if that doesn't come. */
+  async function ended({ child, dir }: Dev): Promise<number | null> {
+    const [code] = (await once(child, 'exit', soon()).catch((error: unknown) => {
+      throw new Error(`perigee dev (${child.pid}, ${dir}) doesn't end`, { cause: error })
+    })) as [number | null]
+    return code
+  }
+
   async function gone({ state, dir, stateFile }: Dev): Promise<void> {
     const pids = pidsOf(state)
     await waitFor('all to be gone', () => !pids.some(lives) && !existsSync(dir) && !existsSync(stateFile), {
@@ -73,7 +84,7 @@ describe('perigee dev', () => {
       const line = lines.find((one) => one.startsWith(region.name)) ?? ''
       for (const { grpc, http } of region.sidecars) {
         expect(line).toContain(grpc)
-        expect((await fetch(`http://${http}/readyz`)).status).toBe(200)
+        expect((await fetch(`http://${http}/readyz`, soon())).status).toBe(200)
       }
       const resolver = new Resolver()
       resolver.setServers([region.dns])
@@ -81,12 +92,11 @@ describe('perigee dev', () => {
         expect(await resolver.resolve4(`api.${name}.${state.domain}`)).toHaveLength(2)
       }
     }
-    expect(((await (await fetch(`${state.control}/state`)).json()) as ClusterState).regions).toEqual(
+    expect(((await (await fetch(`${state.control}/state`, soon())).json()) as ClusterState).regions).toEqual(
       state.regions,
     )
     dev.child.kill('SIGINT')
-    const [code] = (await once(dev.child, 'exit')) as [number | null]
-    expect(code).toBe(0)
+    expect(await ended(dev)).toBe(0)
     await gone(dev)
   })
 
@@ -112,8 +122,7 @@ describe('perigee dev', () => {
     expect(failed).toBe(1)
     expect(told).toMatch(/is taken.*another `perigee dev`.*--port/)
     dev.child.kill('SIGTERM')
-    const [code] = (await once(dev.child, 'exit')) as [number | null]
-    expect(code).toBe(0)
+    expect(await ended(dev)).toBe(0)
     await gone(dev)
   })
 })
