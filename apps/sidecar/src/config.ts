@@ -58,8 +58,8 @@ const SETTINGS = {
 
   LEASE_MS: whole(500, 60_000, 2000),
   RENEW_MS: whole(50, 20_000, 500),
-  CATCH_UP_MS: whole(0, DAY_MS, 30_000),
-  CATCH_UP_WRITES_MAX: whole(0, Number.MAX_SAFE_INTEGER, 1_000_000),
+  CATCH_UP_MS: whole(0, DAY_MS, 15_000),
+  CATCH_UP_BYTES_MAX: whole(0, Number.MAX_SAFE_INTEGER, 1_073_741_824),
   HEARTBEAT_MS: whole(10, 10_000, 100),
   SWEEP_MS: whole(50, DAY_MS, 500),
   LOG_ENTRIES_MAX: whole(1000, 1_000_000_000, 100_000),
@@ -121,8 +121,8 @@ export interface Config {
   readonly renewMs: number
   /** How long a promoted Redis may take to fetch what the old primary has more; 0: it never does. */
   readonly catchUpMs: number
-  /** How many writes more the old primary may have for that. */
-  readonly catchUpWritesMax: number
+  /** How much memory the old primary may use for that: as a rule all of its data is copied. */
+  readonly catchUpBytesMax: number
   readonly heartbeatMs: number
   readonly sweepMs: number
   readonly logEntriesMax: number
@@ -255,7 +255,7 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
     leaseMs: s.LEASE_MS,
     renewMs: s.RENEW_MS,
     catchUpMs: s.CATCH_UP_MS,
-    catchUpWritesMax: s.CATCH_UP_WRITES_MAX,
+    catchUpBytesMax: s.CATCH_UP_BYTES_MAX,
     heartbeatMs: s.HEARTBEAT_MS,
     sweepMs: s.SWEEP_MS,
     logEntriesMax: s.LOG_ENTRIES_MAX,

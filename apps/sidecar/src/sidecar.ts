@@ -1,13 +1,19 @@
-import { laterPosition, ORIGIN, type Position, parsePosition } from '@perigee/core'
-import { MultiplexService, PeerService, SemanticCacheService } from '@perigee/protocol'
+import { create } from '@bufbuild/protobuf'
+import {
+  GetRegionRequestSchema,
+  MultiplexService,
+  PeerService,
+  SemanticCacheService,
+} from '@perigee/protocol'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { IndexKeeper } from './follower/index-keeper.ts'
 import { notYetService } from './grpc/not-yet.ts'
 import { PeerClient } from './grpc/peer-client.ts'
 import { GrpcServer } from './grpc/server.ts'
-import { Claim } from './primary/claim.ts'
+import { Claiming } from './primary/claiming.ts'
 import { Heartbeat } from './primary/heartbeat.ts'
+import { OwnReporter } from './primary/own-report.ts'
 import { hostNowMs, RedisTime } from './primary/redis-time.ts'
 import { ReplicatedWrites, WAIT_MS_MAX } from './primary/replicated-writes.ts'
 import { Sweep } from './primary/sweep.ts'
@@ -18,7 +24,6 @@ import { DataRedis } from './redis/data-redis.ts'
 import { FunctionLibrary } from './redis/function-library.ts'
 import { HistoryReader } from './redis/history.ts'
 import { Keys } from './redis/keys.ts'
-import { readError } from './redis/redis-status.ts'
 import { Tracking } from './redis/tracking.ts'
 import { createCacheService } from './services/cache-service.ts'
 import { PeerRegions } from './services/other-regions.ts'
@@ -29,6 +34,7 @@ import { RegionalReadPath } from './services/regional-read-path.ts'
 import { createSearchService } from './services/search/search-service.ts'
 import { Metrics } from './status/metrics.ts'
 import { Monitoring } from './status/monitoring.ts'
+import { OtherRegion } from './status/other-region.ts'
 import { SkewEstimate } from './status/skew.ts'
 
 /** Writes wait longer than reads for a slow Redis: a read can be asked elsewhere, a write's outcome would be unknown. */
@@ -40,6 +46,11 @@ const REPLICATED_LANES = 4
 /** How long one exchange of clocks with the primary's sidecar may take. */
 const EXCHANGE_TIMEOUT_MS = 2000
 
+/** Pause between an answer of another region and the next question. */
+const PEER_PAUSE_MS = 250
+/** How long another region may take to answer. One answer may be lost without the fallback's silence being noticed. */
+const PEER_TIMEOUT_MS = 600
+
 /** The sidecar: builds everything, starts and stops it in order. */
 export class Sidecar {
   readonly #config: Config
@@ -48,7 +59,7 @@ export class Sidecar {
   readonly #connections: readonly RedisConnection[]
   readonly #tracking: Tracking
   readonly #peers: PeerClient
-  readonly #claim: Claim
+  readonly #claiming: Claiming
   readonly #heartbeat: Heartbeat
   readonly #sweep: Sweep
   readonly #indexKeeper: IndexKeeper
@@ -59,7 +70,6 @@ export class Sidecar {
     this.#log = log
     const { region, regions, limits, logEntriesMax, localAddress, redisTimeoutMs } = config
     const keys = new Keys(config.prefix)
-    const primaryName = config.primary ?? (regions[0] as string)
 
     const connect = (name: string, url: string, timeoutMs = redisTimeoutMs) =>
       new RedisConnection({ name, url, timeoutMs, localAddress, log })
@@ -85,9 +95,9 @@ export class Sidecar {
     const redisTime = new RedisTime()
     const primaryClock = new SkewEstimate({
       hostNowMs,
-      own: () => (primaryName === region ? redisTime : undefined),
+      own: () => (primary.name === region ? redisTime : undefined),
       exchange: (request) =>
-        this.#peers.call(primaryName, PeerService.method.exchangeClock, request, {
+        this.#peers.call(primary.name, PeerService.method.exchangeClock, request, {
           deadlineMs: Date.now() + EXCHANGE_TIMEOUT_MS,
         }),
     })
@@ -96,13 +106,19 @@ export class Sidecar {
     const data = new DataRedis({ reads, bulk, keys, history, watch, primaryClock })
 
     this.#peers = new PeerClient({ peers: config.peers, connectMs: config.peerConnectMs })
-    this.#claim = new Claim({
-      ...{ region, regions, primary: primaryName, keys, memory, redisTime, logEntriesMax, log },
-      ...{ leaseMs: config.leaseMs, renewMs: config.renewMs },
-      library: new FunctionLibrary(control),
-      others: new PeerRegions(this.#peers),
+    const others = this.#peers.regions.map((other) => this.#otherRegion(other))
+    this.#claiming = new Claiming({
+      ...{ config, keys, control, memory, redisTime, log },
+      others: new PeerRegions(others),
     })
-    const claim = this.#claim
+    const { claim, own } = this.#claiming
+    const primary = new PrimaryRegion({
+      ...{ region, claim, others, peers: this.#peers },
+      configured: config.primary,
+    })
+    // The clock of another Redis is another clock.
+    primary.onChange(() => primaryClock.forget())
+    primary.onChange((name) => log.info({ primary: name }, 'the primary is another region now'))
     const library = new FunctionLibrary(writes)
     const replicated =
       replicas > 0
@@ -121,7 +137,6 @@ export class Sidecar {
       log,
     })
 
-    const primary = new PrimaryRegion({ region, primary: primaryName, claim, peers: this.#peers })
     const stalenessMs = () => this.#monitoring.lag.lag()?.lagMs
     const readPath = new RegionalReadPath({ primary, data, maxWaitMs: config.maxWaitMs, stalenessMs })
     const writePath = new PrimaryWritePath({ primary, data, limits })
@@ -145,10 +160,13 @@ export class Sidecar {
       otherRegions: () => this.#monitoring.otherRegionsIndexes,
       searchTimeoutMs: config.searchTimeoutMs,
     })
+    const reporter = new OwnReporter({ reads, keys, watch, own, memory: this.#claiming.memory })
     const peerService = createPeerService({
       ...{ primary, claim, writer },
       forwardable: [cacheService, searchService],
-      newestPosition: () => newestPosition({ reads, keys, watch }),
+      report: () => reporter.read(),
+      redisAddress: config.dataRedisAddress,
+      usedMemoryBytes: () => this.#monitoring.view.own.info?.usedMemoryBytes ?? 0,
       status: () => this.#monitoring.view.own.status(),
       exchangeClock: (...call) => this.#monitoring.exchangeClock(...call),
     })
@@ -156,9 +174,11 @@ export class Sidecar {
     const metrics = new Metrics()
     this.#monitoring = new Monitoring({
       ...{ config, log, keys, reads, control, watch, primary, writer, metrics },
-      ...{ tracking: this.#tracking, peers: this.#peers, skew: primaryClock },
+      ...{ tracking: this.#tracking, peers: this.#peers, others, skew: primaryClock },
+      regressed: () => claim.state.kind === 'regressed' || claim.state.kind === 'catching-up',
       indexRedisUp: () => memory.ready,
       indexes: this.#indexKeeper.indexes,
+      audit: this.#indexKeeper.audit,
     })
     this.#server = new GrpcServer({
       ...{ listen: config.grpcListen, limits, log, observer: metrics },
@@ -171,6 +191,14 @@ export class Sidecar {
     for (const service of [MultiplexService, SemanticCacheService]) this.#server.add(notYetService(service))
   }
 
+  #otherRegion(region: string): OtherRegion {
+    const ask = () =>
+      this.#peers.call(region, PeerService.method.getRegion, create(GetRegionRequestSchema), {
+        deadlineMs: Date.now() + PEER_TIMEOUT_MS,
+      })
+    return new OtherRegion({ region, ask, intervalMs: PEER_PAUSE_MS })
+  }
+
   /**
    * Starts to serve; Redis and the other regions may come later.
    *
@@ -180,7 +208,7 @@ export class Sidecar {
     for (const connection of this.#connections) connection.start()
     this.#tracking.start()
     this.#peers.start()
-    this.#claim.start()
+    this.#claiming.start()
     this.#heartbeat.start()
     this.#sweep.start()
     this.#indexKeeper.start()
@@ -199,27 +227,11 @@ export class Sidecar {
     await this.#indexKeeper.stop()
     this.#sweep.stop()
     this.#heartbeat.stop()
-    await this.#claim.stop()
+    await this.#claiming.stop()
     this.#peers.stop()
     this.#tracking.stop()
     for (const connection of this.#connections) connection.stop()
     await this.#monitoring.stop()
     this.#log.info('stopped')
-  }
-}
-
-/** The newest position this region's Redis has held as far as this process has seen; ORIGIN for nothing. */
-async function newestPosition(options: {
-  reads: RedisConnection
-  keys: Keys
-  watch: ClockWatch
-}): Promise<Position> {
-  const { reads, keys, watch } = options
-  try {
-    const clock = await reads.call('GET', keys.clock)
-    const position = clock ? parsePosition(String(clock)) : undefined
-    return laterPosition(position ?? ORIGIN, watch.newest ?? ORIGIN)
-  } catch (error) {
-    throw readError(error)
   }
 }

@@ -41,13 +41,13 @@ it('waits with the first claim while another region is silent, until told to acc
 it('never makes the first claim while another region holds writes', async () => {
   const others = new Map([['there', { epoch: 5, seq: 7 }]])
   await using redis = await startClaimedRedis({ regions: ['here', 'there'], others })
-  expect(redis.claim.state).toMatchObject({ kind: 'waiting', why: expect.stringContaining('5-7') })
+  expect(redis.claim.state).toMatchObject({ kind: 'regressed', ahead: { position: { epoch: 5, seq: 7 } } })
   expect(await redis.claim.initialize()).toMatchObject({ why: expect.stringContaining('5-7') })
 })
 
 it('leaves a Redis alone that is not the configured primary', async () => {
   await using redis = await startClaimedRedis({ regions: ['here', 'there'], primary: 'there' })
-  expect(redis.claim.state).toEqual({ kind: 'not-chosen' })
+  expect(redis.claim.state).toEqual({ kind: 'not-chosen', chosen: 'there' })
 })
 
 it('refuses every write after a restart of Redis, claims anew, records the fork and goes on with the next seq', async () => {

@@ -1,14 +1,13 @@
 /**
  * The claim: the right of this region's data Redis process to take writes, kept up by its sidecars.
  *
- * Invariant: a write is done only by a Redis process that holds a live claim on the epoch its clock is of. The claim
- * is in that process's memory alone (`prelude.lua`), so a restart, a promotion or a restore ends it; the lease ends
- * it when no sidecar vouches for the Redis any more. All this file does is ask and decide; what keeps the invariant
- * is inside the functions.
+ * Invariant: a write is done only by a Redis process that holds a live claim on the epoch its clock is of. The claim is
+ * in that process's memory alone (`prelude.lua`), so a restart, a promotion or a restore ends it; the lease ends it when
+ * no sidecar vouches for the Redis any more. This file asks, decides and acts, again and again; the functions keep the
+ * invariant. Which Redis is to be claimed is `authority.ts`'s to say, whether it may be now, `claim-decision.ts`'s.
  *
- * Topology `static`: the region named in the configuration may claim while its Redis says it is a master. Without a
- * claim there, it claims; a live claim is joined. The first claim of an empty cluster needs every other region to say
- * that it holds nothing, or an operator's `perigee init`.
+ * A lease's end is reckoned by the Redis's own clock from a time that was read before anything vouched for it, so a call
+ * that was held up on its way, or in a paused process, comes too late by itself.
  *
  * If this process dies: before the claim's function call, nothing happened, but for an epoch number that nobody will
  * use; after it, the lease runs out within `leaseMs` unless another sidecar of the region, or this one restarted,
@@ -16,50 +15,56 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { comparePositions, formatPosition, ORIGIN, type Position, parsePosition } from '@perigee/core'
+import { formatPosition, ORIGIN, type Position } from '@perigee/core'
 import type { Logger } from 'pino'
 import { type RedisConnection, RedisFailure } from '../redis/connection.ts'
-import { type FunctionLibrary, isLibraryMissing, LIBRARY_VERSION } from '../redis/function-library.ts'
+import { type FunctionLibrary, LIBRARY_VERSION } from '../redis/function-library.ts'
 import type { Keys } from '../redis/keys.ts'
-import { type ClaimState, sameClaimState } from './claim-state.ts'
+import type { Authority, Verdict } from './authority.ts'
+import type { CatchUp } from './catch-up.ts'
+import { decide } from './claim-decision.ts'
+import type { ClaimMemory } from './claim-memory.ts'
+import { type Ahead, type ClaimState, sameClaimState, whyNot } from './claim-state.ts'
 import { nextEpoch } from './epoch.ts'
-import { hostNowMs, type RedisTime } from './redis-time.ts'
+import type { FailoverRequest } from './failover-request.ts'
+import type { Farewells } from './farewells.ts'
+import type { Gate } from './gate.ts'
+import type { OtherRegionSays, OtherRegions } from './other-regions.ts'
+import type { OwnLook, OwnRedis } from './own-redis.ts'
 
-/** What other regions say before a claim. */
-export interface OtherRegions {
-  /** The newest position each other region has ever held: ORIGIN for nothing, `undefined` for silence. */
-  newestPositions(timeoutMs: number): Promise<ReadonlyMap<string, Position | undefined>>
-}
+export { whyNot } from './claim-state.ts'
 
 export interface ClaimOptions {
   readonly region: string
   readonly regions: readonly string[]
-  /** The region that may claim. */
-  readonly primary: string
   readonly leaseMs: number
   readonly renewMs: number
   readonly logEntriesMax: number
   readonly keys: Keys
   /** The data Redis, over a connection of the claim's own. */
   readonly library: FunctionLibrary
-  /** The index Redis, which remembers the highest epoch claimed. */
-  readonly memory: RedisConnection
+  readonly own: OwnRedis
+  readonly memory: ClaimMemory
   readonly others: OtherRegions
-  readonly redisTime: RedisTime
+  readonly authority: Authority
+  readonly farewells: Farewells
+  readonly gate: Gate
+  readonly wayOut: WayOut
   readonly log: Logger
 }
 
-/** What `status.lua` replies, or what is known without the library. */
-interface Status {
-  readonly loaded: boolean
-  readonly epoch: number
-  readonly live: boolean
-  readonly nowUs: number
-  readonly clock: string
-}
+/** What becomes of a Redis that holds less than another: by Sentinel, by an operator, or it is claimed all the same. */
+export type WayOut =
+  | { readonly by: 'sentinel'; readonly failover: FailoverRequest; readonly catchUp: CatchUp }
+  | { readonly by: 'operator' }
+  | { readonly by: 'nobody' }
 
-const OTHERS_TIMEOUT_MS = 400
-const INITIALIZE_TIMEOUT_MS = 1000
+/** How soon it looks again when it may claim and must not yet. */
+const WAIT_MS = 50
+/** A lease and this much of it more is waited, since clocks run at different rates. */
+const LEASE_MARGIN = 0.1
+/** An operator's word counts for so long. */
+const INSIST_MS = 4000
 
 export class Claim {
   readonly #options: ClaimOptions
@@ -69,22 +74,39 @@ export class Claim {
   #stopped = false
   #timer: NodeJS.Timeout | undefined
   #stepping: Promise<void> | undefined
-  #silenceAccepted = false
+  #again = false
+  #accepted = { silence: false, loss: false }
+  #connectedMs = 0
+  #masterSinceMs: number | undefined
+  /** When the lease is over for certain, monotonic milliseconds, unless another sidecar renews it. */
+  #liveUntilMs = 0
 
   constructor(options: ClaimOptions) {
     this.#options = options
     this.#redis = options.library.connection
-    this.#redis.onReady(() => void this.refresh())
+    this.#redis.onReady(() => {
+      this.#connectedMs = performance.now()
+      void this.refresh()
+    })
     this.#redis.onClose(() => this.#move({ kind: 'unreachable', why: 'the connection is down' }))
+    options.others.onAnswer(() => {
+      if (this.#state.kind === 'waiting' || this.#state.kind === 'regressed') this.poke()
+    })
   }
 
   get state(): ClaimState {
     return this.#state
   }
 
-  /** The epoch this sidecar takes for claimed; `undefined` when it knows of no claim. */
+  /** The epoch this sidecar takes for claimed; `undefined` when it knows of no claim, or knows its lease to be over. */
   get epoch(): number | undefined {
-    return this.#state.kind === 'claimed' ? this.#state.epoch : undefined
+    if (this.#state.kind !== 'claimed' || performance.now() >= this.#liveUntilMs) return undefined
+    return this.#state.epoch
+  }
+
+  /** For how long the claim holds without another renewal, milliseconds; 0 without one. */
+  get leaseLeftMs(): number {
+    return this.epoch === undefined ? 0 : Math.max(0, this.#liveUntilMs - performance.now())
   }
 
   /** Calls back at every change of the state. */
@@ -108,8 +130,15 @@ export class Claim {
   refresh(): Promise<void> {
     this.#stepping ??= this.#tick().finally(() => {
       this.#stepping = undefined
+      if (this.#again) this.poke()
     })
     return this.#stepping
+  }
+
+  /** Something has changed that it depends on: asks and decides now, or again right after. */
+  poke(): void {
+    this.#again = this.#stepping !== undefined
+    if (!this.#stepping) void this.refresh()
   }
 
   /**
@@ -117,88 +146,145 @@ export class Claim {
    *
    * @returns the clock, or why there is no claim.
    */
-  async initialize(): Promise<Position | { readonly why: string }> {
-    this.#silenceAccepted = true
+  initialize(): Promise<Position | { readonly why: string }> {
+    return this.#insist({ silence: true, loss: false })
+  }
+
+  /**
+   * Claims though other regions hold more, or are silent: an operator accepts that what this Redis lacks is lost. The
+   * fork is recorded, so that sessions that have seen it are told.
+   *
+   * @returns the clock, or why there is no claim.
+   */
+  acceptLoss(): Promise<Position | { readonly why: string }> {
+    return this.#insist({ silence: true, loss: true })
+  }
+
+  async #insist(accepted: { silence: boolean; loss: boolean }): Promise<Position | { readonly why: string }> {
+    this.#accepted = accepted
     try {
-      await this.#stepping
-      for (let attempt = 0; attempt < 3 && this.epoch === undefined; attempt++) {
+      const untilMs = performance.now() + INSIST_MS
+      do {
+        await this.#stepping
         await this.refresh()
-        if (this.epoch === undefined) await delay(50)
-      }
-      if (this.#state.kind !== 'claimed') return { why: whyNot(this.#state) }
-      return parsePosition((await this.#status()).clock) ?? ORIGIN
+        if (this.epoch !== undefined) return (await this.#options.own.look()).clock ?? ORIGIN
+        await delay(WAIT_MS)
+      } while (performance.now() < untilMs && mayStillClaim(this.#state))
+      return { why: whyNot(this.#state) }
     } finally {
-      this.#silenceAccepted = false
+      this.#accepted = { silence: false, loss: false }
     }
   }
 
   async #tick(): Promise<void> {
     clearTimeout(this.#timer)
+    this.#again = false
     if (this.#stopped) return
     try {
       this.#move(await this.#step())
     } catch (error) {
       this.#move({ kind: 'unreachable', why: (error as Error).message })
     }
-    if (!this.#stopped) this.#timer = setTimeout(() => void this.refresh(), this.#options.renewMs)
+    const soon = this.#state.kind === 'waiting' || this.#state.kind === 'catching-up'
+    const inMs = soon ? Math.min(WAIT_MS, this.#options.renewMs) : this.#options.renewMs
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.refresh(), inMs)
   }
 
   /** One look at the Redis, and what follows from it. */
   async #step(): Promise<ClaimState> {
     if (!this.#redis.ready) return { kind: 'unreachable', why: 'the connection is down' }
-    const { library, keys, region, primary, leaseMs } = this.#options
-    // The lease's end is reckoned from a time read before anything that vouches for this Redis.
-    const status = await this.#status()
-    const role = (await this.#redis.call('ROLE')) as unknown[]
-    if (role[0] !== 'master') return { kind: 'replica' }
-    if (region !== primary) return { kind: 'not-chosen' }
-    if (!status.loaded) {
-      const version = await library.newestVersion()
-      if (version > LIBRARY_VERSION) return { kind: 'outdated', version }
-      await library.load()
-    }
-    if (!status.live) return this.#claim(status)
-    const leaseEndUs = status.nowUs + leaseMs * 1000
-    try {
-      await library.call('renew', [keys.clock], [status.epoch, leaseEndUs])
-      return { kind: 'claimed', epoch: status.epoch }
-    } catch (error) {
-      if (error instanceof RedisFailure && error.word === 'FENCED')
-        return { kind: 'waiting', why: error.message }
-      throw error
-    }
+    const { own, authority, gate } = this.#options
+    const { runId } = await own.process()
+    const look = await own.look()
+    await gate.follow(look)
+    await this.#rememberWhole(look, runId)
+    this.#masterSinceMs = look.role === 'master' ? (this.#masterSinceMs ?? performance.now()) : undefined
+    const verdict = authority.verdict(this.#masterSinceMs ?? performance.now())
+    const fetching = await this.#goOnCatchingUp(look, verdict)
+    if (fetching) return { kind: 'catching-up', ahead: fetching }
+    if (look.role === 'replica') return { kind: 'replica' }
+    if (verdict.kind === 'other') return this.#giveWay(look, verdict.who)
+    if (look.live) return this.#renew(look, verdict)
+    if (verdict.kind === 'unknown') return { kind: 'waiting', why: verdict.why }
+    return this.#tryToClaim(look, verdict)
   }
 
-  async #claim(status: Status): Promise<ClaimState> {
-    const { keys, library, regions, region, leaseMs, logEntriesMax, log } = this.#options
-    const clock = parsePosition(status.clock)
-    const positions = await this.#options.others.newestPositions(
-      clock ? OTHERS_TIMEOUT_MS : INITIALIZE_TIMEOUT_MS,
-    )
-    const refused = clock ? undefined : whyNotFirst(positions, this.#silenceAccepted)
-    if (refused) return { kind: 'waiting', why: refused }
-    for (const [other, position] of positions) {
-      if (clock && position && comparePositions(position, clock) > 0) {
-        const seen = { other, position: formatPosition(position), own: status.clock }
-        log.warn(seen, 'claiming although another region has seen newer writes: they are lost')
+  /** Another one is named: the claim is given up at once. */
+  async #giveWay(look: OwnLook, chosen: string): Promise<ClaimState> {
+    const { library, keys, log } = this.#options
+    if (look.epoch > 0) {
+      await library.call('release', [keys.clock], [look.epoch])
+      log.info({ epoch: look.epoch, chosen }, 'gave the claim up')
+    }
+    return { kind: 'not-chosen', chosen }
+  }
+
+  /** Joins a live claim, and prolongs its lease while this Redis is vouched for. */
+  async #renew(look: OwnLook, verdict: Verdict): Promise<ClaimState> {
+    const { library, keys, own, gate, leaseMs, renewMs } = this.#options
+    const vouchedUs = verdict.kind === 'named' ? this.#vouchedUs(verdict) : undefined
+    let leaseEndUs = look.leaseEndUs
+    if (vouchedUs !== undefined && vouchedUs + leaseMs * 1000 > leaseEndUs + renewMs * 250) {
+      leaseEndUs = vouchedUs + leaseMs * 1000
+      try {
+        await library.call('renew', [keys.clock], [look.epoch, leaseEndUs, vouchedUs])
+      } catch (error) {
+        if (error instanceof RedisFailure && (error.word === 'FENCED' || error.word === 'OUTDATED')) {
+          return { kind: 'waiting', why: error.message }
+        }
+        throw error
       }
     }
-    const known = Math.max(
-      clock?.epoch ?? 0,
-      await this.#remembered(),
-      ...[...positions.values()].map((p) => p?.epoch ?? 0),
-    )
+    this.#liveUntilMs = own.times.certainlyReachedAtMs(leaseEndUs)
+    await gate.follow(look)
+    return { kind: 'claimed', epoch: look.epoch }
+  }
 
-    const fresh = await this.#status()
-    const role = (await this.#redis.call('ROLE')) as unknown[]
-    if (role[0] !== 'master') return { kind: 'replica' }
-    const epoch = nextEpoch({ nowMs: fresh.nowUs / 1000, ordinal: regions.indexOf(region), known })
-    await this.#remember(epoch)
+  async #tryToClaim(look: OwnLook, verdict: Verdict & { kind: 'named' }): Promise<ClaimState> {
+    const { library, own, others, memory, wayOut, log } = this.#options
+    const newest = await library.newestVersion()
+    if (newest > LIBRARY_VERSION) return { kind: 'outdated', version: newest }
+    if (!look.loaded) await library.load()
+    const { runId, appendsAlways } = await own.process()
+    const overAtMs = look.clock ? this.#othersOverAtMs(verdict) : this.#connectedMs
+    const decision = decide({
+      clock: look.clock,
+      mayLack: !appendsAlways && !(await memory.isWhole(runId)),
+      indexed: await memory.indexed(),
+      othersAreOver: overAtMs !== undefined,
+      // What another one held before the old claim was over, or before this process lived, may be less than it does.
+      others: others.since(Math.max(overAtMs ?? performance.now(), this.#connectedMs)),
+      accepted: wayOut.by === 'nobody' ? { ...this.#accepted, loss: true } : this.#accepted,
+    })
+    if (decision.do === 'wait') return { kind: 'waiting', why: decision.why }
+    if (decision.do === 'regressed') return this.#regressed(decision.ahead, decision.says)
+    if (decision.lost) {
+      const lost = { seen: formatPosition(decision.lost), own: look.clock && formatPosition(look.clock) }
+      log.warn(lost, 'claiming although newer writes were seen: nobody holds them any more')
+    }
+    return this.#claim(look, verdict)
+  }
+
+  async #claim(look: OwnLook, verdict: Verdict & { kind: 'named' }): Promise<ClaimState> {
+    const { keys, library, own, memory, gate, others, regions, region, leaseMs, logEntriesMax } =
+      this.#options
+    const known = Math.max(
+      look.clock?.epoch ?? 0,
+      look.newestEpoch,
+      await memory.epoch(),
+      others.newestEpoch(),
+    )
+    const epoch = nextEpoch({ nowMs: look.nowUs / 1000, ordinal: regions.indexOf(region), known })
+    await memory.rememberEpoch(epoch)
+    const vouchedUs = this.#vouchedUs(verdict)
+    if (vouchedUs === undefined)
+      return { kind: 'waiting', why: 'no majority of the Sentinels vouches for it just now' }
     const claimKeys = [keys.clock, keys.log, keys.forks, keys.cluster]
-    const leaseEndUs = fresh.nowUs + leaseMs * 1000
+    const leaseEndUs = vouchedUs + leaseMs * 1000
+    const clock = look.clock ? formatPosition(look.clock) : ''
     const clusterId = randomBytes(8).toString('hex')
     try {
-      await library.call('claim', claimKeys, [epoch, leaseEndUs, status.clock, clusterId, logEntriesMax])
+      await library.call('claim', claimKeys, [epoch, leaseEndUs, clock, clusterId, logEntriesMax, vouchedUs])
     } catch (error) {
       if (error instanceof RedisFailure && error.kind === 'refused') {
         // Another sidecar of the region was faster, or the clock moved: the next look tells.
@@ -206,42 +292,52 @@ export class Claim {
       }
       throw error
     }
+    this.#liveUntilMs = own.times.certainlyReachedAtMs(leaseEndUs)
+    await gate.open()
+    await memory.rememberWhole((await own.process()).runId)
     return { kind: 'claimed', epoch }
   }
 
-  async #status(): Promise<Status> {
-    const { keys, library, redisTime } = this.#options
-    const sentMs = hostNowMs()
-    try {
-      const reply = (await library.readText('status', [keys.clock], [])) as string[]
-      const [epoch = '', , nowUs = '', clock = '', fenced = ''] = reply
-      redisTime.note({ redisMs: Number(nowUs) / 1000, sentMs, receivedMs: hostNowMs() })
-      return { loaded: true, epoch: Number(epoch), live: fenced === '', nowUs: Number(nowUs), clock }
-    } catch (error) {
-      if (!isLibraryMissing(error)) throw error
+  /** Another region holds more: what becomes of it. */
+  async #regressed(ahead: Ahead, says: OtherRegionSays): Promise<ClaimState> {
+    const { wayOut } = this.#options
+    if (wayOut.by !== 'sentinel') {
+      const next = `make it the primary ("perigee promote ${ahead.region}"), or accept the loss ("perigee promote --force")`
+      return { kind: 'regressed', ahead, next }
     }
-    const [seconds, us] = (await this.#redis.call('TIME')) as string[]
-    const clock = (await this.#redis.call('GET', keys.clock)) as string | null
-    const nowUs = Number(seconds) * 1e6 + Number(us)
-    return { loaded: false, epoch: 0, live: false, nowUs, clock: clock ?? '' }
+    if (says.role === 'master' && says.address !== '') {
+      // Asking Sentinel to swap them back while both are alive would go on for ever.
+      const why = await wayOut.catchUp.begin(ahead, says)
+      if (why === undefined) return { kind: 'catching-up', ahead }
+      return { kind: 'regressed', ahead, next: `what it has more isn't fetched: ${why}` }
+    }
+    wayOut.failover.ask()
+    return { kind: 'regressed', ahead, next: 'a Sentinel is asked to promote it' }
   }
 
-  async #remembered(): Promise<number> {
-    const { memory, keys } = this.#options
-    try {
-      return Number((await memory.call('GET', keys.claimedEpoch)) ?? 0)
-    } catch {
-      return 0
-    }
+  async #goOnCatchingUp(look: OwnLook, verdict: Verdict): Promise<Ahead | undefined> {
+    const { wayOut } = this.#options
+    if (wayOut.by !== 'sentinel' || !wayOut.catchUp.ahead) return undefined
+    const { ahead } = wayOut.catchUp
+    const still = await wayOut.catchUp.goOn(look, verdict.kind !== 'other')
+    return still ? ahead : undefined
   }
 
-  async #remember(epoch: number): Promise<void> {
-    const { memory, keys, log } = this.#options
-    try {
-      await memory.call('SET', keys.claimedEpoch, epoch)
-    } catch (error) {
-      log.warn({ error: (error as Error).message }, "the index Redis can't remember the claimed epoch")
-    }
+  /** When the claims of all others were over for certain; `undefined` while one may be live. */
+  #othersOverAtMs({ sinceMs }: Verdict & { kind: 'named' }): number | undefined {
+    const byTimeMs = sinceMs + this.#options.leaseMs * (1 + LEASE_MARGIN)
+    return performance.now() >= byTimeMs ? byTimeMs : this.#options.farewells.since(sinceMs)
+  }
+
+  /** A time by the Redis's own clock before which nobody vouched for it. */
+  #vouchedUs({ vouchedAtMs }: Verdict & { kind: 'named' }): number | undefined {
+    return vouchedAtMs === undefined ? undefined : this.#options.own.times.before(vouchedAtMs)
+  }
+
+  /** A process that was claimed in the newest epoch, or follows a primary, lacks nothing from here on. */
+  async #rememberWhole(look: OwnLook, runId: string): Promise<void> {
+    const claimed = look.newestEpoch > 0 && look.newestEpoch === look.clock?.epoch
+    if (look.following || claimed) await this.#options.memory.rememberWhole(runId)
   }
 
   #move(state: ClaimState): void {
@@ -252,36 +348,7 @@ export class Claim {
   }
 }
 
-/** Why the first claim of an empty cluster must wait, or nothing. */
-function whyNotFirst(
-  positions: ReadonlyMap<string, Position | undefined>,
-  silenceAccepted: boolean,
-): string | undefined {
-  const silent: string[] = []
-  for (const [region, position] of positions) {
-    if (position && comparePositions(position, ORIGIN) > 0) {
-      return `this Redis is empty, but ${region} holds writes up to ${formatPosition(position)}: restore it, or point it at that region's Redis`
-    }
-    if (!position) silent.push(region)
-  }
-  if (silent.length === 0 || silenceAccepted) return undefined
-  return `the first claim needs all regions to say that they hold nothing, and ${silent.join(', ')} is silent: start it, or run "perigee init"`
-}
-
-/** Why there is no claim, in words. */
-export function whyNot(state: ClaimState): string {
-  switch (state.kind) {
-    case 'unreachable':
-      return `its data Redis can't be reached: ${state.why}`
-    case 'replica':
-      return 'its data Redis is a replica'
-    case 'not-chosen':
-      return 'the configuration names another region as the primary'
-    case 'outdated':
-      return `version ${state.version} of the functions is loaded: update this sidecar`
-    case 'waiting':
-      return state.why
-    case 'claimed':
-      return 'it is claimed'
-  }
+/** Whether waiting a little longer may help. */
+function mayStillClaim({ kind }: ClaimState): boolean {
+  return kind === 'waiting' || kind === 'unreachable' || kind === 'catching-up'
 }

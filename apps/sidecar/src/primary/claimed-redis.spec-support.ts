@@ -1,4 +1,4 @@
-import type { Position } from '@perigee/core'
+import { ORIGIN, type Position } from '@perigee/core'
 import { type RedisProcess, startRedis } from '@perigee/embedded-redis'
 import { pino } from 'pino'
 import { vi } from 'vitest'
@@ -9,7 +9,14 @@ import { FunctionLibrary } from '../redis/function-library.ts'
 import { HistoryReader } from '../redis/history.ts'
 import { Keys } from '../redis/keys.ts'
 import { Tracking } from '../redis/tracking.ts'
+import { StaticAuthority } from './authority.ts'
 import { Claim, type ClaimOptions } from './claim.ts'
+import { ClaimMemory } from './claim-memory.ts'
+import { Farewells } from './farewells.ts'
+import { Gate } from './gate.ts'
+import type { OtherRegionNow, OtherRegions } from './other-regions.ts'
+import { OwnRedis } from './own-redis.ts'
+
 import { hostNowMs, RedisTime } from './redis-time.ts'
 import { Writer } from './writer.ts'
 
@@ -32,13 +39,20 @@ const log = pino({ level: process.env.SPEC_LOG ?? 'silent' })
 export async function startClaimedRedis(
   options: Partial<Omit<ClaimOptions, 'others'>> & {
     process?: RedisProcess
+    /** The region that may claim; default: this one, `here`. */
+    primary?: string
+    /** What other regions hold; `undefined`: silent. Their claims are over. */
     others?: ReadonlyMap<string, Position | undefined>
+    /** The ACL user of the gate. */
+    gateUser?: string
     config?: Parameters<typeof startRedis>[0]
   } = {},
 ): Promise<ClaimedRedis> {
   const {
     process = await startRedis(options.config),
     others = new Map(),
+    primary = 'here',
+    gateUser,
     config: _,
     ...claimOptions
   } = options
@@ -48,18 +62,20 @@ export async function startClaimedRedis(
   const tracking = new Tracking({ url, keys, timeoutMs: 1000, log })
   const library = new FunctionLibrary(connection)
   const redisTime = new RedisTime()
+  const farewells = new Farewells({
+    ...{ addresses: () => new Map(), onGone: () => {}, log },
+    ask: async () => ({ gone: true, because: 'refused' }),
+  })
   const claim = new Claim({
-    ...{
-      region: 'here',
-      regions: ['here'],
-      primary: 'here',
-      leaseMs: 2000,
-      renewMs: 200,
-      logEntriesMax: 1000,
-    },
-    ...{ keys, library, memory: connection, redisTime, log },
+    ...{ region: 'here', regions: ['here'], leaseMs: 2000, renewMs: 200, logEntriesMax: 1000 },
+    ...{ keys, library, farewells, log },
+    own: new OwnRedis({ library, keys, redisTime }),
+    memory: new ClaimMemory({ redis: connection, keys, log }),
+    authority: new StaticAuthority({ region: 'here', primary }),
+    gate: new Gate({ redis: connection, user: gateUser, log }),
+    wayOut: { by: 'operator' },
     ...claimOptions,
-    others: { newestPositions: async () => others },
+    others: toldRegions(others),
   })
   const history = new HistoryReader({ connection, keys })
   const watch = new ClockWatch({ connection, keys, tracking })
@@ -81,6 +97,23 @@ export async function startClaimedRedis(
       connection.stop()
       await process[Symbol.asyncDispose]()
     },
+  }
+}
+
+/** Other regions that say what they are given. */
+function toldRegions(others: ReadonlyMap<string, Position | undefined>): OtherRegions {
+  const says = (held: Position | undefined): OtherRegionNow =>
+    held === undefined
+      ? 'silent'
+      : {
+          ...{ held, everHeld: held, role: 'replica', claimedEpoch: 0, address: '' },
+          ...{ mayLack: false, usedMemoryBytes: 0 },
+        }
+  return {
+    since: () => new Map([...others].map(([region, held]) => [region, says(held)])),
+    addresses: () => new Map([...others.keys()].map((region) => [region, undefined])),
+    newestEpoch: () => Math.max(0, ...[...others.values()].map((held) => held?.epoch ?? ORIGIN.epoch)),
+    onAnswer: () => {},
   }
 }
 

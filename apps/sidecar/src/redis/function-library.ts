@@ -10,6 +10,21 @@ export const LIBRARY_VERSION = 1
 const LIBRARY_NAME = `perigee_${LIBRARY_VERSION}`
 const FUNCTION_PREFIX = `pg${LIBRARY_VERSION}`
 const PRELUDE = 'prelude.lua'
+
+/** Asks which versions of the library are loaded. */
+export const LIST_LIBRARIES = ['FUNCTION', 'LIST', 'LIBRARYNAME', 'perigee_*'] as const
+
+/** Reads the reply of {@link LIST_LIBRARIES}. */
+export function loadedVersions(reply: unknown): number[] {
+  return (reply as string[][]).map((fields) =>
+    Number(fields[fields.indexOf('library_name') + 1]?.split('_')[1]),
+  )
+}
+
+/** A function's name in a version of the library. */
+export function functionName(version: number, name: string): string {
+  return `pg${version}_${name}`
+}
 const FOLDER = new URL('./functions/', import.meta.url)
 
 /** The whole library as `FUNCTION LOAD` takes it: what all share, then one block a file. */
@@ -52,16 +67,8 @@ export class FunctionLibrary {
 
   /** The newest version that is loaded, 0 when there is none. */
   async newestVersion(): Promise<number> {
-    const libraries = (await this.#connection.call(
-      'FUNCTION',
-      'LIST',
-      'LIBRARYNAME',
-      'perigee_*',
-    )) as string[][]
-    const versions = libraries.map((fields) =>
-      Number(fields[fields.indexOf('library_name') + 1]?.split('_')[1]),
-    )
-    return Math.max(0, ...versions)
+    const reply = await this.#connection.call(...LIST_LIBRARIES)
+    return Math.max(0, ...loadedVersions(reply))
   }
 
   /** Calls a function that may write, or must not run on a replica; strings in the reply are text. */

@@ -133,4 +133,14 @@ export class Keys {
   get claimedEpoch(): string {
     return `${this.#root}claimed-epoch`
   }
+
+  /** In the index Redis: the run id of the data Redis that claimed, or followed a primary, last. */
+  get wholeRun(): string {
+    return `${this.#root}whole-run`
+  }
+
+  /** In the index Redis: hash of Sentinels whose down-after was raised, and what it was before. */
+  get raisedDownAfter(): string {
+    return `${this.#root}raised-down-after`
+  }
 }

@@ -1,34 +1,59 @@
-import { create } from '@bufbuild/protobuf'
-import { ORIGIN, type Position, parsePosition } from '@perigee/core'
-import { GetRegionRequestSchema, PeerService } from '@perigee/protocol'
-import type { PeerClient } from '../grpc/peer-client.ts'
-import type { OtherRegions } from '../primary/claim.ts'
+import { laterPosition, ORIGIN, type Position, parsePosition } from '@perigee/core'
+import { type GetRegionResponse, Role } from '@perigee/protocol'
+import type { OtherRegionNow, OtherRegionSays, OtherRegions } from '../primary/other-regions.ts'
+import type { OtherRegion } from '../status/other-region.ts'
 
-/** Asks the other regions' sidecars what they have seen, all at once. */
+/** What the other regions' sidecars answer, as claims need it. */
 export class PeerRegions implements OtherRegions {
-  readonly #peers: PeerClient
+  readonly #regions: readonly OtherRegion[]
 
-  constructor(peers: PeerClient) {
-    this.#peers = peers
+  constructor(regions: readonly OtherRegion[]) {
+    this.#regions = regions
   }
 
-  async newestPositions(timeoutMs: number): Promise<ReadonlyMap<string, Position | undefined>> {
-    const deadlineMs = Date.now() + timeoutMs
-    const asked = this.#peers.regions.map(
-      async (region) => [region, await this.#ask(region, deadlineMs)] as const,
+  since(ms: number): ReadonlyMap<string, OtherRegionNow> {
+    return new Map(
+      this.#regions.map((other) => {
+        const answer = other.since(ms)
+        return [other.region, typeof answer === 'string' ? answer : whatItSays(answer)]
+      }),
     )
-    return new Map(await Promise.all(asked))
   }
 
-  async #ask(region: string, deadlineMs: number): Promise<Position | undefined> {
-    try {
-      const request = create(GetRegionRequestSchema)
-      const { newestPosition } = await this.#peers.call(region, PeerService.method.getRegion, request, {
-        deadlineMs,
-      })
-      return newestPosition === '' ? ORIGIN : parsePosition(newestPosition)
-    } catch {
-      return undefined
-    }
+  addresses(): ReadonlyMap<string, string | undefined> {
+    return new Map(this.#regions.map(({ region, newest }) => [region, newest?.redisAddress || undefined]))
   }
+
+  newestEpoch(): number {
+    const epochs = this.#regions.flatMap(({ newest }) =>
+      newest ? [Number(newest.claimedEpoch), positionOf(newest.newestPosition).epoch] : [],
+    )
+    return Math.max(0, ...epochs)
+  }
+
+  onAnswer(listener: () => void): void {
+    for (const other of this.#regions) other.onAnswer(listener)
+  }
+}
+
+function whatItSays(answer: GetRegionResponse): OtherRegionSays {
+  const held = positionOf(answer.heldPosition)
+  return {
+    held,
+    everHeld: laterPosition(held, positionOf(answer.newestPosition)),
+    role: ROLES[answer.redisRole] ?? 'unknown',
+    claimedEpoch: Number(answer.claimedEpoch),
+    address: answer.redisAddress,
+    mayLack: answer.justRestarted && !answer.appendsAlways,
+    usedMemoryBytes: Number(answer.usedMemoryBytes),
+  }
+}
+
+const ROLES: Partial<Record<Role, 'master' | 'replica'>> = {
+  [Role.PRIMARY]: 'master',
+  [Role.REPLICA]: 'replica',
+}
+
+function positionOf(text: string): Position {
+  return text === '' ? ORIGIN : (parsePosition(text) ?? ORIGIN)
 }

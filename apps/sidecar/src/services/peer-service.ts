@@ -6,12 +6,14 @@ import {
   InitializeResponseSchema,
   PeerService,
   type RegionStatus,
+  Role,
   WriteProbeResponseSchema,
 } from '@perigee/protocol'
 import type { ServiceHandlers, ServiceRegistration, UnaryHandler } from '../grpc/call.ts'
 import { methodName } from '../grpc/call.ts'
 import type { Claim } from '../primary/claim.ts'
 import { whyNot } from '../primary/claim.ts'
+import type { OwnReport } from '../primary/own-report.ts'
 import type { Writer } from '../primary/writer.ts'
 import { invalidField, refusal } from '../status-error.ts'
 import { durationOf, timestampOf } from '../wire-time.ts'
@@ -26,8 +28,11 @@ export interface PeerServiceOptions {
   readonly writer: Writer
   /** Services whose unary methods other sidecars may forward. */
   readonly forwardable: readonly ServiceRegistration[]
-  /** Newest position this region's Redis processes have held. @throws StatusError DATA_UNAVAILABLE */
-  readonly newestPosition: () => Promise<Position>
+  /** What this region's data Redis is and holds. @throws StatusError DATA_UNAVAILABLE */
+  readonly report: () => Promise<OwnReport>
+  /** `host:port` by which all regions know it. */
+  readonly redisAddress: string
+  readonly usedMemoryBytes: () => number
   /** This region's own status. */
   readonly status: () => RegionStatus | undefined
   readonly exchangeClock: Handlers['exchangeClock']
@@ -35,7 +40,7 @@ export interface PeerServiceOptions {
 
 /** `perigee.internal.v1.PeerService`: what sidecars of other regions ask. */
 export function createPeerService(options: PeerServiceOptions): ServiceRegistration {
-  const { primary, claim, writer, newestPosition, status, exchangeClock } = options
+  const { primary, claim, writer, report, redisAddress, usedMemoryBytes, status, exchangeClock } = options
   const methods = forwardableMethods(options.forwardable)
 
   const handlers: Handlers = {
@@ -58,13 +63,19 @@ export function createPeerService(options: PeerServiceOptions): ServiceRegistrat
     },
 
     async getRegion() {
-      const newest = await newestPosition()
+      const { held, everHeld, role, runId, justRestarted, appendsAlways } = await report()
       const own = status()
       return create(GetRegionResponseSchema, {
         ...(own && { status: own }),
-        newestPosition: newest.epoch === ORIGIN.epoch ? '' : formatPosition(newest),
+        newestPosition: positionText(everHeld),
+        heldPosition: positionText(held),
         primaryRegion: primary.name,
         claimed: claim.epoch !== undefined,
+        claimedEpoch: BigInt(claim.epoch ?? 0),
+        leaseLeft: durationOf(claim.leaseLeftMs),
+        redisRole: role === 'master' ? Role.PRIMARY : Role.REPLICA,
+        ...{ redisAddress, runId, justRestarted, appendsAlways },
+        usedMemoryBytes: BigInt(usedMemoryBytes()),
       })
     },
 
@@ -87,6 +98,10 @@ export function createPeerService(options: PeerServiceOptions): ServiceRegistrat
     },
   }
   return { service: PeerService, handlers: handlers as unknown as ServiceRegistration['handlers'] }
+}
+
+function positionText(position: Position): string {
+  return position.epoch === ORIGIN.epoch ? '' : formatPosition(position)
 }
 
 function forwardableMethods(registrations: readonly ServiceRegistration[]) {

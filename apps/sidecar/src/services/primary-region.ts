@@ -5,26 +5,53 @@ import { methodName } from '../grpc/call.ts'
 import type { PeerClient } from '../grpc/peer-client.ts'
 import type { Claim } from '../primary/claim.ts'
 import { whyNot } from '../primary/claim.ts'
+import type { OtherRegion } from '../status/other-region.ts'
 import { refusal, type StatusError } from '../status-error.ts'
 
-/** Which region is the primary, as this sidecar knows it, and the way there. */
+/**
+ * Which region is the primary, as this sidecar knows it, and the way there. The one place that says so: its own while it
+ * holds a live claim; else the other region whose sidecar tells of the claim with the highest epoch; else the one that
+ * was the primary last; else the one that the configuration names, if it does.
+ */
 export class PrimaryRegion {
   /** This sidecar's own region. */
   readonly own: string
-  readonly #named: string
   readonly #claim: Claim
+  readonly #others: readonly OtherRegion[]
   readonly #peers: PeerClient
+  readonly #listeners = new Set<(name: string) => void>()
+  #last: string
 
-  constructor(options: { region: string; primary: string; claim: Claim; peers: PeerClient }) {
+  constructor(options: {
+    region: string
+    /** The region taken for the primary until one is known. */
+    configured: string | undefined
+    claim: Claim
+    others: readonly OtherRegion[]
+    peers: PeerClient
+  }) {
     this.own = options.region
-    this.#named = options.primary
+    this.#last = options.configured ?? ''
     this.#claim = options.claim
+    this.#others = options.others
     this.#peers = options.peers
+    this.#claim.onChange(() => this.name)
+    for (const other of this.#others) other.onAnswer(() => this.name)
   }
 
-  /** The region that takes writes. */
+  /** The region that takes writes; empty while none is known. */
   get name(): string {
-    return this.#named
+    const name = this.isHere ? this.own : (this.#claimedElsewhere() ?? this.#last)
+    if (name !== this.#last) {
+      this.#last = name
+      for (const listener of this.#listeners) listener(name)
+    }
+    return name
+  }
+
+  /** Calls back whenever another region is the primary. */
+  onChange(listener: (name: string) => void): void {
+    this.#listeners.add(listener)
   }
 
   /** Whether this region holds a live claim, as far as this sidecar knows; each call checks anew. */
@@ -39,11 +66,13 @@ export class PrimaryRegion {
 
   /** Whether calls can be passed on: the primary is another region. */
   get isElsewhere(): boolean {
-    return this.#named !== this.own
+    const { name } = this
+    return name !== '' && name !== this.own
   }
 
-  /** Looks again whether the claim is held. */
+  /** Looks again whether the claim is held, and asks the other regions about theirs. */
   lookAgain(): Promise<void> {
+    for (const other of this.#others) other.askAgain()
     return this.#claim.refresh()
   }
 
@@ -72,9 +101,7 @@ export class PrimaryRegion {
     return refusal(
       'NOT_PRIMARY',
       `The primary is ${this.name}, not ${this.own}. Look again, and send the call there.`,
-      {
-        metadata: { primary: this.name },
-      },
+      { metadata: { primary: this.name } },
     )
   }
 
@@ -84,5 +111,13 @@ export class PrimaryRegion {
       retryDelayMs: 500,
       cause,
     })
+  }
+
+  #claimedElsewhere(): string | undefined {
+    let best: OtherRegion | undefined
+    for (const other of this.#others) {
+      if (other.claimed && (!best || other.claimedEpoch > best.claimedEpoch)) best = other
+    }
+    return best?.region
   }
 }

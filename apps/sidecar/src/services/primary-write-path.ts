@@ -110,7 +110,7 @@ export class PrimaryWritePath implements WritePath {
         }
         if (!(error instanceof StatusError) || error.details.reason !== 'NOT_PRIMARY') throw error
         if (!again) throw this.#primary.noPrimary(error.message, error)
-        await delay(PAUSE_MS)
+        await Promise.all([this.#primary.lookAgain(), delay(PAUSE_MS)])
       }
     }
   }

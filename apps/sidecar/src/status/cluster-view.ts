@@ -17,7 +17,7 @@ export class ClusterView {
     others: readonly OtherRegion[]
     /** All regions, in the order of the configuration. */
     regions: readonly string[]
-    /** The region taken for the primary while none is seen to hold a claim. */
+    /** The region that takes writes, as this sidecar knows it. */
     primary: () => string
     /** Unix milliseconds. */
     nowMs: () => number
@@ -37,10 +37,9 @@ export class ClusterView {
     for (const region of [this.own, ...this.others]) region.stop()
   }
 
-  /** The region that holds a claim, else the one that should. */
+  /** The region that takes writes, or did last; empty while none is known. */
   get primaryRegion(): string {
-    if (this.own.claimed) return this.own.region
-    return this.others.find((other) => other.claimed)?.region ?? this.#primary()
+    return this.#primary()
   }
 
   /** The status of all regions now; asks nobody. */

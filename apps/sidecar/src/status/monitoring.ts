@@ -3,13 +3,13 @@ import {
   type ExchangeClockRequest,
   type ExchangeClockResponse,
   ExchangeClockResponseSchema,
-  GetRegionRequestSchema,
   PeerService,
   type RegionalIndex,
   WriteProbeRequestSchema,
 } from '@perigee/protocol'
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
+import type { IndexAudit } from '../follower/index-audit.ts'
 import type { RegionalIndexes } from '../follower/regional-indexes.ts'
 import type { ServiceRegistration, UnaryHandler } from '../grpc/call.ts'
 import { type PeerClient, PeerUnreachable } from '../grpc/peer-client.ts'
@@ -31,7 +31,7 @@ import { LagMeter } from './lag.ts'
 import type { ProbeOptions } from './lag-probe.ts'
 import { MarkWatch } from './mark-watch.ts'
 import type { Metrics } from './metrics.ts'
-import { OtherRegion } from './other-region.ts'
+import type { OtherRegion } from './other-region.ts'
 import { OwnRegion } from './own-region.ts'
 import { Poll } from './poll.ts'
 import { exchangeAnswer, type SkewEstimate } from './skew.ts'
@@ -39,10 +39,8 @@ import { VERSION } from './version.ts'
 
 /** How often this region's own status is gathered. */
 const STATUS_MS = 500
-/** Pause between an answer of another region and the next question. */
-const PEER_PAUSE_MS = 250
-/** How long another region may take to answer. One answer may be lost without the fallback's silence being noticed. */
-const PEER_TIMEOUT_MS = 600
+/** How long a lag probe may take to be written. */
+const PROBE_TIMEOUT_MS = 2400
 const EXCHANGE_MS = 1000
 
 export interface MonitoringOptions {
@@ -60,9 +58,13 @@ export interface MonitoringOptions {
   readonly primary: PrimaryRegion
   readonly writer: Writer
   readonly peers: PeerClient
+  readonly others: readonly OtherRegion[]
+  /** Whether this region may be the primary, but others hold more. */
+  readonly regressed: () => boolean
   readonly skew: SkewEstimate
   readonly metrics: Metrics
   readonly indexes: RegionalIndexes
+  readonly audit: IndexAudit
 }
 
 /** All that watches over the sidecar and tells of it: clock estimate, lag, regions, health, metrics, HTTP. */
@@ -89,19 +91,20 @@ export class Monitoring {
       own: new OwnRegion({
         ...{ region: config.region, version: VERSION, lag: this.lag, staleAfterMs: config.staleAfterMs },
         claimed: () => primary.isHere,
+        regressed: options.regressed,
         position: () => watch.held,
         info: () => readRedisInfo(options.control),
         isLoading: (error) => error instanceof RedisFailure && error.word === 'LOADING',
         indexes: () => indexes.describeAll(),
         intervalMs: STATUS_MS,
       }),
-      others: options.peers.regions.map((region) => this.#otherRegion(region)),
+      others: options.others,
       regions: config.regions,
       primary: () => primary.name,
       nowMs: hostNowMs,
     })
     this.clusterService = createClusterService({
-      ...{ view: this.view, clock: skew, probes: this.#probes },
+      ...{ view: this.view, clock: skew, probes: this.#probes, indexes, audit: options.audit },
       writeProbe: (...probe) => this.#writeProbe(...probe),
     })
     this.#exchanges = new Poll(() => skew.measure(), EXCHANGE_MS)
@@ -177,15 +180,6 @@ export class Monitoring {
     })
   }
 
-  #otherRegion(region: string): OtherRegion {
-    const { peers } = this.#options
-    const ask = () =>
-      peers.call(region, PeerService.method.getRegion, create(GetRegionRequestSchema), {
-        deadlineMs: Date.now() + PEER_TIMEOUT_MS,
-      })
-    return new OtherRegion({ region, ask, intervalMs: PEER_PAUSE_MS })
-  }
-
   async #dataAnswers(): Promise<boolean> {
     const { reads, keys } = this.#options
     return (await reads.call('GET', keys.clock)) !== null
@@ -204,7 +198,7 @@ export class Monitoring {
     if (primary.isHere) return writer.probe(probeId, sample)
     if (!primary.isElsewhere) throw primary.notHere()
     const request = create(WriteProbeRequestSchema, { probeId, sample })
-    const demand = { deadlineMs: Date.now() + PEER_TIMEOUT_MS * 4, signal }
+    const demand = { deadlineMs: Date.now() + PROBE_TIMEOUT_MS, signal }
     try {
       const { writtenAt } = await peers.call(primary.name, PeerService.method.writeProbe, request, demand)
       return { writtenAtMs: writtenAt ? unixMsOf(writtenAt) : Number.NaN }

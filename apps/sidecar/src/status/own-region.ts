@@ -18,6 +18,8 @@ export interface OwnRegionOptions {
   readonly version: string
   /** Whether this region's data Redis holds a live claim. */
   readonly claimed: () => boolean
+  /** Whether it may be the primary, but another region holds more. */
+  readonly regressed: () => boolean
   /** The newest position of the data Redis, as last seen; `undefined` when it held none. */
   readonly position: () => Position | undefined
   readonly lag: LagMeter
@@ -107,9 +109,10 @@ export class OwnRegion {
   }
 
   #state(): RegionState {
-    const { position, lag, staleAfterMs } = this.#options
+    const { position, lag, staleAfterMs, regressed } = this.#options
     const info = this.#info
     if (!info) return RegionState.UNREACHABLE
+    if (regressed()) return RegionState.REGRESSED
     if (info === 'loading' || info.loading || info.syncing) return RegionState.SYNCING
     if (!position()) return RegionState.SYNCING
     const measured = lag.lag()

@@ -2,10 +2,10 @@
 -- locals last, so that a call that fails midway has claimed nothing. Seq goes on from where it was.
 -- KEYS   1 clock, 2 log, 3 forks, 4 cluster
 -- ARGV   1 epoch, 2 lease's end in Unix us, 3 the clock the caller decided by ('' when empty), 4 cluster id to set
---        when there is none, 5 log entries max
+--        when there is none, 5 log entries max, 6 this Redis's Unix us before anything vouched for it
 -- Reply: the new clock
 -- Errors: JOIN a live claim is there already; CHANGED the clock isn't the one decided by; STALE the epoch isn't
---        above the clock's; EXPIRED the lease would already be over
+--        above the clock's; EXPIRED the lease would already be over; OUTDATED what vouched for it is no longer true
 register_write('claim', function(keys, args)
   local us = now_us()
   local clock = redis.call('GET', keys[1])
@@ -15,12 +15,14 @@ register_write('claim', function(keys, args)
   local old_epoch, seq = position_of(clock)
   if old_epoch and epoch <= old_epoch then return redis.error_reply('STALE epoch ' .. text(old_epoch) .. ' is known') end
   if us >= lease_end_us then return redis.error_reply('EXPIRED the lease is over') end
+  local outdated = outdated_vouching(args[6], us)
+  if outdated then return redis.error_reply(outdated) end
   claim.epoch = nil
   local position = text(epoch) .. '-' .. text(seq or 0)
   if old_epoch then redis.call('HSET', keys[3], text(old_epoch), text(seq)) end
   redis.call('SET', keys[4], args[4], 'NX')
   append(keys[2], args[5], position, 'claim', '', '')
   redis.call('SET', keys[1], position)
-  claim.epoch, claim.lease_end_us = epoch, lease_end_us
+  claim.epoch, claim.newest, claim.lease_end_us = epoch, epoch, lease_end_us
   return position
 end, { 'allow-oom' })

@@ -2,7 +2,8 @@
 -- persisted, never replicated, and gone when the library is loaded again. So a restarted or promoted Redis
 -- knows of no claim and refuses every write.
 
-local claim = { epoch = nil, lease_end_us = 0, last_us = 0 }
+-- `newest` outlives a release and a lease: the newest epoch that this process was claimed in.
+local claim = { epoch = nil, newest = nil, lease_end_us = 0, released_us = 0, last_us = 0 }
 
 -- Numbers up to 2^53 as text; `..` would give 1e+14.
 local function text(number)
@@ -13,7 +14,10 @@ end
 local function now_us()
   local time = redis.call('TIME')
   local us = tonumber(time[1]) * 1000000 + tonumber(time[2])
-  if us + 1000 < claim.last_us then claim.epoch = nil end
+  if us + 1000 < claim.last_us then
+    claim.epoch = nil
+    claim.released_us = us
+  end
   claim.last_us = us
   return us
 end
@@ -39,6 +43,14 @@ local function fenced(clock_key, us)
   if position_of(redis.call('GET', clock_key)) ~= claim.epoch then
     return 'FENCED the clock is of another epoch than the claim'
   end
+  return nil
+end
+
+-- Why what vouched for this Redis, no earlier than at `vouched` by its own clock, isn't enough any more, or nothing.
+local function outdated_vouching(vouched, us)
+  local vouched_us = tonumber(vouched or '') or us
+  if vouched_us > us + 1000 then return 'OUTDATED the clock of this Redis has gone back' end
+  if vouched_us < claim.released_us then return 'OUTDATED the claim was given up after that' end
   return nil
 end
 

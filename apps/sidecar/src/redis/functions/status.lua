@@ -1,14 +1,18 @@
 -- Tells of this Redis process's claim.
 -- KEYS   1 clock
 -- ARGV   none
--- Reply: claimed epoch or '', lease's end in Unix us, Unix us now, clock or '', why it is fenced or ''
+-- Reply: claimed epoch or '', lease's end in Unix us, Unix us now, clock or '', why it is fenced or '', newest epoch
+--        that this process has ever been claimed in or ''
 -- Errors: none
 redis.register_function {
   function_name = 'PREFIX_status',
   callback = function(keys)
     local us = now_us()
     local epoch = claim.epoch and text(claim.epoch) or ''
-    return { epoch, text(claim.lease_end_us), text(us), redis.call('GET', keys[1]) or '', fenced(keys[1], us) or '' }
+    local newest = claim.newest and text(claim.newest) or ''
+    return {
+      epoch, text(claim.lease_end_us), text(us), redis.call('GET', keys[1]) or '', fenced(keys[1], us) or '', newest,
+    }
   end,
   flags = { 'no-writes', 'allow-stale' },
 }

@@ -6,7 +6,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { RegionStatus } from "../../v1/cluster_pb.ts";
+import type { RegionStatus, Role } from "../../v1/cluster_pb.ts";
 import { file_perigee_v1_cluster } from "../../v1/cluster_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file perigee/internal/v1/peer.proto.
  */
 export const file_perigee_internal_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("Ch5wZXJpZ2VlL2ludGVybmFsL3YxL3BlZXIucHJvdG8SE3BlcmlnZWUuaW50ZXJuYWwudjEiRgoORm9yd2FyZFJlcXVlc3QSDgoGbWV0aG9kGAEgASgJEg8KB3JlcXVlc3QYAiABKAwSEwoLZnJvbV9yZWdpb24YAyABKAkiIwoPRm9yd2FyZFJlc3BvbnNlEhAKCHJlc3BvbnNlGAEgASgMIkMKFEV4Y2hhbmdlQ2xvY2tSZXF1ZXN0EisKB3NlbnRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInkKFUV4Y2hhbmdlQ2xvY2tSZXNwb25zZRIvCgtyZWNlaXZlZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLYW5zd2VyZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhIKEEdldFJlZ2lvblJlcXVlc3QifwoRR2V0UmVnaW9uUmVzcG9uc2USKAoGc3RhdHVzGAEgASgLMhgucGVyaWdlZS52MS5SZWdpb25TdGF0dXMSFwoPbmV3ZXN0X3Bvc2l0aW9uGAIgASgJEhYKDnByaW1hcnlfcmVnaW9uGAMgASgJEg8KB2NsYWltZWQYBCABKAgiNQoRV3JpdGVQcm9iZVJlcXVlc3QSEAoIcHJvYmVfaWQYASABKAkSDgoGc2FtcGxlGAIgASgNIkQKEldyaXRlUHJvYmVSZXNwb25zZRIuCgp3cml0dGVuX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCITChFJbml0aWFsaXplUmVxdWVzdCJPChJJbml0aWFsaXplUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkSJwoEdG9vaxgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbjLlAwoLUGVlclNlcnZpY2USVAoHRm9yd2FyZBIjLnBlcmlnZWUuaW50ZXJuYWwudjEuRm9yd2FyZFJlcXVlc3QaJC5wZXJpZ2VlLmludGVybmFsLnYxLkZvcndhcmRSZXNwb25zZRJmCg1FeGNoYW5nZUNsb2NrEikucGVyaWdlZS5pbnRlcm5hbC52MS5FeGNoYW5nZUNsb2NrUmVxdWVzdBoqLnBlcmlnZWUuaW50ZXJuYWwudjEuRXhjaGFuZ2VDbG9ja1Jlc3BvbnNlEloKCUdldFJlZ2lvbhIlLnBlcmlnZWUuaW50ZXJuYWwudjEuR2V0UmVnaW9uUmVxdWVzdBomLnBlcmlnZWUuaW50ZXJuYWwudjEuR2V0UmVnaW9uUmVzcG9uc2USXQoKV3JpdGVQcm9iZRImLnBlcmlnZWUuaW50ZXJuYWwudjEuV3JpdGVQcm9iZVJlcXVlc3QaJy5wZXJpZ2VlLmludGVybmFsLnYxLldyaXRlUHJvYmVSZXNwb25zZRJdCgpJbml0aWFsaXplEiYucGVyaWdlZS5pbnRlcm5hbC52MS5Jbml0aWFsaXplUmVxdWVzdBonLnBlcmlnZWUuaW50ZXJuYWwudjEuSW5pdGlhbGl6ZVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_perigee_v1_cluster]);
+  fileDesc("Ch5wZXJpZ2VlL2ludGVybmFsL3YxL3BlZXIucHJvdG8SE3BlcmlnZWUuaW50ZXJuYWwudjEiRgoORm9yd2FyZFJlcXVlc3QSDgoGbWV0aG9kGAEgASgJEg8KB3JlcXVlc3QYAiABKAwSEwoLZnJvbV9yZWdpb24YAyABKAkiIwoPRm9yd2FyZFJlc3BvbnNlEhAKCHJlc3BvbnNlGAEgASgMIkMKFEV4Y2hhbmdlQ2xvY2tSZXF1ZXN0EisKB3NlbnRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInkKFUV4Y2hhbmdlQ2xvY2tSZXNwb25zZRIvCgtyZWNlaXZlZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLYW5zd2VyZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhIKEEdldFJlZ2lvblJlcXVlc3Qi9AIKEUdldFJlZ2lvblJlc3BvbnNlEigKBnN0YXR1cxgBIAEoCzIYLnBlcmlnZWUudjEuUmVnaW9uU3RhdHVzEhcKD25ld2VzdF9wb3NpdGlvbhgCIAEoCRIWCg5wcmltYXJ5X3JlZ2lvbhgDIAEoCRIPCgdjbGFpbWVkGAQgASgIEhUKDWNsYWltZWRfZXBvY2gYBSABKAQSLQoKbGVhc2VfbGVmdBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIVCg1oZWxkX3Bvc2l0aW9uGAcgASgJEg4KBnJ1bl9pZBgIIAEoCRIkCgpyZWRpc19yb2xlGAkgASgOMhAucGVyaWdlZS52MS5Sb2xlEhUKDXJlZGlzX2FkZHJlc3MYCiABKAkSFgoOanVzdF9yZXN0YXJ0ZWQYCyABKAgSFgoOYXBwZW5kc19hbHdheXMYDCABKAgSGQoRdXNlZF9tZW1vcnlfYnl0ZXMYDSABKAQiNQoRV3JpdGVQcm9iZVJlcXVlc3QSEAoIcHJvYmVfaWQYASABKAkSDgoGc2FtcGxlGAIgASgNIkQKEldyaXRlUHJvYmVSZXNwb25zZRIuCgp3cml0dGVuX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCITChFJbml0aWFsaXplUmVxdWVzdCJPChJJbml0aWFsaXplUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkSJwoEdG9vaxgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbjLlAwoLUGVlclNlcnZpY2USVAoHRm9yd2FyZBIjLnBlcmlnZWUuaW50ZXJuYWwudjEuRm9yd2FyZFJlcXVlc3QaJC5wZXJpZ2VlLmludGVybmFsLnYxLkZvcndhcmRSZXNwb25zZRJmCg1FeGNoYW5nZUNsb2NrEikucGVyaWdlZS5pbnRlcm5hbC52MS5FeGNoYW5nZUNsb2NrUmVxdWVzdBoqLnBlcmlnZWUuaW50ZXJuYWwudjEuRXhjaGFuZ2VDbG9ja1Jlc3BvbnNlEloKCUdldFJlZ2lvbhIlLnBlcmlnZWUuaW50ZXJuYWwudjEuR2V0UmVnaW9uUmVxdWVzdBomLnBlcmlnZWUuaW50ZXJuYWwudjEuR2V0UmVnaW9uUmVzcG9uc2USXQoKV3JpdGVQcm9iZRImLnBlcmlnZWUuaW50ZXJuYWwudjEuV3JpdGVQcm9iZVJlcXVlc3QaJy5wZXJpZ2VlLmludGVybmFsLnYxLldyaXRlUHJvYmVSZXNwb25zZRJdCgpJbml0aWFsaXplEiYucGVyaWdlZS5pbnRlcm5hbC52MS5Jbml0aWFsaXplUmVxdWVzdBonLnBlcmlnZWUuaW50ZXJuYWwudjEuSW5pdGlhbGl6ZVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_perigee_v1_cluster]);
 
 /**
  * @generated from message perigee.internal.v1.ForwardRequest
@@ -146,6 +146,67 @@ export type GetRegionResponse = Message<"perigee.internal.v1.GetRegionResponse">
    * @generated from field: bool claimed = 4;
    */
   claimed: boolean;
+
+  /**
+   * The claimed epoch; 0 without a claim.
+   *
+   * @generated from field: uint64 claimed_epoch = 5;
+   */
+  claimedEpoch: bigint;
+
+  /**
+   * For how long the claim still holds without another renewal.
+   *
+   * @generated from field: google.protobuf.Duration lease_left = 6;
+   */
+  leaseLeft?: Duration | undefined;
+
+  /**
+   * Newest position that its data Redis holds now, as epoch-seq; empty when it
+   * holds nothing.
+   *
+   * @generated from field: string held_position = 7;
+   */
+  heldPosition: string;
+
+  /**
+   * Of its data Redis: one process's life.
+   *
+   * @generated from field: string run_id = 8;
+   */
+  runId: string;
+
+  /**
+   * @generated from field: perigee.v1.Role redis_role = 9;
+   */
+  redisRole: Role;
+
+  /**
+   * host:port by which all regions know its data Redis.
+   *
+   * @generated from field: string redis_address = 10;
+   */
+  redisAddress: string;
+
+  /**
+   * Its data Redis has started anew, and neither claimed nor followed a primary
+   * since: it may lack what it had acknowledged to one.
+   *
+   * @generated from field: bool just_restarted = 11;
+   */
+  justRestarted: boolean;
+
+  /**
+   * Its data Redis syncs its AOF before each answer.
+   *
+   * @generated from field: bool appends_always = 12;
+   */
+  appendsAlways: boolean;
+
+  /**
+   * @generated from field: uint64 used_memory_bytes = 13;
+   */
+  usedMemoryBytes: bigint;
 };
 
 /**

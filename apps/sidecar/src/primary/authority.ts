@@ -1,0 +1,71 @@
+import type { SentinelWatch } from './sentinel-watch.ts'
+
+/** What says which Redis may be claimed, of this region's. */
+export type Verdict =
+  | {
+      readonly kind: 'named'
+      /** Since when without a break, monotonic milliseconds. */
+      readonly sinceMs: number
+      /** A moment at which, or later, it was vouched for; `undefined` when it isn't just now. */
+      readonly vouchedAtMs: number | undefined
+    }
+  /** Another one is. */
+  | { readonly kind: 'other'; readonly who: string }
+  | { readonly kind: 'unknown'; readonly why: string }
+
+/** Says whether this region's data Redis may be claimed. */
+export interface Authority {
+  /** @param masterSinceMs when this region's data Redis was first seen to be a master, without a break since. */
+  verdict(masterSinceMs: number): Verdict
+}
+
+/** Topology `static`: the region named in the configuration, while its Redis says that it is a master. */
+export class StaticAuthority implements Authority {
+  readonly #region: string
+  readonly #primary: string
+  readonly #sinceMs = performance.now()
+
+  constructor({ region, primary }: { region: string; primary: string }) {
+    this.#region = region
+    this.#primary = primary
+  }
+
+  verdict(): Verdict {
+    if (this.#region !== this.#primary) return { kind: 'other', who: this.#primary }
+    // Its role is asked after its time.
+    return { kind: 'named', sinceMs: this.#sinceMs, vouchedAtMs: Number.POSITIVE_INFINITY }
+  }
+}
+
+/** Topology `external`: a managed service moves the role, and the role is all that there is to go by. */
+export class ExternalAuthority implements Authority {
+  verdict(masterSinceMs: number): Verdict {
+    return { kind: 'named', sinceMs: masterSinceMs, vouchedAtMs: Number.POSITIVE_INFINITY }
+  }
+}
+
+/** Topology `sentinel`: a majority of the Sentinels. */
+export class SentinelAuthority implements Authority {
+  readonly #watch: SentinelWatch
+  readonly #address: string
+
+  /** @param options.address of this region's data Redis, as Sentinels know it. */
+  constructor({ watch, address }: { watch: SentinelWatch; address: string }) {
+    this.#watch = watch
+    this.#address = address
+  }
+
+  verdict(): Verdict {
+    const { naming, answering } = this.#watch
+    if (!naming) {
+      const why = `no majority of the Sentinels names a primary (${answering.answer} of ${answering.of} answer)`
+      return { kind: 'unknown', why }
+    }
+    if (naming.address !== this.#address) return { kind: 'other', who: naming.address }
+    return {
+      kind: 'named',
+      sinceMs: naming.sinceMs,
+      vouchedAtMs: this.#watch.vouchedAtMs(this.#address),
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import { ORIGIN, type Position, parsePosition } from '@perigee/core'
+import type { Logger } from 'pino'
+import type { RedisConnection } from '../redis/connection.ts'
+import type { Keys } from '../redis/keys.ts'
+
+/**
+ * What outlives the data Redis and this sidecar: kept in the region's index Redis, shared by the region's sidecars. It
+ * may be lost at any time; claims only become more careful then.
+ */
+export class ClaimMemory {
+  readonly #redis: RedisConnection
+  readonly #keys: Keys
+  readonly #log: Logger
+  #wholeRun: string | undefined
+
+  constructor({ redis, keys, log }: { redis: RedisConnection; keys: Keys; log: Logger }) {
+    this.#redis = redis
+    this.#keys = keys
+    this.#log = log
+  }
+
+  /** The highest epoch that was claimed here; 0 when none is remembered. */
+  async epoch(): Promise<number> {
+    return Number((await this.#get(this.#keys.claimedEpoch)) ?? 0)
+  }
+
+  async rememberEpoch(epoch: number): Promise<void> {
+    await this.#set(this.#keys.claimedEpoch, String(epoch))
+  }
+
+  /** The newest position that the region's copies have seen. */
+  async indexed(): Promise<Position> {
+    try {
+      const seen = await this.#redis.call('HGET', this.#keys.checkpoint, 'seen')
+      return (seen ? parsePosition(String(seen)) : undefined) ?? ORIGIN
+    } catch {
+      return ORIGIN
+    }
+  }
+
+  /** Whether that run of the data Redis has claimed, or followed a primary: it lacks nothing that it had acknowledged. */
+  async isWhole(runId: string): Promise<boolean> {
+    if (this.#wholeRun === runId) return true
+    if ((await this.#get(this.#keys.wholeRun)) !== runId) return false
+    this.#wholeRun = runId
+    return true
+  }
+
+  /** The same without asking the index Redis: false when that isn't known yet. */
+  isKnownWhole(runId: string): boolean {
+    return this.#wholeRun === runId
+  }
+
+  async rememberWhole(runId: string): Promise<void> {
+    if (this.#wholeRun === runId) return
+    this.#wholeRun = runId
+    await this.#set(this.#keys.wholeRun, runId)
+  }
+
+  async #get(key: string): Promise<string | undefined> {
+    try {
+      const value = await this.#redis.call('GET', key)
+      return value === null ? undefined : String(value)
+    } catch {
+      return undefined
+    }
+  }
+
+  async #set(key: string, value: string): Promise<void> {
+    try {
+      await this.#redis.call('SET', key, value)
+    } catch (error) {
+      this.#log.warn(
+        { key, error: (error as Error).message },
+        "the index Redis can't remember this of the claim",
+      )
+    }
+  }
+}

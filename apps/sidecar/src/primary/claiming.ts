@@ -1,0 +1,108 @@
+import type { Logger } from 'pino'
+import type { Config } from '../config.ts'
+import type { RedisConnection } from '../redis/connection.ts'
+import { FunctionLibrary } from '../redis/function-library.ts'
+import type { Keys } from '../redis/keys.ts'
+import { askToLetGo } from '../redis/let-go.ts'
+import { Sentinel } from '../redis/sentinel.ts'
+import { type Authority, ExternalAuthority, SentinelAuthority, StaticAuthority } from './authority.ts'
+import { CatchUp } from './catch-up.ts'
+import { Claim, type WayOut } from './claim.ts'
+import { ClaimMemory } from './claim-memory.ts'
+import { FailoverRequest } from './failover-request.ts'
+import { Farewells } from './farewells.ts'
+import { Gate } from './gate.ts'
+import type { OtherRegions } from './other-regions.ts'
+import { OwnRedis } from './own-redis.ts'
+import type { RedisTime } from './redis-time.ts'
+import { SentinelWatch } from './sentinel-watch.ts'
+
+/** How often each Sentinel is asked whom it names. */
+const SENTINEL_MS = 200
+const SENTINEL_TIMEOUT_MS = 1000
+const LET_GO_TIMEOUT_MS = 1000
+
+/** The claim and all that it goes by, as the topology has it. */
+export class Claiming {
+  readonly claim: Claim
+  readonly own: OwnRedis
+  readonly memory: ClaimMemory
+  readonly #watch: SentinelWatch | undefined
+  readonly #failover: FailoverRequest | undefined
+
+  constructor(options: {
+    config: Config
+    keys: Keys
+    /** The data Redis, over a connection for this and other background work. */
+    control: RedisConnection
+    /** The index Redis. */
+    memory: RedisConnection
+    others: OtherRegions
+    redisTime: RedisTime
+    log: Logger
+  }) {
+    const { config, keys, control, others, redisTime, log } = options
+    const { region, regions, leaseMs, renewMs, logEntriesMax, localAddress } = config
+    const library = new FunctionLibrary(control)
+    this.own = new OwnRedis({ library, keys, redisTime })
+    this.memory = new ClaimMemory({ redis: options.memory, keys, log })
+    let wayOut: WayOut = { by: config.topology === 'static' ? 'operator' : 'nobody' }
+    if (config.topology === 'sentinel') {
+      const sentinels = config.sentinels.map(
+        (url) =>
+          new Sentinel({
+            ...{ url, localAddress, log, master: config.sentinelName },
+            timeoutMs: SENTINEL_TIMEOUT_MS,
+          }),
+      )
+      const watch = new SentinelWatch({ sentinels, intervalMs: SENTINEL_MS, log })
+      const anotherIsNamed = () =>
+        watch.naming !== undefined && watch.naming.address !== config.dataRedisAddress
+      const failover = new FailoverRequest({
+        ...{ sentinels, keys, log, anotherIsNamed, memory: options.memory },
+      })
+      const { catchUpMs, catchUpBytesMax } = config
+      const catchUp = new CatchUp({ redis: control, catchUpMs, catchUpBytesMax, log })
+      wayOut = { by: 'sentinel', failover, catchUp }
+      this.#watch = watch
+      this.#failover = failover
+    }
+    this.claim = new Claim({
+      ...{ region, regions, leaseMs, renewMs, logEntriesMax, keys, library, others, wayOut, log },
+      ...{ own: this.own, memory: this.memory },
+      authority: authority(config, this.#watch),
+      gate: new Gate({ redis: control, user: config.gateUser, log }),
+      farewells: new Farewells({
+        ask: (address) =>
+          askToLetGo({
+            ...{ url: config.dataRedis, address, localAddress, clockKey: keys.clock },
+            // Elsewhere the role is all there is to go by: one who takes it would take the other's claim again and again.
+            mayRelease: config.topology === 'sentinel',
+            timeoutMs: LET_GO_TIMEOUT_MS,
+          }),
+        addresses: () => others.addresses(),
+        onGone: () => this.claim.poke(),
+        log,
+      }),
+    })
+    this.#watch?.onAnswer(() => this.claim.poke())
+  }
+
+  start(): void {
+    this.#watch?.start()
+    this.#failover?.start()
+    this.claim.start()
+  }
+
+  async stop(): Promise<void> {
+    await this.claim.stop()
+    this.#failover?.stop()
+    this.#watch?.stop()
+  }
+}
+
+function authority(config: Config, watch: SentinelWatch | undefined): Authority {
+  if (watch) return new SentinelAuthority({ watch, address: config.dataRedisAddress })
+  if (config.topology === 'external') return new ExternalAuthority()
+  return new StaticAuthority({ region: config.region, primary: config.primary as string })
+}

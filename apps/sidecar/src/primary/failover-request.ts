@@ -1,0 +1,118 @@
+/*
+ * Asks a Sentinel to fail over to another region's data Redis, when this region's restarted with less than that holds.
+ *
+ * A Sentinel that finds no good replica, since all have been disconnected for ten times its down-after, is given a long
+ * down-after for as long as it takes, and asked again. What it was before is kept in the index Redis until it is restored:
+ * if this process dies meanwhile, the next one of this region restores it.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { RedisConnection } from '../redis/connection.ts'
+import type { Keys } from '../redis/keys.ts'
+import type { FailoverAnswer, Sentinel } from '../redis/sentinel.ts'
+
+const PAUSE_MS = 1000
+const RAISED_DOWN_AFTER_MS = 3_600_000
+const PROMOTION_MS = 15_000
+
+export interface FailoverRequestOptions {
+  readonly sentinels: readonly Sentinel[]
+  /** The index Redis. */
+  readonly memory: RedisConnection
+  readonly keys: Keys
+  /** Whether a majority names another Redis by now. */
+  readonly anotherIsNamed: () => boolean
+  readonly log: Logger
+}
+
+export class FailoverRequest {
+  readonly #options: FailoverRequestOptions
+  readonly #stop = new AbortController()
+  #asking = false
+
+  constructor(options: FailoverRequestOptions) {
+    this.#options = options
+  }
+
+  /** Restores what a process that died had raised, once the index Redis and the Sentinels can be asked. */
+  start(): void {
+    void this.#restoreLeft()
+  }
+
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  /** Asks in the background, at most once a second. */
+  ask(): void {
+    if (this.#asking || this.#stop.signal.aborted) return
+    this.#asking = true
+    this.#ask()
+      .catch((error: Error) =>
+        this.#options.log.warn({ error: error.message }, 'a failover could not be asked for'),
+      )
+      .finally(() => setTimeout(() => (this.#asking = false), PAUSE_MS).unref())
+  }
+
+  async #ask(): Promise<void> {
+    const { sentinels, log } = this.#options
+    for (const sentinel of sentinels) {
+      let answer: FailoverAnswer
+      try {
+        answer = await sentinel.failOver()
+      } catch (error) {
+        log.warn(
+          { sentinel: sentinel.title, error: (error as Error).message },
+          'a Sentinel refused a failover',
+        )
+        continue
+      }
+      log.info({ sentinel: sentinel.title, answer }, 'asked a Sentinel for a failover')
+      if (answer === 'no-good-replica') await this.#askWithPatience(sentinel)
+      return
+    }
+  }
+
+  async #askWithPatience(sentinel: Sentinel): Promise<void> {
+    const { memory, keys, log, anotherIsNamed } = this.#options
+    const { downAfterMs } = await sentinel.ask()
+    if (downAfterMs < RAISED_DOWN_AFTER_MS) {
+      await memory.call('HSET', keys.raisedDownAfter, sentinel.title, downAfterMs)
+    }
+    try {
+      await sentinel.setDownAfterMs(RAISED_DOWN_AFTER_MS)
+      const answer = await sentinel.failOver()
+      log.info(
+        { sentinel: sentinel.title, answer },
+        'asked again, with replicas allowed that were long disconnected',
+      )
+      const untilMs = performance.now() + PROMOTION_MS
+      while (!anotherIsNamed() && performance.now() < untilMs && !this.#stop.signal.aborted) await delay(50)
+    } finally {
+      await this.#restore(sentinel)
+    }
+  }
+
+  async #restore(sentinel: Sentinel): Promise<void> {
+    const { memory, keys, log } = this.#options
+    const was = await memory.call('HGET', keys.raisedDownAfter, sentinel.title)
+    if (was === null) return
+    await sentinel.setDownAfterMs(Number(was))
+    await memory.call('HDEL', keys.raisedDownAfter, sentinel.title)
+    log.info({ sentinel: sentinel.title, downAfterMs: Number(was) }, "a Sentinel's down-after is what it was")
+  }
+
+  async #restoreLeft(): Promise<void> {
+    const { sentinels } = this.#options
+    const left = new Set(sentinels)
+    while (left.size > 0 && !this.#stop.signal.aborted) {
+      for (const sentinel of left) {
+        await this.#restore(sentinel).then(
+          () => left.delete(sentinel),
+          () => {},
+        )
+      }
+      await delay(PAUSE_MS, undefined, { signal: this.#stop.signal, ref: false }).catch(() => {})
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import { Redis } from 'ioredis'
+import { RedisFailure } from './connection.ts'
+import { functionName, LIST_LIBRARIES, loadedVersions } from './function-library.ts'
+
+/** Whether another region's data Redis can hold a live claim from now on, as long as others aren't named instead. */
+export type LetGo =
+  /** No process, one that loads its data, a replica, or one that has given its claim up when it was told to. */
+  | { readonly gone: true; readonly because: 'refused' | 'loading' | 'replica' | 'released' }
+  | { readonly gone: false; readonly why: string }
+
+/**
+ * Asks another region's data Redis to let go: a master gives its claim up, in every version of the library that it has,
+ * and from then on what vouched for it before isn't enough to claim it again.
+ */
+export async function askToLetGo(options: {
+  /** The own data Redis's URL: the same user and password serve in all regions. */
+  url: string
+  /** `host:port` of the other one. */
+  address: string
+  localAddress?: string | undefined
+  clockKey: string
+  /** Whether a master may be told to give its claim up; otherwise only the others count. */
+  mayRelease: boolean
+  timeoutMs: number
+}): Promise<LetGo> {
+  const redis = new Redis(urlAt(options.url, options.address), {
+    connectionName: 'perigee-let-go',
+    lazyConnect: true,
+    enableReadyCheck: false,
+    enableOfflineQueue: false,
+    connectTimeout: options.timeoutMs,
+    socketTimeout: options.timeoutMs,
+    maxRetriesPerRequest: 0,
+    protocol: 2,
+    retryStrategy: () => null,
+    ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
+  })
+  let code: string | undefined
+  redis.on('error', (error: NodeJS.ErrnoException) => {
+    code = error.code
+  })
+  try {
+    await redis.connect()
+    const [role] = (await redis.call('ROLE')) as [string]
+    if (role === 'slave') return { gone: true, because: 'replica' }
+    if (!options.mayRelease) return { gone: false, why: 'it is a master' }
+    const versions = loadedVersions(await redis.call(...LIST_LIBRARIES))
+    if (versions.length === 0) return { gone: false, why: 'it has no function library' }
+    for (const version of versions) {
+      await redis.call('FCALL', functionName(version, 'release'), 1, options.clockKey, '*')
+    }
+    return { gone: true, because: 'released' }
+  } catch (error) {
+    if (code === 'ECONNREFUSED') return { gone: true, because: 'refused' }
+    const failure = RedisFailure.from(error)
+    if (failure.word === 'LOADING') return { gone: true, because: 'loading' }
+    return { gone: false, why: failure.message }
+  } finally {
+    redis.disconnect()
+  }
+}
+
+/** A Redis URL with another host and port. */
+function urlAt(url: string, address: string): string {
+  const at = new URL(url)
+  const colon = address.lastIndexOf(':')
+  at.hostname = address.slice(0, colon)
+  at.port = address.slice(colon + 1)
+  return at.href
+}

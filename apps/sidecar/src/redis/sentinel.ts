@@ -1,0 +1,135 @@
+import { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import { RedisFailure } from './connection.ts'
+
+/** What one Sentinel says of the master that it watches. */
+export interface SentinelAnswer {
+  /** `host:port` of the Redis that it names as the master. */
+  readonly named: string
+  /** Flags of its own row for that very Redis; none when its row is about another. */
+  readonly flags: ReadonlySet<string>
+  readonly downAfterMs: number
+}
+
+/** What a Sentinel answers when asked for a failover. */
+export type FailoverAnswer = 'started' | 'in-progress' | 'no-good-replica'
+
+const CONNECT_TIMEOUT_MS = 1000
+const RETRY_MS_MAX = 500
+
+/** One small connection to a Sentinel, which comes back by itself; nothing is queued while it is down. */
+export class Sentinel {
+  /** Without its password. */
+  readonly title: string
+  readonly #redis: Redis
+  readonly #master: string
+
+  constructor(options: {
+    /** `redis://[user:password@]host:port` */
+    url: string
+    /** The name under which it watches the master. */
+    master: string
+    localAddress?: string | undefined
+    /** A Sentinel that is silent for this long is asked anew. */
+    timeoutMs: number
+    log: Logger
+  }) {
+    this.title = options.url.replace(/^.*\/\/([^/]*@)?/, '').replace(/\/.*$/, '')
+    this.#master = options.master
+    this.#redis = new Redis(options.url, {
+      connectionName: 'perigee-sentinel',
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      enableReadyCheck: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      socketTimeout: options.timeoutMs,
+      protocol: 2,
+      retryStrategy: (attempt) => Math.min(25 * 2 ** Math.min(attempt, 10), RETRY_MS_MAX),
+      ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
+    })
+    const log = options.log.child({ sentinel: this.title })
+    let down = false
+    this.#redis.on('ready', () => {
+      if (down) log.info('Sentinel connected again')
+      down = false
+    })
+    this.#redis.on('error', (error) => {
+      if (!down) log.warn({ error: error.message }, 'Sentinel not reachable, trying again')
+      down = true
+    })
+  }
+
+  start(): void {
+    this.#redis.connect().catch(() => {})
+  }
+
+  stop(): void {
+    this.#redis.disconnect()
+  }
+
+  /**
+   * Asks whom it names. While it carries a failover out, its row is still about the old master.
+   *
+   * @throws RedisFailure
+   */
+  async ask(): Promise<SentinelAnswer> {
+    const [address, row] = await Promise.all([
+      this.#call('GET-MASTER-ADDR-BY-NAME', this.#master),
+      this.#call('MASTER', this.#master),
+    ])
+    if (!Array.isArray(address) || !Array.isArray(row)) {
+      throw new RedisFailure('refused', `it watches no master named ${this.#master}`)
+    }
+    return readAnswer(address.map(String), row.map(String))
+  }
+
+  /**
+   * Asks for a failover, without asking the other Sentinels.
+   *
+   * @throws RedisFailure
+   */
+  async failOver(): Promise<FailoverAnswer> {
+    try {
+      await this.#call('FAILOVER', this.#master)
+      return 'started'
+    } catch (error) {
+      const { word } = RedisFailure.from(error)
+      if (word === 'INPROG') return 'in-progress'
+      if (word === 'NOGOODSLAVE') return 'no-good-replica'
+      throw error
+    }
+  }
+
+  /** Changes how long a Redis must be silent until this Sentinel calls it down. */
+  async setDownAfterMs(ms: number): Promise<void> {
+    await this.#call('SET', this.#master, 'down-after-milliseconds', String(ms))
+  }
+
+  async #call(...args: readonly string[]): Promise<unknown> {
+    if (this.#redis.status !== 'ready') throw new RedisFailure('down', 'the connection is down')
+    try {
+      return await this.#redis.call('SENTINEL', ...args)
+    } catch (error) {
+      throw RedisFailure.from(error)
+    }
+  }
+}
+
+/** Reads the replies of GET-MASTER-ADDR-BY-NAME and MASTER. */
+export function readAnswer(address: readonly string[], row: readonly string[]): SentinelAnswer {
+  const fields = new Map<string, string>()
+  for (let i = 0; i + 1 < row.length; i += 2) fields.set(row[i] as string, row[i + 1] as string)
+  const named = addressText(address[0] ?? '', address[1] ?? '')
+  const about = addressText(fields.get('ip') ?? '', fields.get('port') ?? '')
+  return {
+    named,
+    flags: new Set(about === named ? fields.get('flags')?.split(',') : []),
+    downAfterMs: Number(fields.get('down-after-milliseconds') ?? 0),
+  }
+}
+
+function addressText(host: string, port: string): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
