@@ -13,6 +13,8 @@ export const EXIT = {
   REFUSED: 4,
   /** Nobody could answer in time: trying again later may work. */
   UNAVAILABLE: 5,
+  /** `verify` found an index that differs from its chunks, and wasn't told to repair it, or couldn't. */
+  DIFFERENT: 6,
   INTERRUPTED: 130,
 } as const
 

@@ -6,9 +6,11 @@ import { indexCommand } from './commands/index.ts'
 import { initCommand } from './commands/init.ts'
 import { keysCommand } from './commands/keys.ts'
 import { lagCommand } from './commands/lag.ts'
+import { rebuildCommand } from './commands/rebuild.ts'
 import { searchCommand } from './commands/search.ts'
 import { setCommand } from './commands/set.ts'
 import { statusCommand } from './commands/status.ts'
+import { verifyCommand } from './commands/verify.ts'
 import { type Act, contextOf, type Io, withCommonOptions } from './context.ts'
 import { devCommand } from './dev.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
@@ -56,6 +58,8 @@ function createProgram(io: Io): Command {
     keysCommand(act),
     searchCommand(act),
     indexCommand(act),
+    verifyCommand(act),
+    rebuildCommand(act),
   ]
   for (const command of commands) {
     for (const leaf of command.commands.length ? command.commands : [command]) withCommonOptions(leaf)

@@ -6,6 +6,13 @@ import {
   WatchStatusRequestSchema,
 } from '@perigee/protocol'
 import {
+  type IndexCareOptions,
+  type IndexFindings,
+  rebuildIndex,
+  type VerifyIndexOptions,
+  verifyIndex,
+} from './cluster-indexes.ts'
+import {
   type ClusterStatus,
   clusterStatusFrom,
   type LagSample,
@@ -14,6 +21,7 @@ import {
 } from './cluster-status.ts'
 import { durationFromMs } from './duration.ts'
 import type { Failover } from './failover.ts'
+import type { RegionalIndex } from './index-definition.ts'
 
 const methods = ClusterService.method
 
@@ -95,5 +103,32 @@ export class Cluster {
       const event = lagEventFrom(answer)
       if (event) yield event
     }
+  }
+
+  /**
+   * Compares a region's index with the chunks that it should hold, by id and version; with `repair` it mends what differs.
+   * Tells what it has found so far, and `done` at last; leaving the loop ends it. An alias stands for all of its indexes.
+   * Fails with `INDEX_BUILDING` while the index is still being filled.
+   */
+  verifyIndex(
+    index: string,
+    options: VerifyIndexOptions = {},
+  ): AsyncGenerator<IndexFindings, void, undefined> {
+    return verifyIndex({ failover: this.#failover, defaultTimeoutMs: this.#defaultTimeoutMs }, index, options)
+  }
+
+  /**
+   * Fills a region's index anew from its chunks; it serves its old copy meanwhile. Tells the state and the part done, 1 at
+   * last; leaving the loop ends it, and the index stays whole. An alias stands for all of its indexes, one after another.
+   */
+  rebuildIndex(
+    index: string,
+    options: IndexCareOptions = {},
+  ): AsyncGenerator<RegionalIndex, void, undefined> {
+    return rebuildIndex(
+      { failover: this.#failover, defaultTimeoutMs: this.#defaultTimeoutMs },
+      index,
+      options,
+    )
   }
 }

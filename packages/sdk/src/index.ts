@@ -13,6 +13,7 @@ export type {
 export type { CallOptions, ReadOptions, WriteOptions } from './call-options.ts'
 export type { ChunkInput, Hit, Hits, StoredChunk, View } from './chunk.ts'
 export type { Cluster, ClusterOptions, ProbeLagOptions, WatchStatusOptions } from './cluster.ts'
+export type { IndexCareOptions, IndexFindings, VerifyIndexOptions } from './cluster-indexes.ts'
 export type { ClusterStatus, LagSample, LagSummary, RegionStatus } from './cluster-status.ts'
 export { bytes, type Codec, json, text } from './codec.ts'
 export type { ConnectOptions } from './connect-options.ts'

@@ -21,13 +21,23 @@ const LITERALS_MAX = 2_048
  * negation stands around anything but a plain condition, both only when it skips ahead or searches for the nearest. So the
  * filter is brought into a normal form, in which neither occurs.
  *
+ * @param livingAtMs leaves out chunks that have expired by then, Unix milliseconds by the primary's clock; those without an
+ *   expiry live. It costs a search about as much as a broad filter, so it is for searches that come upon expired ones.
  * @throws StatusError INVALID_FIELD for an attribute that the index doesn't have or that is of another type; TOO_LARGE for a
  *   filter that grows too large in both normal forms.
  */
-export function compileFilter(filter: Filter | undefined, definition: IndexDefinition): FilterQuery {
-  if (!filter) return { query: '*', params: {} }
+export function compileFilter(
+  filter: Filter | undefined,
+  definition: IndexDefinition,
+  livingAtMs?: number,
+): FilterQuery {
   const conditions = new Conditions(definition)
-  const form = normalForm(conditions.expression(filter, 'filter', false), LITERALS_MAX)
+  const parts: Expression[] = []
+  if (filter) parts.push(conditions.expression(filter, 'filter', false))
+  if (livingAtMs !== undefined) parts.push(conditions.livingAt(livingAtMs))
+  if (parts.length === 0) return { query: '*', params: {} }
+  // The expiry may come once to each clause: a filter that is taken without it is taken with it.
+  const form = normalForm({ kind: 'all', parts }, LITERALS_MAX * parts.length)
   if (!form) throw tooLarge('filter', 'mixes all and any too deeply; flatten it, or search twice')
   const [outer, inner] = form.kind === 'all' ? [' ', ' | '] : [' | ', ' ']
   const query = form.clauses.map((literals) => `(${literals.join(inner)})`).join(outer)
@@ -63,6 +73,11 @@ class Conditions {
       case undefined:
         throw invalidField(path, 'needs exactly one of all, any, not, tag_in, number_range, text_match')
     }
+  }
+
+  /** Not expired by a time. */
+  livingAt(ms: number): Expression {
+    return literal(`(@${FIELD.expiresAt}:[-inf ${this.#param(String(ms))}])`, true)
   }
 
   #each({ filters }: FilterList, path: string, negated: boolean): Expression[] {

@@ -78,6 +78,7 @@ export function createCommand({ name, prefix, definition, tagSeparator }: IndexS
     [FIELD.chunkId]: text,
     [FIELD.regionTags]: tag,
     [FIELD.text]: text,
+    [FIELD.expiresAt]: { type: 'NUMERIC' } as const,
     ...Object.fromEntries(definition.attributes.map((a) => [a.name, attribute(a)])),
   }
   CREATE.parseCommand(parser, name, schema, { ON: 'HASH', PREFIX: prefix, STOPWORDS: [] })

@@ -14,15 +14,16 @@ import { type ClusterView, changeKey } from '../status/cluster-view.ts'
 import { type ProbeOptions, type ProbeSummary, probeLag } from '../status/lag-probe.ts'
 import type { MarkWatch } from '../status/mark-watch.ts'
 import { durationOf, timestampOf } from '../wire-time.ts'
+import { type IndexAuditHandlersOptions, indexAuditHandlers } from './index-audit-handlers.ts'
 import { checkProbeLag, checkWatchStatus } from './validation/cluster-requests.ts'
 
-type Handlers = Pick<ServiceHandlers<typeof ClusterService.method>, 'getStatus' | 'watchStatus' | 'probeLag'>
+type Handlers = Omit<ServiceHandlers<typeof ClusterService.method>, 'promote'>
 
 /** How often a watched status is compared with what was told last. */
 const COMPARE_MS = 50
 const PROBE_LOST_AFTER_MS = 5000
 
-export interface ClusterServiceOptions {
+export interface ClusterServiceOptions extends IndexAuditHandlersOptions {
   readonly view: ClusterView
   readonly clock: PrimaryClock
   /** Sees lag probes arrive in this region's data Redis. */
@@ -36,6 +37,8 @@ export function createClusterService(options: ClusterServiceOptions): ServiceReg
   const { view, clock, probes, writeProbe } = options
 
   const handlers: Handlers = {
+    ...indexAuditHandlers(options),
+
     async getStatus() {
       return view.status()
     },

@@ -5,7 +5,6 @@ import type { AnswerPosition, RegionalIndexes } from '../../follower/regional-in
 import type { IndexDefinition } from '../../redis/index-definition.ts'
 import type { FoundDocument } from '../../redis/search-commands.ts'
 import { FIELD } from '../../redis/search-commands.ts'
-import { refusal, type StatusError } from '../../status-error.ts'
 import { hasExpired } from './chunk-message.ts'
 
 /** A search, checked and compiled. */
@@ -14,7 +13,8 @@ export interface NearestQuery {
   /** Packed in the index's type. */
   readonly vector: Buffer
   readonly k: number
-  readonly filter: FilterQuery
+  /** The filter; with a time, only for chunks that haven't expired by then. */
+  readonly filter: (livingAtMs?: number) => FilterQuery
   readonly maxDistance?: number | undefined
   readonly efRuntime?: number | undefined
   /** Fields of the copies to bring along. */
@@ -35,20 +35,23 @@ const DISTANCE = '__distance'
 // Asked beyond k, so that a few expired hits and ties at the end cost no second search.
 const SPARE = 10
 const TIE_ROUNDS = 2
-const ROUNDS_MAX = 10
 
 /**
  * The k nearest live copies, nearest first, those of one distance by id. Expired ones, which the sweep will remove, take
- * no place: the search is done again with twice the k. The same for a tie at the end, a few times, so that regions agree.
+ * no place: where a few more than k don't make up for them, the index is asked again for living ones only. For a tie at the
+ * end it is asked again for more, a few times, so that regions agree.
  */
 export async function nearest(
   indexes: RegionalIndexes,
   query: NearestQuery,
 ): Promise<{ hits: Near[]; at: AnswerPosition }> {
+  let filter = query.filter()
   let ask = query.k + SPARE
+  let ties = 0
+  let living = false
   let at: AnswerPosition | undefined
-  for (let round = 1; ; round++) {
-    const answer = await askFor(indexes, query, ask)
+  for (;;) {
+    const answer = await askFor(indexes, query, { filter, count: ask })
     at = at ? { ...answer.at, applied: at.applied, seen: laterPosition(at.seen, answer.at.seen) } : answer.at
     const { rows } = answer
     const live = rows.filter(({ copy }) => !hasExpired(copy, query.nowMs))
@@ -56,22 +59,25 @@ export async function nearest(
     const hits = live.filter(({ distance }) => distance <= distanceMax)
     const last = rows.at(-1)
     const all = rows.length < ask || (last !== undefined && last.distance > distanceMax)
-    const tied = hits.length >= query.k && hits[query.k - 1]?.distance === last?.distance
-    if (all || (hits.length >= query.k && (!tied || round > TIE_ROUNDS)))
-      return { hits: hits.slice(0, query.k), at }
-    if (round === ROUNDS_MAX) throw tooManyExpired(ask)
-    ask *= 2
+    const enough = all || hits.length >= query.k
+    const tied = !all && hits[query.k - 1]?.distance === last?.distance
+    if (enough && (!tied || ties === TIE_ROUNDS)) return { hits: hits.slice(0, query.k), at }
+    if (enough || living) {
+      ask *= 2
+      ties += 1
+    } else {
+      filter = query.filter(query.nowMs)
+      living = true
+    }
   }
 }
 
-/** Never fewer hits than there are, without saying so. */
-function tooManyExpired(count: number): StatusError {
-  const text = `Of the ${count} nearest chunks nearly all have expired and aren't swept yet. Try again shortly, or ask for a larger k.`
-  return refusal('DATA_UNAVAILABLE', text, { retryDelayMs: 1_000 })
-}
-
-async function askFor(indexes: RegionalIndexes, query: NearestQuery, count: number) {
-  const { definition, filter } = query
+async function askFor(
+  indexes: RegionalIndexes,
+  query: NearestQuery,
+  { filter, count }: { filter: FilterQuery; count: number },
+) {
+  const { definition } = query
   const breadth =
     definition.algorithm.kind === 'HNSW' && query.efRuntime ? ` EF_RUNTIME ${query.efRuntime}` : ''
   const text = `${filter.query}=>[KNN ${count} @${FIELD.embedding} $vector${breadth} AS ${DISTANCE}]`

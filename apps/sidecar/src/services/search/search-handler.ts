@@ -27,7 +27,7 @@ export function searchHandler(options: SearchServiceOptions): UnaryHandler<Searc
         definition,
         vector: packVector('vector', input.vector, definition),
         k: input.k,
-        filter: compileFilter(input.filter, definition),
+        filter: (livingAtMs) => compileFilter(input.filter, definition, livingAtMs),
         maxDistance: input.maxDistance,
         efRuntime: input.efRuntime,
         fields: fieldsOf(input.view),

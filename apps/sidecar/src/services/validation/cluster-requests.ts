@@ -1,6 +1,7 @@
 import type { ProbeLagRequest, WatchStatusRequest } from '@perigee/protocol'
 import { invalidField, tooLarge } from '../../status-error.ts'
 import { waitMsOf } from './duration.ts'
+import { checkName } from './name.ts'
 
 const WATCH_INTERVAL_MS = 1000
 const WATCH_INTERVAL_MS_MIN = 100
@@ -31,4 +32,13 @@ export function checkProbeLag(request: ProbeLagRequest): ProbeLagInput {
   const intervalMs = waitMsOf('interval', request.interval, PROBE_INTERVAL_MS)
   if (intervalMs > PROBE_INTERVAL_MS_MAX) throw invalidField('interval', 'must be at most a minute')
   return { samples: request.samples || SAMPLES, intervalMs }
+}
+
+/** The index or alias that a VerifyIndex or RebuildIndex names. */
+export function checkIndexName<T extends { readonly namespace: string; readonly index: string }>(
+  request: T,
+): T {
+  checkName('namespace', request.namespace)
+  checkName('index', request.index)
+  return request
 }
