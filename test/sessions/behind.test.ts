@@ -1,5 +1,7 @@
+import { decodeToken, encodeToken, formatPosition, tokenFromString } from '@perigee/core'
 import { Consistency, FallbackReason, WhenBehind } from '@perigee/protocol'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { stopFollowing } from '../support/following.ts'
 import { bytes, startTwoRegions, type TwoRegions, text } from '../support/two-regions.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -56,10 +58,7 @@ it('a session goes on in the other region with a token that never goes back', as
 
 it('a region that stays behind asks the primary, or fails, as the caller chose', async () => {
   const { cluster, us, eu } = regions
-  // The replica follows nobody: it stays as it is while the sidecars still reach each other.
-  const replica = cluster.dataRedis('eu-west-1')
-  const [, host = '', port = ''] = ((await replica.command('ROLE')) as string[]).map(String)
-  await replica.command('REPLICAOF', '127.0.0.1', '1')
+  const followAgain = await stopFollowing(cluster, 'eu-west-1')
   try {
     const set = { namespace: NAMESPACE, key: 'behind', value: bytes('new') }
     const sessionToken = (await us.cache.set(set)).receipt?.sessionToken ?? new Uint8Array()
@@ -89,7 +88,7 @@ it('a region that stays behind asks the primary, or fails, as the caller chose',
     expect(text(primary.entry?.value)).toBe('new')
     expect(primary.receipt).toMatchObject({ region: 'us-east-1', fallback: false })
   } finally {
-    await replica.command('REPLICAOF', host, port)
+    await followAgain()
   }
   await waitFor('eu-west-1 to follow again', async () => {
     const { entry } = await eu.cache.get({ namespace: NAMESPACE, key: 'behind' })
@@ -117,20 +116,77 @@ it('a token of another cluster, one that is garbage and one ahead of the primary
   }
 })
 
-it('a session is told LOST_HISTORY, with what survives, when writes it has seen are gone, in both regions', async () => {
-  const { cluster, us, eu } = regions
-  const { receipt } = await us.cache.set({ namespace: NAMESPACE, key: 'seen', value: bytes('1') })
-  const lost = Buffer.from(receipt?.sessionToken ?? [])
-  // As after a failover that lost the newest writes: the clock goes back, and the next claim records the fork there.
+/** As after a failover that lost the newest writes: the clock goes back, and the next claim records the fork there. */
+async function loseNewest(count: number): Promise<void> {
+  const { cluster, us } = regions
   const primary = cluster.dataRedis('us-east-1')
-  const clock = String(await primary.command('GET', 'pg:{0}:clock'))
-  const [epoch, seq] = clock.split('-')
-  await primary.command('SET', 'pg:{0}:clock', `${epoch}-${Number(seq) - 1}`)
+  const [epoch, seq] = String(await primary.command('GET', 'pg:{0}:clock')).split('-')
+  if (count > 0) await primary.command('SET', 'pg:{0}:clock', `${epoch}-${Number(seq) - count}`)
   await primary.command('FUNCTION', 'DELETE', 'perigee_1')
   await waitFor('a new claim', async () => {
     const { version } = await us.cache.set({ namespace: NAMESPACE, key: 'after' })
     return !version.startsWith(`${epoch}-`)
   })
+}
+
+it('a token from before a claim stays good where the claim carried on from it, and a region that has not heard of the claim is behind its tokens', async () => {
+  const { cluster, us, eu } = regions
+  const request = { namespace: NAMESPACE, key: 'carried', value: bytes('old') }
+  const before = (await us.cache.set(request)).receipt?.sessionToken ?? new Uint8Array()
+  await waitFor('eu-west-1 to have it', async () => {
+    const { entry, receipt } = await eu.cache.get({ namespace: NAMESPACE, key: 'carried' })
+    return entry && receipt?.region === 'eu-west-1'
+  })
+  const followAgain = await stopFollowing(cluster, 'eu-west-1')
+  try {
+    await loseNewest(0)
+    const after = (await us.cache.set({ ...request, value: bytes('new') })).receipt?.sessionToken
+    const get = { namespace: NAMESPACE, key: 'carried' }
+    for (const { cache } of [us, eu]) await cache.get({ ...get, options: { sessionToken: before } })
+    const sessionToken = after ?? new Uint8Array()
+    const failing = { sessionToken, whenBehind: WhenBehind.FAIL }
+    await expect(eu.cache.get({ ...get, options: failing })).rejects.toMatchObject({
+      details: { reason: 'BEHIND_SESSION' },
+    })
+    const forwarded = await eu.cache.get({ ...get, options: { sessionToken } })
+    expect([text(forwarded.entry?.value), forwarded.receipt?.region]).toEqual(['new', 'us-east-1'])
+    // An answer from before the claim, given to a session from after it, has seen both.
+    const eventual = { sessionToken, consistency: Consistency.EVENTUAL }
+    const old = await eu.cache.get({ ...get, options: eventual })
+    expect(text(old.entry?.value)).toBe('old')
+    const both = decodeToken(old.receipt?.sessionToken ?? new Uint8Array())
+    expect(both.position).toEqual(decodeToken(sessionToken).position)
+    expect(both.older).toHaveLength(1)
+    const again = await us.cache.get({ ...get, options: { sessionToken: encodeToken(both) } })
+    expect(decodeToken(again.receipt?.sessionToken ?? new Uint8Array()).older).toBeUndefined()
+  } finally {
+    await followAgain()
+  }
+})
+
+it('a token of an epoch after the live claim is lost, in both regions', async () => {
+  const { us, eu } = regions
+  const { receipt } = await us.cache.set({ namespace: NAMESPACE, key: 'k' })
+  const { clusterId, position } = decodeToken(receipt?.sessionToken ?? new Uint8Array())
+  const later = encodeToken({ clusterId, position: { ...position, epoch: position.epoch + 1 } })
+  for (const { cache } of [us, eu]) {
+    const request = { namespace: NAMESPACE, key: 'k', options: { sessionToken: later } }
+    for (const call of [cache.get, cache.set]) {
+      const error = await call(request).catch((thrown) => thrown)
+      expect(error).toMatchObject({ status: 'DATA_LOSS', details: { reason: 'LOST_HISTORY' } })
+      const { metadata } = error.details
+      const surviving = decodeToken(tokenFromString(metadata.session_token))
+      expect(metadata.position).toBe(formatPosition(surviving.position))
+      expect(surviving.position.epoch).toBe(position.epoch)
+    }
+  }
+})
+
+it('a session is told LOST_HISTORY, with what survives, when writes it has seen are gone, in both regions', async () => {
+  const { us, eu } = regions
+  const { receipt } = await us.cache.set({ namespace: NAMESPACE, key: 'seen', value: bytes('1') })
+  const lost = Buffer.from(receipt?.sessionToken ?? [])
+  await loseNewest(1)
 
   const refused = { status: 'DATA_LOSS', details: { reason: 'LOST_HISTORY' } }
   const request = { namespace: NAMESPACE, key: 'seen', options: { sessionToken: lost } }
@@ -140,9 +196,18 @@ it('a session is told LOST_HISTORY, with what survives, when writes it has seen 
       (error) => error.status === 'DATA_LOSS',
     ),
   )
+  const held = (await us.cache.set({ namespace: NAMESPACE, key: 'held', value: bytes('1') })).version
   for (const { cache } of [us, eu]) {
     await expect(cache.get(request)).rejects.toMatchObject(refused)
-    await expect(cache.set(request)).rejects.toMatchObject(refused)
+    // Before anything is written.
+    const write = { ...request, key: 'held', value: bytes('2') }
+    await expect(cache.set(write)).rejects.toMatchObject(refused)
+    const all = { ...write, entries: [{ key: 'held', value: bytes('3') }] }
+    await expect(cache.setMany(all)).rejects.toMatchObject(refused)
+    await expect(cache.delete({ ...request, keys: ['held'] })).rejects.toMatchObject(refused)
+    await expect(cache.clearNamespace(request)).rejects.toMatchObject(refused)
+    const { entry } = await us.cache.get({ namespace: NAMESPACE, key: 'held' })
+    expect([entry?.version, text(entry?.value)]).toEqual([held, '1'])
     const eventual = { ...request, options: { sessionToken: lost, consistency: Consistency.EVENTUAL } }
     const answer = await cache.get(eventual)
     expect(Buffer.from(answer.receipt?.sessionToken ?? [])).toEqual(lost)

@@ -145,17 +145,21 @@ export class RegionalReadPath implements ReadPath {
 
   /** Answers as the primary: with a live claim, checked in the same step. */
   async #atPrimary<O extends WithReceipt>(read: Read<O>): Promise<O> {
-    const { token, consistency } = read.choice
+    const { token, consistency, maxStalenessMs } = read.choice
     const needed = consistency === 'EVENTUAL' ? undefined : token
     if (needed && !(await this.#checkAtPrimary(needed))) throw this.#primary.notHere()
+    // The primary has no lag, but its index may have some.
+    const bounded = maxStalenessMs !== undefined && read.local.followsData
+    const floor = bounded ? await this.#data.clock({ primary: true }) : undefined
     read.waitToTheEnd()
     for (;;) {
       const answer = await this.#answer(read, true)
       const clusterId = await this.#data.clusterId(answer.seen)
       if (token) checkCluster(token, clusterId)
       const applied = { position: answer.applied, forks: answer.forks, clusterId }
-      if (!needed || includesToken(applied, needed)) return this.#sealed(read, answer, clusterId)
-      if (read.waitLeftMs <= 0) throw behind(needed, answer.applied).error
+      const missing = (needed && !includesToken(applied, needed) && needed) || lacks(applied, floor)
+      if (!missing) return this.#sealed(read, answer, clusterId)
+      if (read.waitLeftMs <= 0) throw behind(missing, answer.applied).error
       await this.#wait(read, answer.applied)
     }
   }
