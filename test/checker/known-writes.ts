@@ -1,0 +1,154 @@
+import type { History, Item, Operation, PositionText } from './history.ts'
+import { operationInWords } from './in-words.ts'
+import { byTime, type Lineage, type Position, positionFrom } from './lineage.ts'
+import type { Violation } from './violation.ts'
+
+/** One place at which a value was seen. */
+export interface KnownWrite {
+  readonly item: Item
+  readonly value: string
+  readonly at: Position
+  readonly text: PositionText
+  /** Where it was first seen. */
+  readonly source: string
+  /** The call that wrote it. */
+  readonly operation: Operation | undefined
+}
+
+interface Evidence {
+  readonly at: PositionText
+  readonly item: Item
+  readonly value: string
+  readonly source: string
+}
+
+/**
+ * Every write that anybody saw, and its place in the order of writes: by its acknowledgement, by reads that returned it, and
+ * by the stores themselves. Values are unique, so a value names the call that wrote it.
+ */
+export class KnownWrites {
+  /** What the evidence itself breaks. */
+  readonly violations: Violation[] = []
+  readonly #callOf = new Map<string, Operation>()
+  readonly #byValue = new Map<string, KnownWrite>()
+  readonly #byPosition = new Map<PositionText, KnownWrite>()
+  readonly #byItem = new Map<Item, KnownWrite[]>()
+
+  constructor(history: History) {
+    for (const operation of history.operations) {
+      if (operation.value !== undefined) this.#callOf.set(operation.value, operation)
+    }
+    for (const evidence of evidenceOf(history)) this.#take(evidence)
+    for (const writes of this.#byItem.values()) writes.sort((a, b) => byTime(a.at, b.at))
+  }
+
+  /** Where a value was written, if that is known. */
+  of(value: string): KnownWrite | undefined {
+    return this.#byValue.get(value)
+  }
+
+  all(): Iterable<KnownWrite> {
+    return this.#byPosition.values()
+  }
+
+  items(): Iterable<Item> {
+    return this.#byItem.keys()
+  }
+
+  /** The newest write of an item that a state has in its past. */
+  newest(item: Item, state: Position, lineage: Lineage): KnownWrite | undefined {
+    const writes = this.#byItem.get(item) ?? []
+    let low = 0
+    let high = writes.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (byTime((writes[middle] as KnownWrite).at, state) <= 0) low = middle + 1
+      else high = middle
+    }
+    for (let i = low - 1; i >= 0; i--) {
+      const write = writes[i] as KnownWrite
+      if (lineage.includes(state, write.at)) return write
+    }
+    return undefined
+  }
+
+  #take(evidence: Evidence): void {
+    const { item, value, at, source } = evidence
+    const known = this.#byValue.get(value)
+    if (known?.text === at && known.item === item) return
+    const operation = this.#callOf.get(value)
+    const write = { item, value, at: positionFrom(at), text: at, source, operation }
+    if (known) this.#doneTwice(known, write)
+    else this.#first(write)
+    const there = this.#byPosition.get(at)
+    if (there && there.value !== value) this.#givenTwice(there, write)
+    else this.#byPosition.set(at, write)
+    const writes = this.#byItem.get(item)
+    if (writes) writes.push(write)
+    else this.#byItem.set(item, [write])
+  }
+
+  #first(write: KnownWrite): void {
+    const { operation, value, item, source } = write
+    this.#byValue.set(value, write)
+    if (!operation || operation.item !== item) {
+      const whose = operation ? `was written to ${operation.item} alone` : 'nobody wrote'
+      this.violations.push({
+        kind: 'value-from-nowhere',
+        text: `${item} was ${value} at ${write.text} (${source}), which ${whose}.`,
+        operations: operation ? [operation.id] : [],
+      })
+    } else if (operation.outcome.kind === 'fail') {
+      this.violations.push({
+        kind: 'failed-write-done',
+        text: `${operationInWords(operation)}. That says that nothing was written, but the value is there at ${write.text} (${source}).`,
+        operations: [operation.id],
+      })
+    }
+  }
+
+  #doneTwice(known: KnownWrite, again: KnownWrite): void {
+    const call = again.operation ? ` The call: ${operationInWords(again.operation)}.` : ''
+    this.violations.push({
+      kind: 'write-done-twice',
+      text: `${again.value} was written to ${known.item} at ${known.text} (${known.source}) and to ${again.item} at ${again.text} (${again.source}); it was asked for once.${call}`,
+      operations: again.operation ? [again.operation.id] : [],
+    })
+  }
+
+  #givenTwice(there: KnownWrite, other: KnownWrite): void {
+    this.violations.push({
+      kind: 'position-given-twice',
+      text: `Position ${there.text} is ${there.item} = ${there.value} (${there.source}) and ${other.item} = ${other.value} (${other.source}).`,
+      operations: [there.operation, other.operation].flatMap((operation) =>
+        operation ? [operation.id] : [],
+      ),
+    })
+  }
+}
+
+function* evidenceOf({ stored, operations, samples, final }: History): Generator<Evidence> {
+  // The stores' own files first: what is told of a position later is then told against them.
+  yield* stored
+  for (const { id, item, value, outcome } of operations) {
+    if (outcome.kind !== 'ok') continue
+    if (value !== undefined && outcome.at !== undefined)
+      yield { at: outcome.at, item, value, source: `acknowledged by call ${id}` }
+    for (const found of outcome.found) {
+      if (found.value === undefined || found.at === undefined) continue
+      yield { at: found.at, item: found.item, value: found.value, source: `read by call ${id}` }
+    }
+  }
+  for (const { region, ms, copies } of samples) {
+    for (const { item, value, at } of copies) {
+      if (value !== undefined && at !== undefined)
+        yield { at, item, value, source: `in the index of ${region} at ${Math.round(ms)} ms` }
+    }
+  }
+  for (const { region, items } of final?.regions ?? []) {
+    for (const { item, value, at } of items) {
+      if (value !== undefined && at !== undefined)
+        yield { at, item, value, source: `in the data Redis of ${region} at the end` }
+    }
+  }
+}

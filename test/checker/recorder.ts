@@ -1,0 +1,96 @@
+import { createWriteStream, type WriteStream } from 'node:fs'
+import type {
+  Claim,
+  FinalState,
+  History,
+  IndexSample,
+  Moment,
+  Operation,
+  RunSettings,
+  StoredWrite,
+} from './history.ts'
+
+/** Writes a history down while it happens: in memory, and as JSON lines in a file. */
+export class Recorder {
+  readonly file: string
+  readonly #settings: RunSettings
+  readonly #lines: WriteStream
+  readonly #startedAt = performance.now()
+  readonly #operations: Operation[] = []
+  readonly #samples: IndexSample[] = []
+  readonly #stored: StoredWrite[] = []
+  readonly #claims: Claim[] = []
+  #final: FinalState | undefined
+  #events = 0
+  #calls = 0
+
+  constructor(file: string, settings: RunSettings) {
+    this.file = file
+    this.#settings = settings
+    this.#lines = createWriteStream(file)
+    this.#write('settings', settings)
+  }
+
+  /** How many calls have ended. */
+  get ended(): number {
+    return this.#operations.length
+  }
+
+  get failed(): number {
+    return this.#operations.filter(({ outcome, hurried }) => outcome.kind !== 'ok' && !hurried).length
+  }
+
+  now(): Moment {
+    return { event: this.#events++, ms: performance.now() - this.#startedAt }
+  }
+
+  nextId(): number {
+    return this.#calls++
+  }
+
+  operation(operation: Operation): void {
+    this.#operations.push(operation)
+    this.#write('operation', operation)
+  }
+
+  sample(sample: IndexSample): void {
+    this.#samples.push(sample)
+    this.#write('sample', sample)
+  }
+
+  stored(writes: readonly StoredWrite[], claims: readonly Claim[]): void {
+    for (const write of writes) {
+      this.#stored.push(write)
+      this.#write('stored', write)
+    }
+    for (const claim of claims) {
+      this.#claims.push(claim)
+      this.#write('claim', claim)
+    }
+  }
+
+  final(state: FinalState): void {
+    this.#final = state
+    this.#write('final', state)
+  }
+
+  history(): History {
+    return {
+      settings: this.#settings,
+      operations: this.#operations,
+      stored: this.#stored,
+      claims: this.#claims,
+      samples: this.#samples,
+      final: this.#final,
+    }
+  }
+
+  /** Waits until all is in the file. */
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#lines.end(resolve))
+  }
+
+  #write(type: string, value: object): void {
+    this.#lines.write(`${JSON.stringify({ type, ...value })}\n`)
+  }
+}

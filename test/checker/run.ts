@@ -1,0 +1,297 @@
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { LocalCluster } from '@perigee/local-cluster'
+import type { Perigee } from '@perigee/sdk'
+import { waitFor } from '../support/wait-for.ts'
+import { readStoreLife } from './append-only-file.ts'
+import { DIMENSIONS, DrivenSession, INDEX, MODEL, NAMESPACE } from './driven-session.ts'
+import type { RunSettings } from './history.ts'
+import { IndexSampler } from './index-sampler.ts'
+import { judge, type Verdict } from './judge.ts'
+import { type FaultName, faultsOf } from './nemesis.ts'
+import { allItems, CHUNKS, chunkItem, ENTRIES, entryItem, type PlannedCall, planOf } from './plan.ts'
+import { Recorder } from './recorder.ts'
+import { type DataReading, finalState, type IndexReading, Stores } from './stores.ts'
+import { Weather } from './weather.ts'
+
+/** How to run. */
+export interface RunOptions {
+  readonly ops: number
+  readonly seed: number
+  readonly sessions: number
+  readonly sessionsOn: boolean
+  readonly faults: FaultName
+  /** Part of the writes that ask for replicas to have them, 0 to 1. */
+  readonly replicated: number
+  /** What is known to be wrong with what runs, for the history. */
+  readonly bug?: string | undefined
+  /** Main file of the sidecars. Default: the built one. */
+  readonly sidecarMain?: string | undefined
+  /** Main file of the client. Default: the built one. */
+  readonly sdkMain?: string | undefined
+  /** Keeps the history although nothing is wrong with it. */
+  readonly keep?: boolean | undefined
+  readonly onProgress?: ((text: string) => void) | undefined
+}
+
+/** A run and what it shows. */
+export interface RunResult {
+  readonly verdict: Verdict
+  /** The history, when it is kept. */
+  readonly file: string | undefined
+  readonly seconds: number
+}
+
+const QUIET_WITHIN_MS = 60_000
+/** Calls of one session in flight at once, at most. */
+const LANES_MAX = 4
+const PROGRESS_EVERY_MS = 10_000
+/** Read at rest by every session, in every region. */
+const ROLL_CALL_TIMEOUT_MS = 10_000
+
+/** Starts regions, drives sessions over them, disturbs them, waits until all is quiet, and judges. */
+export async function runAndJudge(options: RunOptions): Promise<RunResult> {
+  const startedAt = performance.now()
+  const folder = await mkdtemp(join(tmpdir(), 'random-histories-'))
+  const file = join(folder, `seed-${options.seed}.jsonl`)
+  const run = await Run.start(options, file)
+  try {
+    await run.drive()
+  } finally {
+    await run.stop()
+  }
+  const verdict = judge(run.recorder.history())
+  const seconds = (performance.now() - startedAt) / 1000
+  if (options.keep || verdict.violations.length > 0) return { verdict, file, seconds }
+  rmSync(dirname(file), { recursive: true, force: true })
+  return { verdict, file: undefined, seconds }
+}
+
+class Run {
+  readonly recorder: Recorder
+  readonly #options: RunOptions
+  readonly #cluster: LocalCluster
+  readonly #clients: ReadonlyMap<string, Perigee>
+  readonly #stores: Stores
+
+  private constructor(
+    options: RunOptions,
+    parts: {
+      recorder: Recorder
+      cluster: LocalCluster
+      clients: ReadonlyMap<string, Perigee>
+      stores: Stores
+    },
+  ) {
+    this.#options = options
+    this.recorder = parts.recorder
+    this.#cluster = parts.cluster
+    this.#clients = parts.clients
+    this.#stores = parts.stores
+  }
+
+  static async start(options: RunOptions, file: string): Promise<Run> {
+    const { sidecarMain, sdkMain } = options
+    const faults = faultsOf(options.faults)
+    const cluster = await LocalCluster.start({
+      distances: 'none',
+      sidecarEnv: { PERIGEE_LOG_ENTRIES_MAX: '1000000', PERIGEE_LOG_LEVEL: 'info', ...faults.sidecarEnv },
+      ...(sidecarMain !== undefined && { sidecarMain }),
+      ...faults.cluster,
+    })
+    const clients = new Map<string, Perigee>()
+    try {
+      const regions = cluster.state().regions.map(({ name }) => name)
+      for (const region of regions) clients.set(region, await clientOf(cluster, region, sdkMain))
+      await keepWholeLives(cluster, regions)
+      const uid = await makeIndex(clients.get(regions[0] as string) as Perigee)
+      const settings: RunSettings = { ...options, bug: options.bug, regions }
+      const recorder = new Recorder(file, settings)
+      return new Run(options, { recorder, cluster, clients, stores: new Stores(cluster, uid) })
+    } catch (error) {
+      for (const client of clients.values()) await client.close()
+      await cluster.stop()
+      throw error
+    }
+  }
+
+  async drive(): Promise<void> {
+    const { ops, seed, sessions, faults, replicated, onProgress } = this.#options
+    const { recorder } = this
+    const regions = [...this.#clients.keys()]
+    await this.#prime()
+    const weather = new Weather(this.#cluster, seed)
+    const sampler = new IndexSampler({ stores: this.#stores, recorder, regions })
+    const nemesis = faultsOf(faults).begin({
+      cluster: this.#cluster,
+      recorder,
+      regions,
+      seed,
+      readLife: (region) => this.#readLife(region),
+    })
+    const progress = setInterval(() => onProgress?.(this.#progress()), PROGRESS_EVERY_MS)
+    try {
+      await weather.start()
+      sampler.start()
+      const all = Array.from({ length: sessions }, (_, number) => {
+        const count = Math.floor(ops / sessions) + (number < ops % sessions ? 1 : 0)
+        const session = this.#session(number)
+        const plan = planOf({ seed, session: number, count, regions, replicated })
+        // Most sessions have several calls in flight, whose answers may come out of order.
+        return { session, done: session.run(plan, 1 + (number % LANES_MAX)) }
+      })
+      await Promise.all(all.map(({ done }) => done))
+      await nemesis.end()
+      await weather.calm()
+      const unrest = await this.#quiet(regions)
+      await this.#rollCall(
+        all.map(({ session }) => session),
+        regions,
+      )
+      sampler.stop()
+      await sampler.sample()
+      await this.#readStores(regions, unrest)
+    } finally {
+      clearInterval(progress)
+      sampler.stop()
+      await weather.calm().catch(() => undefined)
+      await nemesis.end()
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#clients.values()].map((client) => client.close()))
+    await this.#cluster.stop()
+    await this.recorder.close()
+  }
+
+  #session(number: number): DrivenSession {
+    const { sessionsOn } = this.#options
+    return new DrivenSession(number, { clients: this.#clients, recorder: this.recorder, sessionsOn })
+  }
+
+  /** Writes everything once, so that later nothing is missing. */
+  async #prime(): Promise<void> {
+    const session = this.#session(this.#options.sessions)
+    const region = [...this.#clients.keys()][0] as string
+    const rest = { region, timeoutMs: 10_000, hurried: false, primary: false, replicated: false, k: 1 }
+    const calls = allItems().map((item): PlannedCall => {
+      return { kind: item.startsWith('entry:') ? 'set' : 'upsert', item, ...rest }
+    })
+    await session.run(calls, 10)
+  }
+
+  /** Every session reads and searches once more in every region: one that saw what is lost must be told now. */
+  async #rollCall(sessions: readonly DrivenSession[], regions: readonly string[]): Promise<void> {
+    const rest = { timeoutMs: ROLL_CALL_TIMEOUT_MS, hurried: false, primary: false, replicated: false, k: 1 }
+    await Promise.all(
+      sessions.map(async (session, i) => {
+        for (const region of regions) {
+          await session.make({ kind: 'get', item: entryItem(i % ENTRIES), region, ...rest }, true)
+          await session.make({ kind: 'search', item: chunkItem(i % CHUNKS), region, ...rest }, true)
+        }
+      }),
+    )
+  }
+
+  /** Waits until every region stands where the primary does; gives what doesn't come to rest. */
+  async #quiet(regions: readonly string[]): Promise<string[]> {
+    const { onProgress } = this.#options
+    onProgress?.('waiting until all regions are level')
+    let unrest: string[] = ['nothing could be read']
+    const level = async () => {
+      const data = new Map<string, DataReading>()
+      const indexes = new Map<string, IndexReading>()
+      for (const region of regions) {
+        data.set(region, await this.#stores.data(region))
+        indexes.set(region, await this.#stores.index(region))
+      }
+      unrest = unrestOf(this.#primary(), data, indexes)
+      return unrest.length === 0
+    }
+    const options = { timeoutMs: QUIET_WITHIN_MS, everyMs: 100 }
+    return waitFor('all regions to be level', level, options).then(
+      () => [],
+      (error: Error) => [...unrest, ...(error.cause ? [String(error.cause)] : [])],
+    )
+  }
+
+  async #readStores(regions: readonly string[], unrest: readonly string[]): Promise<void> {
+    const found = regions.map((region) => this.#readLife(region))
+    if (Math.max(...found) === 0) throw new Error("no write was found in any region's append-only file")
+    const readings = new Map<string, DataReading>()
+    for (const region of regions) readings.set(region, await this.#stores.data(region))
+    this.recorder.final(finalState(this.#primary(), readings, unrest))
+  }
+
+  /** Takes down what a data Redis has on disk; gives how many writes that is. */
+  #readLife(region: string): number {
+    const { writes, claims } = readStoreLife(
+      this.#cluster.dataRedis(region).dir,
+      `the append-only file of ${region}`,
+      NAMESPACE,
+    )
+    this.recorder.stored(writes, claims)
+    return writes.length
+  }
+
+  #primary(): string {
+    return this.#cluster.state().primary
+  }
+
+  #progress(): string {
+    return `${this.recorder.ended} calls, ${this.recorder.failed} not answered`
+  }
+}
+
+async function clientOf(
+  cluster: LocalCluster,
+  region: string,
+  sdkMain: string | undefined,
+): Promise<Perigee> {
+  const main = sdkMain === undefined ? '@perigee/sdk' : pathToFileURL(sdkMain).href
+  const { Perigee: Client } = (await import(main)) as { Perigee: typeof Perigee }
+  const { domain, regions } = cluster.state()
+  const dns = regions.find(({ name }) => name === region)?.dns
+  return Client.connect({ domain, regions: regions.map(({ name }) => name), region, dns })
+}
+
+/** From now on no Redis rewrites its append-only file: it is to hold all that was ever done. */
+async function keepWholeLives(cluster: LocalCluster, regions: readonly string[]): Promise<void> {
+  for (const region of regions) {
+    await cluster.dataRedis(region).command('CONFIG', 'SET', 'auto-aof-rewrite-percentage', '0')
+  }
+}
+
+async function makeIndex(client: Perigee): Promise<string> {
+  const index = client.index(INDEX, { namespace: NAMESPACE, model: MODEL })
+  const wanted = { dimensions: DIMENSIONS, algorithm: 'flat' as const }
+  const made = await waitFor('a first write', () => index.ensureIndex(wanted), { timeoutMs: 20_000 })
+  return made.uid
+}
+
+function unrestOf(
+  primary: string,
+  data: ReadonlyMap<string, DataReading>,
+  indexes: ReadonlyMap<string, IndexReading>,
+): string[] {
+  const at = data.get(primary)
+  if (!at) return [`there is no data Redis in ${primary}`]
+  const unrest: string[] = []
+  for (const [region, { clock }] of data) {
+    if (clock !== at.clock)
+      unrest.push(`The data Redis of ${region} is at ${clock}, that of ${primary} at ${at.clock}.`)
+  }
+  for (const [region, { log, applied, seen, incomplete }] of indexes) {
+    if (incomplete || log !== at.log || applied !== seen) {
+      const state = incomplete ? 'is incomplete' : `has applied ${applied} and seen ${seen}`
+      unrest.push(
+        `The index of ${region} ${state}, with the log at ${log}; the log of ${primary} is at ${at.log}.`,
+      )
+    }
+  }
+  return unrest
+}
