@@ -71,6 +71,16 @@ describe('cache entries', () => {
     })
   })
 
+  it('are read from the primary by a region that is staler than allowed', async () => {
+    const { session } = await json(['set', 'stale', 'value'])
+    const get = ['get', 'stale', '--session', session, '--max-staleness']
+    const near = await json([...get, '1h'], { region: 'eu-west-1' })
+    const far = await json([...get, '1ms'], { region: 'eu-west-1' })
+    expect([near.receipt.region, far.receipt.region]).toEqual(['eu-west-1', 'us-east-1'])
+    expect(far.receipt).toMatchObject({ fallback: true, fallbackReason: 'behind' })
+    expect(await run(['keys', '--max-staleness', '0'])).toMatchObject({ exitCode: 2 })
+  })
+
   it('written in one region are read at once in another, with the session token', async () => {
     const written = await json(['set', 'mine', 'Grüße'], { region: FAR })
     expect(written).toMatchObject({ key: 'mine', namespace: 'default', receipt: { region: 'us-east-1' } })

@@ -2,7 +2,7 @@ import type { Receipt } from '@perigee/sdk'
 import type { Output } from './output.ts'
 
 const BECAUSE: Record<NonNullable<Receipt['fallbackReason']>, string> = {
-  behind: 'behind the session',
+  behind: 'behind the session, or the primary by more than allowed',
   'data-unavailable': 'without its Redis',
   'index-building': 'still filling its index',
 }

@@ -6,10 +6,10 @@ import { Failure } from '../failure.ts'
 import { visible } from '../output.ts'
 import { rawCodec, valueJson } from '../raw-value.ts'
 import { receiptJson, showReceipt } from '../receipt.ts'
-import { type SessionOptions, withSessionOptions } from '../session-options.ts'
+import { type ReadOptions, withReadOptions } from '../session-options.ts'
 import { renderFacts } from '../table.ts'
 
-interface GetOptions extends SessionOptions {
+interface GetOptions extends ReadOptions {
   readonly meta?: boolean
   readonly consistency?: 'eventual' | 'session' | 'primary'
 }
@@ -26,7 +26,7 @@ export function getCommand(act: Act): Command {
         'how fresh it must be (default: session with --session, else eventual)',
       ).choices(['eventual', 'session', 'primary']),
     )
-  return withSessionOptions(command).action(act(get))
+  return withReadOptions(command).action(act(get))
 }
 
 async function get(context: Context, key: string, options: GetOptions): Promise<void> {
@@ -34,7 +34,8 @@ async function get(context: Context, key: string, options: GetOptions): Promise<
   await using perigee = await connect(context)
   const session = perigee.session(options.session)
   const cache = session.cache(options.namespace, { codec: rawCodec() })
-  const entry = await cache.getEntry(key, { signal, consistency: options.consistency })
+  const { consistency, maxStaleness: maxStalenessMs } = options
+  const entry = await cache.getEntry(key, { signal, consistency, maxStalenessMs })
   if (!entry) {
     throw Failure.notFound(
       `there is no key ${options.namespace}/${key}`,

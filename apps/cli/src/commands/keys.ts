@@ -4,9 +4,9 @@ import type { Act, Context } from '../context.ts'
 import { parseCount } from '../count.ts'
 import { visible } from '../output.ts'
 import { rawCodec } from '../raw-value.ts'
-import { type SessionOptions, withSessionOptions } from '../session-options.ts'
+import { type ReadOptions, withReadOptions } from '../session-options.ts'
 
-interface KeysOptions extends SessionOptions {
+interface KeysOptions extends ReadOptions {
   readonly prefix: string
   readonly limit?: number
 }
@@ -17,7 +17,7 @@ export function keysCommand(act: Act): Command {
     .description('Lists keys, in no order, from the nearest region.')
     .option('--prefix <text>', 'only keys that begin with this', '')
     .addOption(new Option('--limit <count>', 'stop after so many').argParser(parseCount))
-  return withSessionOptions(command).action(act(keys))
+  return withReadOptions(command).action(act(keys))
 }
 
 async function keys(context: Context, options: KeysOptions): Promise<void> {
@@ -26,7 +26,7 @@ async function keys(context: Context, options: KeysOptions): Promise<void> {
   const session = perigee.session(options.session)
   const cache = session.cache(options.namespace, { codec: rawCodec() })
   const seen = new Set<string>()
-  for await (const key of cache.keys(options.prefix, { signal })) {
+  for await (const key of cache.keys(options.prefix, { signal, maxStalenessMs: options.maxStaleness })) {
     if (seen.has(key)) continue
     seen.add(key)
     if (output.json) output.printJsonLine({ key })

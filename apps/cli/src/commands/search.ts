@@ -7,11 +7,11 @@ import { Failure } from '../failure.ts'
 import { parseFilter } from '../filter.ts'
 import { shorten, visible } from '../output.ts'
 import { receiptJson, showReceipt } from '../receipt.ts'
-import { type SessionOptions, withSessionOptions } from '../session-options.ts'
+import { type ReadOptions, withReadOptions } from '../session-options.ts'
 import { renderTable } from '../table.ts'
 import { parseVector, readVectorFile } from '../vector.ts'
 
-interface SearchOptions extends SessionOptions {
+interface SearchOptions extends ReadOptions {
   readonly vector?: string
   readonly vectorFile?: string
   readonly like?: string
@@ -40,7 +40,7 @@ export function searchCommand(act: Act): Command {
     .addOption(
       new Option('--ef <breadth>', 'search broader than the index does (HNSW)').argParser(parseCount),
     )
-  return withSessionOptions(command).action(act(search))
+  return withReadOptions(command).action(act(search))
 }
 
 async function search(context: Context, name: string, options: SearchOptions): Promise<void> {
@@ -57,6 +57,7 @@ async function search(context: Context, name: string, options: SearchOptions): P
     filter,
     maxDistance: options.maxDistance,
     efRuntime: options.ef,
+    maxStalenessMs: options.maxStaleness,
     signal,
   })
   if (output.json) {
@@ -78,6 +79,7 @@ async function searchBut(
     readonly filter: Filter | undefined
     readonly maxDistance: number | undefined
     readonly efRuntime: number | undefined
+    readonly maxStalenessMs: number | undefined
     readonly signal: AbortSignal
   },
 ): Promise<Hits> {
