@@ -1,6 +1,7 @@
 import { ChunkView, Consistency } from '@perigee/protocol'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { chunk, createIndex, MODEL, vectorMessage, vectorOf } from '../support/chunks.ts'
+import { clientIn } from '../support/client-in.ts'
 import type { RawClient } from '../support/clients.ts'
 import { startTwoRegions, type TwoRegions } from '../support/two-regions.ts'
 import { waitFor } from '../support/wait-for.ts'
@@ -272,5 +273,43 @@ describe('an alias', () => {
     })
     const { aliases } = await regions.us.search.listIndexes({ namespace })
     expect(aliases).toEqual([])
+  })
+})
+
+describe('the SDK', () => {
+  it('opens, describes, checks and reads the index of its model by the name of the alias', async () => {
+    await putAlias('old', 'new')
+    await using perigee = await clientIn(regions.cluster, 'eu-west-1')
+    const session = perigee.session()
+    const models = { old: MODEL, new: OTHER }
+    for (const [index, model] of Object.entries(models)) {
+      const docs = session.index('docs', { namespace, model })
+      const dimensions = index === 'old' ? 8 : OTHER_DIMENSIONS
+      const { definition, regions: copies } = await docs.describe()
+      expect(definition).toMatchObject({ name: index, model, dimensions })
+      expect(new Set(copies.map((copy) => copy.index))).toEqual(new Set([index]))
+      expect(await docs.ensureIndex({ dimensions, metric: 'l2', algorithm: 'flat' })).toEqual(definition)
+      await docs.upsert([{ id: index, text: index, vector: vectorOf(index, dimensions) }])
+      expect((await docs.search(vectorOf(index, dimensions))).map(({ id }) => id)).toEqual([index])
+      expect((await docs.get(index, { view: 'full' }))?.vector).toHaveLength(dimensions)
+    }
+    const listed: string[] = []
+    for await (const { id } of session.index('docs', { namespace }).list()) listed.push(id)
+    expect(listed).toEqual(['new', 'old'])
+    const strange = session.index('docs', { namespace, model: { id: 'strange', revision: '1' } })
+    await expect(strange.ensureIndex({ dimensions: 3 })).rejects.toMatchObject({ reason: 'MODEL_MISMATCH' })
+    await expect(strange.search([1, 2, 3])).rejects.toMatchObject({ reason: 'MODEL_MISMATCH' })
+  })
+
+  it('puts, gets, lists and deletes aliases in a session', async () => {
+    await using perigee = await clientIn(regions.cluster, 'eu-west-1')
+    const { aliases } = perigee.session()
+    await aliases.put('docs', ['old'], { namespace })
+    await aliases.put('both', ['new', 'old'], { namespace })
+    expect(await aliases.get('both', { namespace })).toEqual({ name: 'both', indexes: ['new', 'old'] })
+    await aliases.delete('docs', { namespace })
+    const names: string[] = []
+    for await (const { name } of aliases.list({ namespace })) names.push(name)
+    expect(names).toEqual(['both'])
   })
 })

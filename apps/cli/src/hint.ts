@@ -14,13 +14,18 @@ const OF_REASON: Partial<Record<Reason, Hint>> = {
     'pass the session token exactly as a write or `-o json` printed it, for this same cluster',
   TOO_LARGE: () => 'send less at once; the limits are in docs/cli.md and set on the sidecar',
   DIMENSION_MISMATCH: () => 'give a vector of as many numbers as `perigee index show` says',
-  MODEL_MISMATCH: () => "use vectors of the index's own model: `perigee index show` names it",
+  MODEL_MISMATCH: () =>
+    "use vectors of the index's own model: `perigee index show` names it; `perigee reindex` moves to another",
   NOT_PRIMARY: (call) =>
     call.metadata?.primary
       ? `ask the primary region: --region ${call.metadata.primary}`
       : 'ask the primary region: `perigee status` names it',
   INDEX_NOT_FOUND: () =>
     '`perigee index list` shows the indexes there are; --namespace chooses another namespace',
+  INDEX_EXISTS: () => 'choose another name: indexes and aliases of a namespace share their names',
+  INDEX_IN_USE: () => 'point the alias elsewhere first: `perigee alias put`, or `perigee alias delete`',
+  ALIAS_NOT_FOUND: () =>
+    '`perigee alias list` shows the aliases there are; --namespace chooses another namespace',
   PRECONDITION_FAILED: () => 'somebody else wrote the key first: read it again with `perigee get KEY --meta`',
   BEHIND_SESSION: () => 'the region is still catching up: try again, or ask another one with --region',
   NO_PRIMARY: () =>

@@ -1,5 +1,6 @@
 import { PerigeeError } from '@perigee/sdk'
 import { Command, CommanderError } from 'commander'
+import { aliasCommand } from './commands/alias.ts'
 import { deleteCommand } from './commands/delete.ts'
 import { getCommand } from './commands/get.ts'
 import { indexCommand } from './commands/index.ts'
@@ -60,6 +61,7 @@ function createProgram(io: Io): Command {
     indexCommand(act),
     verifyCommand(act),
     rebuildCommand(act),
+    aliasCommand(act),
   ]
   for (const command of commands) {
     for (const leaf of command.commands.length ? command.commands : [command]) withCommonOptions(leaf)

@@ -1,3 +1,4 @@
+import { Aliases } from './alias.ts'
 import { Cache } from './cache.ts'
 import type { CacheOptions } from './cache-options.ts'
 import type { Calls } from './calls.ts'
@@ -30,6 +31,10 @@ export class Handles {
 
   index(name: string, options: VectorIndexOptions = {}): VectorIndex {
     return new VectorIndex(name, options, this.#parts)
+  }
+
+  get aliases(): Aliases {
+    return new Aliases(this.#parts.calls)
   }
 }
 

@@ -18,6 +18,11 @@ export interface EmbeddingModel {
   readonly revision: string
 }
 
+/** Whether two models are exactly the same. */
+export function sameModel(a: EmbeddingModel, b: EmbeddingModel): boolean {
+  return a.id === b.id && a.revision === b.revision
+}
+
 /** How an index finds neighbours: exactly (`flat`), or approximately and much faster when large (`hnsw`). */
 export type Algorithm =
   | 'flat'

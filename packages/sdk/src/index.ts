@@ -1,5 +1,6 @@
 export type { Reason, StatusName } from '@perigee/core'
 export type { FieldViolation } from '@perigee/protocol'
+export type { Alias, Aliases } from './alias.ts'
 export type { Cache } from './cache.ts'
 export type {
   CacheEntry,

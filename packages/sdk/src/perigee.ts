@@ -1,4 +1,4 @@
-import { SearchService } from '@perigee/protocol'
+import type { Aliases } from './alias.ts'
 import type { Cache } from './cache.ts'
 import type { CacheOptions } from './cache-options.ts'
 import type { ReadOptions } from './call-options.ts'
@@ -14,6 +14,7 @@ import { Failover } from './failover.ts'
 import { GrpcTransport } from './grpc-transport.ts'
 import { Handles } from './handles.ts'
 import { definitionFromWire, type IndexDefinition } from './index-definition.ts'
+import { indexPages } from './index-pages.ts'
 import { KnownIndexes } from './known-indexes.ts'
 import { NearestFirst } from './nearest-first.ts'
 import { Seen } from './seen.ts'
@@ -129,25 +130,17 @@ export class Perigee {
     return this.#handles.index(name, options)
   }
 
+  /** Names for indexes of different models, in the session of whatever {@link runWithSession} a call is made in. */
+  get aliases(): Aliases {
+    return this.#handles.aliases
+  }
+
   /** The indexes of a namespace, in no order. */
   async *indexes(
     options: ReadOptions & { readonly namespace?: string | undefined } = {},
   ): AsyncGenerator<IndexDefinition, void, undefined> {
-    const namespace = options.namespace ?? 'default'
-    let pageToken = ''
-    let region: string | undefined
-    do {
-      const { listIndexes } = SearchService.method
-      const { response, sidecarRegion } = await this.#calls.read(
-        listIndexes,
-        { namespace, pageToken },
-        options,
-        { region },
-      )
-      yield* response.indexes.map(definitionFromWire)
-      pageToken = response.nextPageToken
-      region = sidecarRegion
-    } while (pageToken)
+    for await (const page of indexPages(this.#calls, options.namespace, options))
+      yield* page.indexes.map(definitionFromWire)
   }
 
   /** Gives up what is in flight, with code `CANCELLED`, and closes every connection. Can be called twice. */

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { tokenFromString } from '@perigee/core'
+import type { Aliases } from './alias.ts'
 import type { Cache } from './cache.ts'
 import type { CacheOptions } from './cache-options.ts'
 import type { Codec } from './codec.ts'
@@ -84,6 +85,11 @@ export class Session {
   /** A vector index, searched and written within this session. */
   index(name: string, options?: VectorIndexOptions): VectorIndex {
     return this.#handles.index(name, options)
+  }
+
+  /** Names for indexes of different models: what the session searches afterwards includes the switch. */
+  get aliases(): Aliases {
+    return this.#handles.aliases
   }
 }
 

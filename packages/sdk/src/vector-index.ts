@@ -1,5 +1,6 @@
 import { DEFAULT_LIMITS } from '@perigee/core'
 import { SearchService } from '@perigee/protocol'
+import { aliasedIndex } from './alias.ts'
 import { BULK_TIMEOUT_MS, firstBatch } from './batch.ts'
 import { bulkUpsert } from './bulk-upsert.ts'
 import type { ReadOptions, WriteOptions } from './call-options.ts'
@@ -25,6 +26,7 @@ import {
   type IndexInput,
   type RegionalIndex,
   regionalIndexFromWire,
+  sameModel,
 } from './index-definition.ts'
 import type { KnownIndexes } from './known-indexes.ts'
 import { invalidArgument, PerigeeError } from './perigee-error.ts'
@@ -46,6 +48,9 @@ const BATCH_BYTES_MAX = DEFAULT_LIMITS.messageBytesMax - 16 * 1024
 
 /**
  * One vector index: written in the primary region, searched in the nearest region's own copy.
+ *
+ * By an alias's name it is the alias's index of the given model; deletions go to all indexes of the alias, and reads of
+ * chunks by id and listings give, of each chunk, what was written last in any of them.
  *
  * Every method fails with a {@link PerigeeError}: `NOT_FOUND`, `INDEX_NOT_FOUND`, when there is no such index;
  * `FAILED_PRECONDITION`, `MODEL_MISMATCH`, when it is another model's.
@@ -71,9 +76,11 @@ export class VectorIndex {
   }
 
   /**
-   * Makes the index, or checks that the one there is what is asked for.
+   * Makes the index, or checks that the one there is what is asked for. By an alias: checks its index of this model, and
+   * never makes one.
    *
-   * @throws PerigeeError `ALREADY_EXISTS`, `INDEX_EXISTS`, naming the differences when there is another one of its name.
+   * @throws PerigeeError `ALREADY_EXISTS`, `INDEX_EXISTS`, naming the differences when there is another one of its name;
+   *   `FAILED_PRECONDITION`, `MODEL_MISMATCH`, for an alias without an index of this model.
    */
   async ensureIndex(input: IndexInput, options: WriteOptions = {}): Promise<IndexDefinition> {
     const wanted = definitionFrom(this.name, this.#requiredModel(), input)
@@ -98,7 +105,10 @@ export class VectorIndex {
     )
   }
 
-  /** What the index is, and the state of each region's copy as the answering region knows it. */
+  /**
+   * What the index is, and the state of each region's copy as the answering region knows it. By an alias without a model:
+   * its first index, and the copies of all.
+   */
   async describe(options?: ReadOptions): Promise<{
     readonly definition: IndexDefinition
     readonly regions: readonly RegionalIndex[]
@@ -107,8 +117,10 @@ export class VectorIndex {
     const fields = { namespace: this.namespace, name: this.name }
     const { response, receipt } = await this.#calls.read(methods.getIndex, fields, options)
     if (!response.index) throw new PerigeeError('the sidecar described no index', { code: 'INTERNAL' })
-    const definition = this.#learn(definitionFromWire(response.index))
-    return { definition, regions: response.regions.map(regionalIndexFromWire), receipt }
+    const definition = this.#learn(await this.#ofModel(definitionFromWire(response.index), options))
+    const regions = response.regions.map(regionalIndexFromWire)
+    const own = this.model ? regions.filter(({ index }) => index === definition.name) : regions
+    return { definition, regions: own, receipt }
   }
 
   /**
@@ -178,7 +190,7 @@ export class VectorIndex {
   async getMany(ids: Iterable<string>, options: GetChunksOptions = {}): Promise<Map<string, StoredChunk>> {
     const asked = [...new Set(ids)]
     const found = new Map<string, StoredChunk>()
-    const target = { namespace: this.namespace, index: this.name, view: viewToWire(options.view) }
+    const target = await this.#readTarget(options)
     let rest = asked
     while (rest.length > 0) {
       const now = firstBatch(rest)
@@ -205,7 +217,7 @@ export class VectorIndex {
   /** All chunks of the nearest region's copy of the index, or those for which a filter holds; in no order. */
   async *list(options: ListOptions = {}): AsyncGenerator<StoredChunk, void, undefined> {
     const filter = filterToWire(options.filter)
-    const target = { namespace: this.namespace, index: this.name, view: viewToWire(options.view) }
+    const target = await this.#readTarget(options)
     const pageSize = options.pageSize ?? 0
     let pageToken = ''
     let region: string | undefined
@@ -260,7 +272,7 @@ export class VectorIndex {
   async drop(options?: WriteOptions): Promise<{ readonly receipt: Receipt }> {
     const fields = { namespace: this.namespace, name: this.name }
     const { receipt } = await this.#calls.write(methods.dropIndex, fields, options)
-    this.#known.forget(this.namespace, this.name)
+    this.#known.forget(this)
     return { receipt }
   }
 
@@ -268,7 +280,7 @@ export class VectorIndex {
   #routing(): { readonly mayLeaveHome: (deadline: Deadline) => Promise<boolean> } {
     return {
       mayLeaveHome: async (deadline) => {
-        const known = this.#known.get(this.namespace, this.name)
+        const known = this.#known.get(this)
         if (known) return !known.regionScoped
         const timeoutMs = Math.max(deadline.remainingMs / 2, 1)
         const definition = await this.#definitionIfAny({ timeoutMs }).catch(() => undefined)
@@ -278,7 +290,7 @@ export class VectorIndex {
   }
 
   #keepsFloat32(): boolean {
-    return this.#known.get(this.namespace, this.name)?.vectorType === 'float32'
+    return this.#known.get(this)?.vectorType === 'float32'
   }
 
   async #createUnlessThere(
@@ -299,15 +311,44 @@ export class VectorIndex {
     try {
       const fields = { namespace: this.namespace, name: this.name }
       const { response } = await this.#calls.read(methods.getIndex, fields, options)
-      return response.index && definitionFromWire(response.index)
+      return response.index && (await this.#ofModel(definitionFromWire(response.index), options))
     } catch (error) {
       if (error instanceof PerigeeError && error.reason === 'INDEX_NOT_FOUND') return undefined
       throw error
     }
   }
 
+  async #readTarget({ view, ...options }: GetChunksOptions) {
+    const vectors = view === 'full' && this.model !== undefined
+    const index = vectors ? await this.#nameOfModel(options) : this.name
+    return { namespace: this.namespace, index, view: viewToWire(view) }
+  }
+
+  /** An alias is described by its first index: that may be another model's than the one meant here. */
+  async #ofModel(first: IndexDefinition, options: ReadOptions = {}): Promise<IndexDefinition> {
+    const { model } = this
+    if (first.name === this.name || !model || sameModel(first.model, model)) return first
+    const own = await aliasedIndex(
+      this.#calls,
+      { namespace: this.namespace, name: this.name, model },
+      options,
+    )
+    if (own) return own
+    throw new PerigeeError(
+      `alias ${this.namespace}/${this.name} has no index of model ${model.id} revision ${model.revision}: ` +
+        `make one, such as by \`perigee reindex ${this.name} --model ${model.id}@${model.revision}\``,
+      { code: 'FAILED_PRECONDITION', reason: 'MODEL_MISMATCH' },
+    )
+  }
+
+  /** The name to ask for vectors by: an alias of several models gives none, but its index of this model does. */
+  async #nameOfModel(options: ReadOptions): Promise<string> {
+    const known = this.#known.get(this) ?? (await this.#definitionIfAny(options))
+    return known ? this.#learn(known).name : this.name
+  }
+
   #learn(definition: IndexDefinition): IndexDefinition {
-    return this.#known.learn(this.namespace, this.name, definition)
+    return this.#known.learn(this, definition)
   }
 
   #requiredModel(): EmbeddingModel {
