@@ -63,10 +63,10 @@ export class Farewells {
       if (this.#sinceMs !== sinceMs) return
       if (answer.gone) {
         this.#gone.add(region)
-        log.info({ region, address, because: answer.because }, 'another data Redis has let go')
+        log.info({ other: region, address, because: answer.because }, 'another data Redis has let go')
         onGone()
       } else {
-        log.debug({ region, address, why: answer.why }, 'another data Redis has not let go')
+        log.debug({ other: region, address, why: answer.why }, 'another data Redis has not let go')
       }
     } finally {
       setTimeout(() => this.#asking.delete(region), PAUSE_MS).unref()

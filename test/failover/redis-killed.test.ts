@@ -1,0 +1,60 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { waitFor } from '../support/wait-for.ts'
+import { accountFor } from './account.ts'
+import { tell } from './figures.ts'
+import { type SentinelRegions, settled, startSentinelRegions, Writers } from './sentinel-regions.ts'
+
+let regions: SentinelRegions
+
+beforeAll(async () => {
+  regions = await startSentinelRegions()
+})
+
+afterAll(() => regions?.[Symbol.asyncDispose]())
+
+it("when the primary's Redis is killed another region takes over: writes are back, sessions go on, and what is lost is told", async () => {
+  const { cluster } = regions
+  const old = cluster.primary
+  const writers = new Writers(regions, { prefix: 'killed' })
+  await waitFor('writes', () => writers.acknowledged.length > 50)
+
+  const killedMs = performance.now()
+  await cluster.stopProcess(old, 'dataRedis', 'SIGKILL')
+  const first = await writers.firstAfter(killedMs)
+  tell("kill -9 of the primary's Redis", first.tookMs)
+  await pause(500)
+  await writers.stop()
+  const { primaryRegion } = await regions.client(regions.others(old)[0] ?? '').cluster.getStatus({})
+  expect(primaryRegion).not.toBe(old)
+
+  await cluster.startProcess(old, 'dataRedis')
+  await settled(regions)
+  const { lost, survived, violations } = await accountFor(regions, writers.acknowledged)
+  expect(violations).toEqual([])
+  expect(survived.length).toBeGreaterThan(50)
+  // Only what was under way to the replicas when it died.
+  for (const { endedMs } of lost) expect(killedMs - endedMs).toBeLessThan(500)
+  expect(first.tookMs).toBeLessThan(15_000)
+})
+
+it('when the whole primary region is lost another region takes over, and it comes back as a replica', async () => {
+  const { cluster } = regions
+  const old = await waitFor('one primary', () => cluster.primary)
+  const processes = Object.keys(cluster.state().regions.find(({ name }) => name === old)?.pids ?? {})
+  const writers = new Writers(regions, { prefix: 'region' })
+  await waitFor('writes', () => writers.acknowledged.length > 50)
+
+  const killedMs = performance.now()
+  await Promise.all(processes.map((name) => cluster.stopProcess(old, name, 'SIGKILL')))
+  const first = await writers.firstAfter(killedMs)
+  tell('loss of the whole primary region', first.tookMs)
+  await writers.stop()
+
+  await Promise.all(processes.map((name) => cluster.startProcess(old, name)))
+  await settled(regions)
+  const { lost, violations } = await accountFor(regions, writers.acknowledged)
+  expect(violations).toEqual([])
+  for (const { endedMs } of lost) expect(killedMs - endedMs).toBeLessThan(500)
+  expect(first.tookMs).toBeLessThan(20_000)
+})
