@@ -69,6 +69,7 @@ const SETTINGS = {
   SEARCH_TIMEOUT_MS: whole(10, 60_000, 1000),
   REDIS_TIMEOUT_MS: whole(50, 60_000, 500),
   PEER_CONNECT_MS: whole(50, 60_000, 1000),
+  DRIFT_MS: whole(100, DAY_MS, 10_000),
   STALE_AFTER_MS: whole(100, DAY_MS, 5000),
   DRAIN_MS: whole(0, 600_000, 10_000),
   KEY_BYTES_MAX: whole(1, 65_536, DEFAULT_LIMITS.keyBytesMax),
@@ -134,6 +135,8 @@ export interface Config {
   readonly searchTimeoutMs: number
   readonly redisTimeoutMs: number
   readonly peerConnectMs: number
+  /** How often vectors of indexes that have changed are drawn, to know where they point. */
+  readonly driftMs: number
   /** Without a heartbeat for this long a region is STALE. */
   readonly staleAfterMs: number
   readonly drainMs: number
@@ -265,6 +268,7 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
     searchTimeoutMs: s.SEARCH_TIMEOUT_MS,
     redisTimeoutMs: s.REDIS_TIMEOUT_MS,
     peerConnectMs: s.PEER_CONNECT_MS,
+    driftMs: s.DRIFT_MS,
     staleAfterMs: s.STALE_AFTER_MS,
     drainMs: s.DRAIN_MS,
     limits: Object.freeze({

@@ -31,6 +31,7 @@ import { createPeerService } from './services/peer-service.ts'
 import { PrimaryRegion } from './services/primary-region.ts'
 import { PrimaryWritePath } from './services/primary-write-path.ts'
 import { RegionalReadPath } from './services/regional-read-path.ts'
+import { DriftWatch } from './services/search/drift-watch.ts'
 import { createSearchService } from './services/search/search-service.ts'
 import { Metrics } from './status/metrics.ts'
 import { Monitoring } from './status/monitoring.ts'
@@ -63,6 +64,7 @@ export class Sidecar {
   readonly #heartbeat: Heartbeat
   readonly #sweep: Sweep
   readonly #indexKeeper: IndexKeeper
+  readonly #drift: DriftWatch
   readonly #monitoring: Monitoring
 
   constructor(config: Config, log: Logger) {
@@ -154,9 +156,11 @@ export class Sidecar {
         replicationLagMs: stalenessMs,
       },
     })
+    this.#drift = new DriftWatch({ indexes: this.#indexKeeper.indexes, intervalMs: config.driftMs })
     const searchService = createSearchService({
       ...{ regions, limits, data, writer, readPath, writePath, primaryClock },
       indexes: this.#indexKeeper.indexes,
+      drift: this.#drift,
       otherRegions: () => this.#monitoring.otherRegionsIndexes,
       searchTimeoutMs: config.searchTimeoutMs,
     })
@@ -172,6 +176,7 @@ export class Sidecar {
     })
 
     const metrics = new Metrics()
+    metrics.observeDrift(this.#drift)
     this.#monitoring = new Monitoring({
       ...{ config, log, keys, reads, control, watch, primary, writer, metrics },
       ...{ tracking: this.#tracking, peers: this.#peers, others, skew: primaryClock },
@@ -212,6 +217,7 @@ export class Sidecar {
     this.#heartbeat.start()
     this.#sweep.start()
     this.#indexKeeper.start()
+    this.#drift.start()
     const httpPort = await this.#monitoring.start(this.#server)
     const port = await this.#server.start()
     this.#log.info(
@@ -224,6 +230,7 @@ export class Sidecar {
   async stop(): Promise<void> {
     await this.#server.drain(this.#config.drainMs)
     this.#monitoring.stopWatching()
+    this.#drift.stop()
     await this.#indexKeeper.stop()
     this.#sweep.stop()
     this.#heartbeat.stop()

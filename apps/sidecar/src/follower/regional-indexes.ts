@@ -13,13 +13,16 @@ import type { PrimaryClock } from '../primary-clock.ts'
 import type { ChangeLog, DataState } from '../redis/change-log.ts'
 import type { CopyReader } from '../redis/copy-reader.ts'
 import type { IndexDefinition } from '../redis/index-definition.ts'
-import type { Found, SearchOptions } from '../redis/search-commands.ts'
+import { FIELD, type Found, type SearchOptions } from '../redis/search-commands.ts'
 import { refusal, type StatusError } from '../status-error.ts'
 import { durationOf } from '../wire-time.ts'
 import type { RegionalName } from './catalogue.ts'
 import { type AnswerState, answerFields, answerState } from './checkpoint.ts'
 import type { Follower } from './follower.ts'
 import type { Pace } from './pace.ts'
+
+/** So that a sample doesn't hold up searches. */
+const SAMPLED_AT_ONCE = 64
 
 /** What an answer of a region's index includes for certain, and what it may include. */
 export interface AnswerPosition {
@@ -58,6 +61,17 @@ export class RegionalIndexes {
   /** Whether this region's data Redis has told which indexes there are. */
   get known(): boolean {
     return this.#options.follower.catalogue.known
+  }
+
+  /** The indexes that this region knows. */
+  get definitions(): readonly IndexDefinition[] {
+    const { catalogue } = this.#options.follower
+    return catalogue.known ? [...catalogue.definitions.values()] : []
+  }
+
+  /** Changes whenever the copies do; `undefined` while nothing is known of them. */
+  get revision(): number | undefined {
+    return this.#options.follower.checkpoint?.revision
   }
 
   /** What a name stands for as far as this region's copies go, and the position at which that is so. */
@@ -148,6 +162,26 @@ export class RegionalIndexes {
   rebuilding(indexUid: string, part: number | undefined): void {
     if (part === undefined) this.#rebuilds.delete(indexUid)
     else this.#rebuilds.set(indexUid, part)
+  }
+
+  /**
+   * Vectors of chunks drawn at random, some maybe twice, packed as in the index; of a copy that is being filled, too.
+   * None while the copy has fewer than `countMin` chunks.
+   */
+  async sampleVectors(
+    indexUid: string,
+    { count, countMin }: { readonly count: number; readonly countMin: number },
+  ): Promise<Buffer[]> {
+    const { reader } = this.#options
+    const [there = 0] = await reader.counts([indexUid])
+    if (there < countMin) return []
+    const ids = await reader.randomIds(indexUid, count)
+    const vectors: Buffer[] = []
+    while (ids.length > 0) {
+      const rows = await reader.copies(indexUid, ids.splice(0, SAMPLED_AT_ONCE), [FIELD.embedding])
+      vectors.push(...rows.flatMap((row) => row[FIELD.embedding] ?? []))
+    }
+    return vectors
   }
 
   /** How this region's copies of indexes are. */

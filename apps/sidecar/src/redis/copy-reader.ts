@@ -106,6 +106,12 @@ export class CopyReader {
     return { cursor: String(next), ids: keys.map((key) => String(key).slice(prefix.length)) }
   }
 
+  /** Ids of copies drawn at random, so that some may come twice; none of an index without copies. */
+  async randomIds(indexUid: string, count: number): Promise<string[]> {
+    const drawn = await this.#connection().call('ZRANDMEMBER', this.#keys.copyIds(indexUid), -count)
+    return (drawn as Buffer[]).map(String)
+  }
+
   /** How many copies indexes have. */
   async counts(indexUids: readonly string[]): Promise<number[]> {
     const commands = indexUids.map((uid) => ['ZCARD', this.#keys.copyIds(uid)] as const)

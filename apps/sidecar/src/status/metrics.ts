@@ -6,6 +6,8 @@ import { parsePosition } from '@perigee/core'
 import { RegionalIndex_State } from '@perigee/protocol'
 import type { CallObserver } from '../grpc/call-observer.ts'
 import type { PrimaryClock } from '../primary-clock.ts'
+import { bearings } from '../services/search/drift.ts'
+import type { DriftWatch, IndexProfile } from '../services/search/drift-watch.ts'
 import { msOf } from '../wire-time.ts'
 import type { ClusterView } from './cluster-view.ts'
 
@@ -121,6 +123,49 @@ export class Metrics implements CallObserver {
     )
   }
 
+  /** Shows what is known of the vectors of this region's indexes, at each scrape. */
+  observeDrift(drift: DriftSource): void {
+    const gauge = (name: string, description: string, read: (set: SetGauge, of: IndexProfile) => void) =>
+      observeGauge(this.#meter, {
+        name,
+        description,
+        read: (set) => {
+          for (const of of drift.profiles) read(set, of)
+        },
+      })
+
+    gauge(
+      'perigee_index_norm_mean',
+      "Mean length of an index's vectors",
+      (set, { namespace, index, profile }) => set(profile.norm.mean, { namespace, index }),
+    )
+    gauge(
+      'perigee_index_norm_deviation',
+      'Standard deviation of those lengths',
+      (set, { namespace, index, profile }) => set(profile.norm.deviation, { namespace, index }),
+    )
+    gauge(
+      'perigee_index_direction_concentration',
+      'How far the vectors share a direction: 0 none, 1 all',
+      (set, { namespace, index, profile }) => set(profile.concentration, { namespace, index }),
+    )
+    gauge(
+      'perigee_index_mean_direction',
+      'Cosine of the mean direction to a fixed axis, the same axis in every region',
+      (set, { namespace, index, profile }) => {
+        for (const [axis, cosine] of bearings(profile).entries())
+          set(cosine, { namespace, index, axis: String(axis) })
+      },
+    )
+    this.#meter
+      .createObservableCounter('perigee_index_departures', {
+        description: 'Batches that were written with a warning that they depart from their index',
+      })
+      .addCallback((result) => {
+        for (const { count, ...labels } of drift.warnings) result.observe(count, labels)
+      })
+  }
+
   /** Answers a scrape. */
   answer(request: IncomingMessage, response: ServerResponse): void {
     this.#exporter.getMetricsRequestHandler(request, response)
@@ -130,6 +175,8 @@ export class Metrics implements CallObserver {
     await this.#provider.shutdown()
   }
 }
+
+type DriftSource = Pick<DriftWatch, 'profiles' | 'warnings'>
 
 type SetGauge = (value: number, attributes?: Attributes) => void
 

@@ -9,6 +9,7 @@ import type { ReadPath } from '../read-path.ts'
 import type { WritePath } from '../write-path.ts'
 import { deleteAliasHandler, putAliasHandler } from './alias-handlers.ts'
 import { getChunksHandler, listChunksHandler } from './chunk-read-handlers.ts'
+import type { DriftWatch } from './drift-watch.ts'
 import { getIndexHandler, listIndexesHandler } from './index-handlers.ts'
 import { searchHandler } from './search-handler.ts'
 import {
@@ -28,6 +29,7 @@ export interface SearchServiceOptions {
   /** What this sidecar has heard of the other regions' copies. */
   readonly otherRegions: () => readonly RegionalIndex[]
   readonly writer: Writer
+  readonly drift: DriftWatch
   readonly readPath: ReadPath
   readonly writePath: WritePath
   readonly primaryClock: PrimaryClock

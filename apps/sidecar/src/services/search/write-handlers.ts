@@ -67,20 +67,21 @@ export function dropIndexHandler(
 export function upsertChunksHandler(
   options: SearchServiceOptions,
 ): UnaryHandler<UpsertChunksRequest, UpsertChunksResponse> {
-  const { data, writer, writePath, limits, regions } = options
+  const { data, writer, writePath, limits, regions, drift } = options
   return (request, call) => {
     const { namespace, index, model, chunks, choice } = checkUpsertChunks(request, limits)
     return writePath.run(upsertChunks, request, call, async (epoch) => {
       const asked = { schema: upsertChunks.input, request: withMetadataInOrder(request), choice, call }
       const demand = writeDemand(asked, epoch)
-      const outcome = await atNamed(data, { namespace, name: index }, (found) => {
+      return atNamed(data, { namespace, name: index }, async (found) => {
         const definition = indexOfModel(model, found)
         const rows = chunkInputs(chunks, definition, regions, limits)
-        return writer.upsertChunks(definition, rows, { ...demand, alias: found.alias?.name })
-      })
-      return create(UpsertChunksResponseSchema, {
-        upserted: outcome.positions.length,
-        receipt: receiptOf(outcome),
+        const outcome = await writer.upsertChunks(definition, rows, { ...demand, alias: found.alias?.name })
+        const vectors = rows.map(({ vector }) => vector)
+        return create(UpsertChunksResponseSchema, {
+          upserted: outcome.positions.length,
+          receipt: { ...receiptOf(outcome), warnings: drift.warnOf(definition, vectors) },
+        })
       })
     })
   }
