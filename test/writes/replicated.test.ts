@@ -149,8 +149,8 @@ it('a refusal says for certain that nothing was written, so it is told at once',
 it('sent again with its request id an unknown write is done once, and acknowledged when replicas have it', async () => {
   const request = write('again', '1', { requestId: 'again-1' })
   const first = await cutOff([EU, AP], async () => {
-    expect(await outcome(clients.first.cache.set(request, { timeoutMs: 600 }))).toBe('OUTCOME_UNKNOWN')
-    expect(await outcome(clients.second.cache.set(request, { timeoutMs: 600 }))).toBe('OUTCOME_UNKNOWN')
+    expect(await outcome(clients.first.cache.set(request, { timeoutMs: 1500 }))).toBe('OUTCOME_UNKNOWN')
+    expect(await outcome(clients.second.cache.set(request, { timeoutMs: 1500 }))).toBe('OUTCOME_UNKNOWN')
     return (await clients.first.cache.get({ namespace: NAMESPACE, key: 'again' })).entry?.version
   })
   const { version } = await clients.eu.cache.set(request)

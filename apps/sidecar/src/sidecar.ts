@@ -115,7 +115,7 @@ export class Sidecar {
     })
     const { claim, own } = this.#claiming
     const primary = new PrimaryRegion({
-      ...{ region, claim, others, peers: this.#peers },
+      ...{ region, claim, others, peers: this.#peers, clock: primaryClock },
       configured: config.primary,
     })
     // The clock of another Redis is another clock.
@@ -166,7 +166,7 @@ export class Sidecar {
     })
     const reporter = new OwnReporter({ reads, keys, watch, own, memory: this.#claiming.memory })
     const peerService = createPeerService({
-      ...{ primary, claim, writer },
+      ...{ primary, claim, writer, clock: primaryClock },
       forwardable: [cacheService, searchService],
       report: () => reporter.read(),
       redisAddress: config.dataRedisAddress,

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { CallGate } from './call-gate.ts'
 import type { CallObserver } from './call-observer.ts'
 import type { IncomingCall } from './incoming-call.ts'
+import type { PauseWatch } from './pause-watch.ts'
 
 /** What all adapters from our handlers to grpc-js's share. */
 export interface AdapterContext {
@@ -11,6 +12,7 @@ export interface AdapterContext {
   readonly observer: CallObserver
   /** Calls without a deadline get this one, milliseconds from their arrival. */
   readonly unaryDeadlineMs: number
+  readonly pauses: PauseWatch
   /** Unary calls in flight, which a drain lets finish. */
   readonly calls: Set<IncomingCall>
   /** Streams, which a drain ends. */

@@ -5,10 +5,20 @@ import type { GenService, GenServiceMethods } from '@bufbuild/protobuf/codegenv2
 export interface CallContext {
   /** Unix milliseconds past which nobody waits for the answer; the sidecar's default when the caller gave none. */
   readonly deadlineMs: number
+  /**
+   * How long the call may have waited before it was read, because this process stood still. The deadline came as the time
+   * that was left when it was sent.
+   */
+  readonly waitedMsMax?: number
   /** Aborted when the caller gives up, the deadline passes, or the sidecar drains a stream. */
   readonly signal: AbortSignal
   /** The region whose sidecar forwarded this call; absent for calls of clients. */
   readonly forwardedFrom?: string
+}
+
+/** When a write must have been done at the latest, Unix milliseconds: surely no later than its caller waits for it. */
+export function writeDeadlineMs({ deadlineMs, waitedMsMax = 0 }: CallContext): number {
+  return deadlineMs - waitedMsMax
 }
 
 /** Answers one call. Throws a `StatusError`; anything else becomes INTERNAL with a log id. */

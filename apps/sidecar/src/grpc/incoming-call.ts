@@ -11,13 +11,15 @@ interface Cancellable {
 /** One call on its way through the sidecar: the context its handler sees, and the ways it may be cut short. */
 export class IncomingCall implements CallContext {
   readonly deadlineMs: number
+  readonly waitedMsMax: number
   readonly #abort = new AbortController()
   #answered = false
 
   /** @param deadlineMs for callers that gave none, Unix milliseconds. */
-  constructor(call: Cancellable, deadlineMs: number) {
+  constructor(call: Cancellable, deadlineMs: number, waitedMsMax = 0) {
     const deadline = Number(call.getDeadline())
     this.deadlineMs = Number.isFinite(deadline) ? deadline : deadlineMs
+    this.waitedMsMax = waitedMsMax
     // grpc-js says so at the end of every call, answered or not.
     call.on('cancelled', () => {
       if (!this.#answered) this.#abort.abort(new StatusError('CANCELLED', 'The caller gave up.'))

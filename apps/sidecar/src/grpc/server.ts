@@ -22,6 +22,7 @@ import { toGrpcStatus } from './error-boundary.ts'
 import { Health } from './health.ts'
 import type { IncomingCall } from './incoming-call.ts'
 import { notYet } from './not-yet.ts'
+import { PauseWatch } from './pause-watch.ts'
 import { addReflection } from './reflection.ts'
 import { OversizedRequest, requestDecoder, UnreadableRequest } from './request-bytes.ts'
 import { adaptServerStream } from './stream-adapter.ts'
@@ -67,6 +68,7 @@ export class GrpcServer {
   readonly #calls = new Set<IncomingCall>()
   readonly #streams = new Set<IncomingCall>()
   readonly #services: DescService[] = []
+  readonly #pauses = new PauseWatch()
   #draining: Promise<void> | undefined
 
   constructor(options: GrpcServerOptions) {
@@ -111,6 +113,7 @@ export class GrpcServer {
    * @throws when the address can't be bound.
    */
   async start(): Promise<number> {
+    this.#pauses.start()
     this.health.addToServer(this.#server)
     addReflection(
       this.#server,
@@ -133,6 +136,7 @@ export class GrpcServer {
   }
 
   async #drain(boundMs: number): Promise<void> {
+    this.#pauses.stop()
     this.health.drain()
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
     const away = new StatusError('UNAVAILABLE', 'This sidecar is shutting down; ask another.')
@@ -188,6 +192,7 @@ export class GrpcServer {
       calls: this.#calls,
       streams: this.#streams,
       checkRequest,
+      pauses: this.#pauses,
     }
   }
 }

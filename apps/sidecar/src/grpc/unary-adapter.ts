@@ -13,11 +13,11 @@ export function adaptUnary(
   context: AdapterContext,
 ): handleUnaryCall<Message, Message> {
   const name = methodName(method)
-  const { log, gate, observer, calls, unaryDeadlineMs } = context
+  const { log, gate, observer, calls, unaryDeadlineMs, pauses } = context
 
   return (call, callback) => {
     const startedMs = performance.now()
-    const incoming = new IncomingCall(call, Date.now() + unaryDeadlineMs)
+    const incoming = new IncomingCall(call, Date.now() + unaryDeadlineMs, pauses.waitedMsMax)
     const deadline = callerSetDeadline(call)
       ? undefined
       : setTimeout(() => incoming.abort(tooLate(unaryDeadlineMs)), unaryDeadlineMs)

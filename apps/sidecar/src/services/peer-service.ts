@@ -1,4 +1,5 @@
 import { create, type DescMethodUnary, fromBinary, type Message, toBinary } from '@bufbuild/protobuf'
+import type { Timestamp } from '@bufbuild/protobuf/wkt'
 import { formatPosition, ORIGIN, type Position } from '@perigee/core'
 import {
   ForwardResponseSchema,
@@ -15,8 +16,9 @@ import type { Claim } from '../primary/claim.ts'
 import { whyNot } from '../primary/claim.ts'
 import type { OwnReport } from '../primary/own-report.ts'
 import type { Writer } from '../primary/writer.ts'
+import type { PrimaryClock } from '../primary-clock.ts'
 import { invalidField, refusal } from '../status-error.ts'
-import { durationOf, timestampOf } from '../wire-time.ts'
+import { durationOf, timestampOf, unixMsOf } from '../wire-time.ts'
 import type { PrimaryRegion } from './primary-region.ts'
 import { checkMessage } from './validation/message-walk.ts'
 
@@ -26,6 +28,7 @@ export interface PeerServiceOptions {
   readonly primary: PrimaryRegion
   readonly claim: Claim
   readonly writer: Writer
+  readonly clock: PrimaryClock
   /** Services whose unary methods other sidecars may forward. */
   readonly forwardable: readonly ServiceRegistration[]
   /** What this region's data Redis is and holds. @throws StatusError DATA_UNAVAILABLE */
@@ -40,13 +43,14 @@ export interface PeerServiceOptions {
 
 /** `perigee.internal.v1.PeerService`: what sidecars of other regions ask. */
 export function createPeerService(options: PeerServiceOptions): ServiceRegistration {
-  const { primary, claim, writer, report, redisAddress, usedMemoryBytes, status, exchangeClock } = options
+  const { primary, claim, writer, clock, report, redisAddress, usedMemoryBytes, status, exchangeClock } =
+    options
   const methods = forwardableMethods(options.forwardable)
 
   const handlers: Handlers = {
     exchangeClock,
 
-    async forward({ method: name, request: bytes, fromRegion }, call) {
+    async forward({ method: name, request: bytes, fromRegion, deadline }, call) {
       const found = methods.get(name)
       if (!found) throw refusal('NOT_YET', `This sidecar can't take forwarded calls of ${name}; update it.`)
       const { method, handler } = found
@@ -57,7 +61,9 @@ export function createPeerService(options: PeerServiceOptions): ServiceRegistrat
         throw invalidField('request', `must be a ${method.input.typeName}`)
       }
       checkMessage(method.input, request)
-      const context = { deadlineMs: call.deadlineMs, signal: call.signal, forwardedFrom: fromRegion }
+      const deadlineMs = Math.min(call.deadlineMs, hostMsOf(deadline, clock))
+      const { signal, waitedMsMax = 0 } = call
+      const context = { deadlineMs, waitedMsMax, signal, forwardedFrom: fromRegion }
       const response = await handler(request as never, context)
       return create(ForwardResponseSchema, { response: toBinary(method.output, response as Message) })
     },
@@ -102,6 +108,12 @@ export function createPeerService(options: PeerServiceOptions): ServiceRegistrat
 
 function positionText(position: Position): string {
   return position.epoch === ORIGIN.epoch ? '' : formatPosition(position)
+}
+
+/** A time by the primary Redis's clock in this host's milliseconds; infinite when there is none, or nothing is known. */
+function hostMsOf(time: Timestamp | undefined, clock: PrimaryClock): number {
+  if (!time || !Number.isFinite(clock.uncertaintyMs())) return Number.POSITIVE_INFINITY
+  return unixMsOf(time) - (clock.nowMs() - Date.now())
 }
 
 function forwardableMethods(registrations: readonly ServiceRegistration[]) {

@@ -5,8 +5,10 @@ import { methodName } from '../grpc/call.ts'
 import type { PeerClient } from '../grpc/peer-client.ts'
 import type { Claim } from '../primary/claim.ts'
 import { whyNot } from '../primary/claim.ts'
+import type { PrimaryClock } from '../primary-clock.ts'
 import type { OtherRegion } from '../status/other-region.ts'
 import { refusal, type StatusError } from '../status-error.ts'
+import { timestampOf } from '../wire-time.ts'
 
 /**
  * Which region is the primary, as this sidecar knows it, and the way there. The one place that says so: its own while it
@@ -19,6 +21,7 @@ export class PrimaryRegion {
   readonly #claim: Claim
   readonly #others: readonly OtherRegion[]
   readonly #peers: PeerClient
+  readonly #clock: PrimaryClock
   readonly #listeners = new Set<(name: string) => void>()
   #last: string
 
@@ -29,12 +32,14 @@ export class PrimaryRegion {
     claim: Claim
     others: readonly OtherRegion[]
     peers: PeerClient
+    clock: PrimaryClock
   }) {
     this.own = options.region
     this.#last = options.configured ?? ''
     this.#claim = options.claim
     this.#others = options.others
     this.#peers = options.peers
+    this.#clock = options.clock
     this.#claim.onChange(() => this.name)
     for (const other of this.#others) other.onAnswer(() => this.name)
   }
@@ -86,10 +91,14 @@ export class PrimaryRegion {
     request: MessageShape<I>,
     demand: { deadlineMs: number; signal?: AbortSignal },
   ): Promise<MessageShape<O>> {
+    const uncertaintyMs = this.#clock.uncertaintyMs()
+    const aheadMs = this.#clock.nowMs() - Date.now()
+    const known = Number.isFinite(uncertaintyMs)
     const envelope = create(ForwardRequestSchema, {
       method: methodName(method),
       request: toBinary(method.input, request),
       fromRegion: this.own,
+      ...(known && { deadline: timestampOf(demand.deadlineMs + aheadMs + uncertaintyMs) }),
     })
     const { response } = await this.#peers.call(this.name, PeerService.method.forward, envelope, demand)
     return fromBinary(method.output, response)

@@ -3,7 +3,7 @@ import type { DescMessage, DescMethodUnary, MessageShape } from '@bufbuild/proto
 import { comparePositions, decodeToken, type Limits, type SessionToken } from '@perigee/core'
 import type { Receipt, WriteOptions } from '@perigee/protocol'
 import { innerDeadlineMs } from '../deadline.ts'
-import type { CallContext } from '../grpc/call.ts'
+import { type CallContext, writeDeadlineMs } from '../grpc/call.ts'
 import { PeerUnreachable } from '../grpc/peer-client.ts'
 import type { DataRedis } from '../redis/data-redis.ts'
 import { outcomeUnknown } from '../redis/redis-status.ts'
@@ -91,7 +91,7 @@ export class PrimaryWritePath implements WritePath {
     repeatable: boolean,
   ): Promise<MessageShape<O>> {
     // One deadline for all attempts, early enough for the outcome to be told.
-    const demand = { deadlineMs: innerDeadlineMs(call.deadlineMs), signal: call.signal }
+    const demand = { deadlineMs: innerDeadlineMs(writeDeadlineMs(call)), signal: call.signal }
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#primary.forward(method, request, demand)

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf'
 import { type DescMessage, type MessageShape, toBinary } from '@bufbuild/protobuf'
-import type { CallContext } from '../grpc/call.ts'
+import { type CallContext, writeDeadlineMs } from '../grpc/call.ts'
 import type { WriteDemand } from '../primary/writer.ts'
 import type { WriteChoice } from './validation/options.ts'
 
@@ -22,7 +22,7 @@ export function writeDemand<I extends DescMessage>(
   epoch: number,
 ): WriteDemand {
   const { requestId, durability } = choice
-  const demand = { deadlineMs: call.deadlineMs, epoch, durability }
+  const demand = { deadlineMs: writeDeadlineMs(call), epoch, durability }
   return requestId === undefined ? demand : { ...demand, requestId, bodyHash: bodyHash(schema, request) }
 }
 

@@ -3,7 +3,7 @@ import type { Filter } from '@perigee/protocol'
 import { innerDeadlineMs } from '../../deadline.ts'
 import { VERSION_FIELDS } from '../../follower/copy.ts'
 import { compileFilter, type FilterQuery } from '../../follower/filter-query.ts'
-import type { CallContext } from '../../grpc/call.ts'
+import { type CallContext, writeDeadlineMs } from '../../grpc/call.ts'
 import type { ByAlias, WriteDemand } from '../../primary/writer.ts'
 import type { IndexDefinition } from '../../redis/index-definition.ts'
 import { invalidField, StatusError } from '../../status-error.ts'
@@ -60,7 +60,7 @@ export async function deleteByFilter(
     throw invalidField('filter', why)
   }
   const queries = indexes.map((definition) => compileFilter(filter, definition))
-  const deadlineMs = innerDeadlineMs(call.deadlineMs)
+  const deadlineMs = innerDeadlineMs(writeDeadlineMs(call))
   for (const { uid } of indexes) await options.indexes.includes(uid, clock, deadlineMs, call.signal)
   const { clusterId } = await options.data.history(clock)
   let last: SessionToken = { clusterId, position: clock }

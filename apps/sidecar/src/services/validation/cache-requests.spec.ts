@@ -61,7 +61,7 @@ describe('Get', () => {
     ],
     ['a negative wait', { options: { maxWait: duration(-1) } }, 'INVALID_FIELD options.max_wait'],
     ['a wait of nothing', { options: { maxWait: duration(0) } }, 'taken'],
-    ['a staleness limit', { options: { maxStaleness: duration(1) } }, 'NOT_YET'],
+    ['a staleness limit', { options: { maxStaleness: duration(1) } }, 'taken'],
   ])('with %s', (_, init, outcome) => {
     expect(refusedAs(get(init))).toBe(outcome)
   })
