@@ -54,7 +54,7 @@ async function run(): Promise<number> {
     sessionsOn: !values['sessions-off'],
     faults: faultFrom(values.faults),
     replicated: numberFrom('replicated', values.replicated),
-    keep: values.keep,
+    ...(values.keep && { keep: true }),
     onProgress: (text) => process.stderr.write(`${text}\n`),
   }
   const result = await runAndJudge(options)

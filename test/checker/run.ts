@@ -32,7 +32,7 @@ export interface RunOptions {
   readonly sidecarMain?: string | undefined
   /** Main file of the client. Default: the built one. */
   readonly sdkMain?: string | undefined
-  /** Keeps the history although nothing is wrong with it. */
+  /** Whether to keep the history. Default: when it has violations. */
   readonly keep?: boolean | undefined
   readonly onProgress?: ((text: string) => void) | undefined
 }
@@ -65,7 +65,7 @@ export async function runAndJudge(options: RunOptions): Promise<RunResult> {
   }
   const verdict = judge(run.recorder.history())
   const seconds = (performance.now() - startedAt) / 1000
-  if (options.keep || verdict.violations.length > 0) return { verdict, file, seconds }
+  if (options.keep ?? verdict.violations.length > 0) return { verdict, file, seconds }
   rmSync(dirname(file), { recursive: true, force: true })
   return { verdict, file: undefined, seconds }
 }

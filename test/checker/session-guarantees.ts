@@ -134,15 +134,17 @@ class SessionCheck {
     const got =
       found.value === undefined ? `no ${found.item}` : `${found.item} = ${found.value} of ${found.at}`
     const kind = this.#kindOf(operation, missed, glimpse)
-    const seenBy = kind.by ?? glimpse.by
+    const seenBy = kind.kind === 'read-your-writes' ? missed.operation : (kind.by ?? glimpse.by)
     const writer = missed.operation
     this.#add(
       kind.kind,
-      [...(writer ? [writer] : []), seenBy, operation],
+      [...(writer ? [writer] : []), ...(seenBy ? [seenBy] : []), operation],
       [
         `The session is given ${got}, but has in its past ${missed.item} = ${missed.value} of ${missed.text}.`,
         ...(writer ? [operationInWords(writer)] : []),
-        ...(seenBy !== writer ? [`its session saw that it had happened by ${operationInWords(seenBy)}`] : []),
+        ...(seenBy && seenBy !== writer
+          ? [`its session saw that it had happened by ${operationInWords(seenBy)}`]
+          : []),
         `then ${operationInWords(operation)}`,
       ],
     )
