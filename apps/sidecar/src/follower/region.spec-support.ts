@@ -55,7 +55,8 @@ export class Primary {
     const clock = (await this.connection.call('GET', keys.clock)) ?? ''
     const lease = String((Date.now() + 3_600_000) * 1000)
     const names = [keys.clock, keys.log, keys.forks, keys.cluster]
-    await this.#library.call('claim', names, [this.epoch, lease, String(clock), '0123456789abcdef', 100_000])
+    const args = [this.epoch, lease, String(clock), '0123456789abcdef', 100_000, Date.now() * 1000]
+    await this.#library.call('claim', names, args)
   }
 
   async createIndex(name: string, more: Partial<IndexDefinition> = {}): Promise<IndexDefinition> {
@@ -140,7 +141,7 @@ export function region(dataUrl: string, indexUrl: string, name = 'us-east-1') {
     for (const each of [watching, bulk, tracking, index, searching]) each.stop()
   }
   cleanups.push(stop)
-  return { id, follower, copies, data, index, indexes, audit, stop }
+  return { id, follower, copies, data, index, indexUrl, indexes, audit, stop }
 }
 
 export type Region = ReturnType<typeof region>
@@ -204,4 +205,25 @@ export async function cluster(options: Parameters<typeof startRedis>[0] = {}) {
   const primary = new Primary(data.url)
   await primary.claim()
   return { data, index, primary }
+}
+
+/** Makes a Redis follow another one, and waits until it has its data. */
+export async function follow(replica: RedisProcess, primary: RedisProcess): Promise<void> {
+  await replica.command('REPLICAOF', primary.host, String(primary.port))
+  await vi.waitFor(
+    async () => {
+      const [mine, theirs] = await Promise.all([replica, primary].map((r) => r.command('GET', keys.clock)))
+      expect(mine).toBe(theirs)
+    },
+    { timeout: 15_000, interval: 20 },
+  )
+}
+
+/** What a search of a whole index gives, as a session-less caller would get it: id → version. */
+export async function everything({ indexes }: Region, uid: string): Promise<Record<string, string>> {
+  const options = { fields: ['chunk_id', 'version'], params: {}, count: 100_000, timeoutMs: 5_000 }
+  const { found } = await indexes.search(uid, '*', options)
+  return Object.fromEntries(
+    found.documents.map(({ fields }) => [String(fields.chunk_id), String(fields.version)]),
+  )
 }
