@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
+import { setTimeout as pause } from 'node:timers/promises'
 import { removeTemporaryFolder, temporaryFolder } from '@perigee/embedded-redis'
 import type { ClusterState } from '@perigee/local-cluster'
 import { LocalCluster } from '@perigee/local-cluster'
@@ -92,6 +94,39 @@ describe('a local cluster', () => {
     expect((await fetch(`${cluster.state().control}/links/a/a`, { method: 'POST', body: '{}' })).status).toBe(
       404,
     )
+  })
+
+  it('ends though the end and the reset of a connection arrived together', async () => {
+    const cluster = await LocalCluster.start({
+      sidecar: false,
+      regions: ['a', 'b'],
+      distances: 'none',
+      sentinel: false,
+    })
+    const socket = connect({ ...cluster.layout.dataRedis('a'), localAddress: cluster.layout.host('b') })
+    socket.write(`AUTH admin ${cluster.credentials.admin}\r\nSUBSCRIBE channel\r\n`)
+    let answers = ''
+    socket.on('data', (data) => {
+      answers += data
+    })
+    await waitFor('the subscription', () => answers.includes('subscribe'))
+
+    // Held: first the end, which must be taken before the reset wipes it out, then the reset, which is heard of when there
+    // is something to send.
+    await cluster.setLink('b', 'a', { mode: 'stall' })
+    await new Promise<void>((resolve) => socket.end(resolve))
+    await pause(100)
+    socket.resetAndDestroy()
+    expect(await cluster.dataRedis('a').command('PUBLISH', 'channel', 'x')).toBe(1)
+    await pause(100)
+    await cluster.setLink('b', 'a', { mode: 'open' })
+    await waitFor('Redis to be rid of it', async () => {
+      const [, subscribers] = (await cluster
+        .dataRedis('a')
+        .command('PUBSUB', 'NUMSUB', 'channel')) as unknown[]
+      return subscribers === 0
+    })
+    await cluster.stop()
   })
 
   it('says who has its addresses when they are taken', async () => {

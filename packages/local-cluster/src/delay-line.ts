@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import type { Link } from './link.ts'
+import { reset } from './reset.ts'
 
 /** What travels: bytes, the end of the stream, or a reset. All keep their order. */
 type Parcel = Buffer | 'end' | 'reset'
@@ -96,7 +97,7 @@ export class DelayLine {
       this.#target.end()
     } else if (parcel === 'reset') {
       this.#head++
-      this.#target.resetAndDestroy()
+      reset(this.#target)
     } else {
       this.#send(first, parcel, now)
     }

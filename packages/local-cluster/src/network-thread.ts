@@ -2,7 +2,6 @@
 // such as a test that computes, and it ends with that process.
 
 import { extname } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { Address } from './address.ts'
 import type { LinkSettings } from './link.ts'
@@ -28,8 +27,6 @@ export interface NetworkReply {
 
 /** Answers the start itself. */
 export const startId = 0
-
-const closeTimeoutMs = 1_000
 
 /** A {@link Network} in a worker thread. */
 export class NetworkThread {
@@ -67,12 +64,11 @@ export class NetworkThread {
     return this.#ask({ kind: 'setServer', address, runs })
   }
 
-  /** Ends the thread, whatever it is at, and waits for it no longer than a bound: no test is to hang on its way out. */
+  /** Ends the relays and the thread. */
   async close(): Promise<void> {
     this.#closing = true
-    await withinBound(this.#ask({ kind: 'close' }))
-    this.#worker.unref()
-    await withinBound(this.#worker.terminate())
+    await this.#ask({ kind: 'close' }).catch(() => {})
+    await this.#worker.terminate()
   }
 
   #ask(task: NetworkTask): Promise<void> {
@@ -99,12 +95,4 @@ export class NetworkThread {
     this.#waiting.clear()
     if (this.#started && !this.#closing) throw error
   }
-}
-
-/** Resolves when the promise is settled, or after a bound. */
-async function withinBound(settling: Promise<unknown>): Promise<void> {
-  const bound = new AbortController()
-  const tooLong = pause(closeTimeoutMs, undefined, { signal: bound.signal }).catch(() => {})
-  await Promise.race([settling.catch(() => {}), tooLong])
-  bound.abort()
 }

@@ -2,6 +2,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { type Address, addressText } from './address.ts'
 import { DelayLine } from './delay-line.ts'
 import type { Links } from './link.ts'
+import { reset } from './reset.ts'
 
 export interface RelayPlan {
   readonly listen: Address
@@ -78,7 +79,7 @@ export class Relay {
     const back = this.#links.between(to, source)
     if (there.settings.mode === 'cut') {
       client.on('error', () => {})
-      client.resetAndDestroy()
+      reset(client)
       return
     }
     // The server sees the region's own address as its client.
@@ -92,8 +93,8 @@ export class Relay {
     new DelayLine(server, client, back)
     const unwatch = there.watch(() => {
       if (there.settings.mode !== 'cut') return
-      client.resetAndDestroy()
-      server.resetAndDestroy()
+      reset(client)
+      reset(server)
     })
     client.once('close', unwatch)
   }
