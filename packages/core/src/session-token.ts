@@ -49,10 +49,11 @@ export function encodeToken(token: SessionToken): Uint8Array {
   const bytes = new Uint8Array(HEAD_BYTES + POSITION_BYTES * positions.length)
   const view = new DataView(bytes.buffer)
   view.setUint8(0, positions.length === 1 ? FORMAT : FORMAT_OF_MANY)
-  view.setBigUint64(1, BigInt(`0x${token.clusterId}`))
+  view.setUint32(1, Number.parseInt(token.clusterId.slice(0, 8), 16))
+  view.setUint32(5, Number.parseInt(token.clusterId.slice(8), 16))
   for (const [i, { epoch, seq }] of positions.entries()) {
-    view.setBigUint64(HEAD_BYTES + POSITION_BYTES * i, BigInt(epoch))
-    view.setBigUint64(HEAD_BYTES + POSITION_BYTES * i + 8, BigInt(seq))
+    writeNumber(view, HEAD_BYTES + POSITION_BYTES * i, epoch)
+    writeNumber(view, HEAD_BYTES + POSITION_BYTES * i + 8, seq)
   }
   return bytes
 }
@@ -72,7 +73,7 @@ export function decodeToken(bytes: Uint8Array): SessionToken {
   if (format !== (count === 1 ? FORMAT : FORMAT_OF_MANY)) {
     throw new InvalidTokenError(`session token format ${format} is not known for ${bytes.length} bytes`)
   }
-  const clusterId = view.getBigUint64(1).toString(16).padStart(16, '0')
+  const clusterId = hexadecimal(view.getUint32(1)) + hexadecimal(view.getUint32(5))
   const position = readPosition(view, count - 1)
   if (count === 1) return { clusterId, position }
   const older = Array.from({ length: count - 1 }, (_, i) => readPosition(view, i))
@@ -85,12 +86,26 @@ export function decodeToken(bytes: Uint8Array): SessionToken {
 }
 
 function readPosition(view: DataView, i: number): Position {
-  const epoch = Number(view.getBigUint64(HEAD_BYTES + POSITION_BYTES * i))
-  const seq = Number(view.getBigUint64(HEAD_BYTES + POSITION_BYTES * i + 8))
+  const epoch = readNumber(view, HEAD_BYTES + POSITION_BYTES * i)
+  const seq = readNumber(view, HEAD_BYTES + POSITION_BYTES * i + 8)
   if (!Number.isSafeInteger(epoch) || !Number.isSafeInteger(seq)) {
     throw new InvalidTokenError('a session token names a position over 2^53')
   }
   return { epoch, seq }
+}
+
+// In halves: BigInt takes ten times as long, and every call has a token or two.
+function writeNumber(view: DataView, offset: number, number: number): void {
+  view.setUint32(offset, Math.floor(number / 2 ** 32))
+  view.setUint32(offset + 4, number >>> 0)
+}
+
+function readNumber(view: DataView, offset: number): number {
+  return view.getUint32(offset) * 2 ** 32 + view.getUint32(offset + 4)
+}
+
+function hexadecimal(half: number): string {
+  return half.toString(16).padStart(8, '0')
 }
 
 /** The string form of a token's bytes. */
