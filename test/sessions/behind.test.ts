@@ -2,6 +2,7 @@ import { decodeToken, encodeToken, formatPosition, tokenFromString } from '@peri
 import { Consistency, FallbackReason, WhenBehind } from '@perigee/protocol'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { stopFollowing } from '../support/following.ts'
+import { loseNewest } from '../support/lost-writes.ts'
 import { bytes, startTwoRegions, type TwoRegions, text } from '../support/two-regions.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -116,19 +117,6 @@ it('a token of another cluster, one that is garbage and one ahead of the primary
   }
 })
 
-/** As after a failover that lost the newest writes: the clock goes back, and the next claim records the fork there. */
-async function loseNewest(count: number): Promise<void> {
-  const { cluster, us } = regions
-  const primary = cluster.dataRedis('us-east-1')
-  const [epoch, seq] = String(await primary.command('GET', 'pg:{0}:clock')).split('-')
-  if (count > 0) await primary.command('SET', 'pg:{0}:clock', `${epoch}-${Number(seq) - count}`)
-  await primary.command('FUNCTION', 'DELETE', 'perigee_1')
-  await waitFor('a new claim', async () => {
-    const { version } = await us.cache.set({ namespace: NAMESPACE, key: 'after' })
-    return !version.startsWith(`${epoch}-`)
-  })
-}
-
 it('a token from before a claim stays good where the claim carried on from it, and a region that has not heard of the claim is behind its tokens', async () => {
   const { cluster, us, eu } = regions
   const request = { namespace: NAMESPACE, key: 'carried', value: bytes('old') }
@@ -139,7 +127,7 @@ it('a token from before a claim stays good where the claim carried on from it, a
   })
   const followAgain = await stopFollowing(cluster, 'eu-west-1')
   try {
-    await loseNewest(0)
+    await loseNewest(regions, 0)
     const after = (await us.cache.set({ ...request, value: bytes('new') })).receipt?.sessionToken
     const get = { namespace: NAMESPACE, key: 'carried' }
     for (const { cache } of [us, eu]) await cache.get({ ...get, options: { sessionToken: before } })
@@ -186,7 +174,7 @@ it('a session is told LOST_HISTORY, with what survives, when writes it has seen 
   const { us, eu } = regions
   const { receipt } = await us.cache.set({ namespace: NAMESPACE, key: 'seen', value: bytes('1') })
   const lost = Buffer.from(receipt?.sessionToken ?? [])
-  await loseNewest(1)
+  await loseNewest(regions, 1)
 
   const refused = { status: 'DATA_LOSS', details: { reason: 'LOST_HISTORY' } }
   const request = { namespace: NAMESPACE, key: 'seen', options: { sessionToken: lost } }
