@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { LocalCluster, type LocalClusterOptions } from '@perigee/local-cluster'
-import { type CallError, RawClient } from '../support/clients.ts'
+import { CallError, RawClient } from '../support/clients.ts'
 import { bytes } from '../support/two-regions.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -113,6 +113,10 @@ export interface TriedWrite {
 
 export const NAMESPACE = 'failover'
 
+function failureOf(error: unknown): string {
+  return error instanceof CallError ? (error.details.reason ?? error.status) : String(error)
+}
+
 /** Writes in every region, one after the other, each a key of its own, until told to stop. */
 export class Writers {
   readonly tried: TriedWrite[] = []
@@ -161,7 +165,7 @@ export class Writers {
         .set({ namespace: NAMESPACE, key, value: bytes(key) }, { timeoutMs: 1500 })
         .then(
           ({ version, receipt }) => ({ version, token: receipt?.sessionToken ?? new Uint8Array() }),
-          (error: CallError) => ({ failed: String(error.details.reason ?? error.status) }),
+          (error: unknown) => ({ failed: failureOf(error) }),
         )
       this.tried.push({ region, key, startedMs, endedMs: performance.now(), ...outcome })
       await pause(everyMs)

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import type { Logger } from 'pino'
+import { connectorFrom } from './local-connector.ts'
 
 /** Where a Redis is and how its connection behaves. */
 export interface RedisConnectionOptions {
@@ -14,6 +15,8 @@ export interface RedisConnectionOptions {
   readonly log: Logger
   /** 2 for pub/sub messages of client tracking; default 3. */
   readonly protocol?: 2 | 3
+  /** Also sends commands to a Redis that is loading its data, which answers only a few, INFO among them. Default false. */
+  readonly whileLoading?: boolean
 }
 
 const CONNECT_TIMEOUT_MS = 1000
@@ -46,8 +49,9 @@ export class RedisConnection {
       keepAlive: KEEPALIVE_MS,
       maxLoadingRetryTime: RETRY_MS_MAX,
       protocol: options.protocol ?? 3,
+      enableReadyCheck: options.whileLoading !== true,
       retryStrategy: (attempt) => Math.min(25 * 2 ** Math.min(attempt, 10), RETRY_MS_MAX),
-      ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
+      ...(options.localAddress !== undefined && { Connector: connectorFrom(options.localAddress) }),
     })
     let down = false
     this.#redis.on('ready', () => {

@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis'
 import { RedisFailure } from './connection.ts'
 import { functionName, LIST_LIBRARIES, loadedVersions } from './function-library.ts'
+import { connectorFrom } from './local-connector.ts'
 
 /** Whether another region's data Redis can hold a live claim from now on, as long as others aren't named instead. */
 export type LetGo =
@@ -33,7 +34,7 @@ export async function askToLetGo(options: {
     maxRetriesPerRequest: 0,
     protocol: 2,
     retryStrategy: () => null,
-    ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
+    ...(options.localAddress !== undefined && { Connector: connectorFrom(options.localAddress) }),
   })
   let code: string | undefined
   redis.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { RedisFailure } from './connection.ts'
+import { connectorFrom } from './local-connector.ts'
 
 /** What one Sentinel says of the master that it watches. */
 export interface SentinelAnswer {
@@ -47,7 +48,7 @@ export class Sentinel {
       socketTimeout: options.timeoutMs,
       protocol: 2,
       retryStrategy: (attempt) => Math.min(25 * 2 ** Math.min(attempt, 10), RETRY_MS_MAX),
-      ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
+      ...(options.localAddress !== undefined && { Connector: connectorFrom(options.localAddress) }),
     })
     const log = options.log.child({ sentinel: this.title })
     let down = false
