@@ -79,13 +79,17 @@ export class Sidecar {
     const bulk = connect('bulk', config.dataRedis, redisTimeoutMs * WRITE_PATIENCE)
     const writes = connect('writes', config.dataRedis, redisTimeoutMs * WRITE_PATIENCE)
     const control = connect('control', config.dataRedis)
+    const info = new RedisConnection({
+      ...{ name: 'info', url: config.dataRedis, timeoutMs: redisTimeoutMs, localAddress, log },
+      whileLoading: true,
+    })
     const memory = connect('memory', config.indexRedis)
     // So many replicas that every majority of regions has a write; a single region has none.
     const replicas = Math.floor(regions.length / 2)
     const lanes = Array.from({ length: replicas > 0 ? REPLICATED_LANES : 0 }, (_, i) =>
       connect(`replicated-${i + 1}`, config.dataRedis, WAIT_MS_MAX + redisTimeoutMs * WRITE_PATIENCE),
     )
-    this.#connections = [reads, bulk, writes, control, memory, ...lanes]
+    this.#connections = [reads, bulk, writes, control, info, memory, ...lanes]
     this.#tracking = new Tracking({
       url: config.dataRedis,
       localAddress,
@@ -178,7 +182,7 @@ export class Sidecar {
     const metrics = new Metrics()
     metrics.observeDrift(this.#drift)
     this.#monitoring = new Monitoring({
-      ...{ config, log, keys, reads, control, watch, primary, writer, metrics },
+      ...{ config, log, keys, reads, control, info, watch, primary, writer, metrics },
       ...{ tracking: this.#tracking, peers: this.#peers, others, skew: primaryClock },
       regressed: () => claim.state.kind === 'regressed' || claim.state.kind === 'catching-up',
       indexRedisUp: () => memory.ready,

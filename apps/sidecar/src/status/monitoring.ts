@@ -51,6 +51,8 @@ export interface MonitoringOptions {
   readonly reads: RedisConnection
   /** The data Redis, for what is asked in the background. */
   readonly control: RedisConnection
+  /** The data Redis, for asking how it is, also while it loads. */
+  readonly info: RedisConnection
   /** Whether the index Redis takes commands. */
   readonly indexRedisUp: () => boolean
   readonly tracking: Tracking
@@ -93,7 +95,7 @@ export class Monitoring {
         claimed: () => primary.isHere,
         regressed: options.regressed,
         position: () => watch.held,
-        info: () => readRedisInfo(options.control),
+        info: () => readRedisInfo(options.info),
         isLoading: (error) => error instanceof RedisFailure && error.word === 'LOADING',
         indexes: () => indexes.describeAll(),
         intervalMs: STATUS_MS,
