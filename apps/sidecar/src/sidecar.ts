@@ -26,6 +26,7 @@ import { HistoryReader } from './redis/history.ts'
 import { Keys } from './redis/keys.ts'
 import { Tracking } from './redis/tracking.ts'
 import { createCacheService } from './services/cache-service.ts'
+import { NewestHistory } from './services/newest-history.ts'
 import { PeerRegions } from './services/other-regions.ts'
 import { createPeerService } from './services/peer-service.ts'
 import { PrimaryRegion } from './services/primary-region.ts'
@@ -144,7 +145,10 @@ export class Sidecar {
     })
 
     const stalenessMs = () => this.#monitoring.lag.lag()?.lagMs
-    const readPath = new RegionalReadPath({ primary, data, maxWaitMs: config.maxWaitMs, stalenessMs })
+    const readPath = new RegionalReadPath({
+      ...{ primary, data, stalenessMs, newestHistory: new NewestHistory(others) },
+      maxWaitMs: config.maxWaitMs,
+    })
     const writePath = new PrimaryWritePath({ primary, data, limits })
 
     const cacheService = createCacheService({
@@ -173,6 +177,7 @@ export class Sidecar {
       ...{ primary, claim, writer, clock: primaryClock },
       forwardable: [cacheService, searchService],
       report: () => reporter.read(),
+      forksOf: async (epoch) => (await history.of(epoch)).forks,
       redisAddress: config.dataRedisAddress,
       usedMemoryBytes: () => this.#monitoring.view.own.info?.usedMemoryBytes ?? 0,
       status: () => this.#monitoring.view.own.status(),

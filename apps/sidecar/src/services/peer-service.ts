@@ -1,6 +1,6 @@
 import { create, type DescMethodUnary, fromBinary, type Message, toBinary } from '@bufbuild/protobuf'
 import type { Timestamp } from '@bufbuild/protobuf/wkt'
-import { formatPosition, ORIGIN, type Position } from '@perigee/core'
+import { type Forks, formatPosition, ORIGIN, type Position } from '@perigee/core'
 import {
   ForwardResponseSchema,
   GetRegionResponseSchema,
@@ -33,6 +33,8 @@ export interface PeerServiceOptions {
   readonly forwardable: readonly ServiceRegistration[]
   /** What this region's data Redis is and holds. @throws StatusError DATA_UNAVAILABLE */
   readonly report: () => Promise<OwnReport>
+  /** The forks of an epoch's history. @throws StatusError DATA_UNAVAILABLE */
+  readonly forksOf: (epoch: number) => Promise<Forks>
   /** `host:port` by which all regions know it. */
   readonly redisAddress: string
   readonly usedMemoryBytes: () => number
@@ -46,6 +48,12 @@ export function createPeerService(options: PeerServiceOptions): ServiceRegistrat
   const { primary, claim, writer, clock, report, redisAddress, usedMemoryBytes, status, exchangeClock } =
     options
   const methods = forwardableMethods(options.forwardable)
+  // Without it a claim is told of all the same.
+  const historyOf = async (epoch: number) => {
+    const forks = await options.forksOf(epoch).catch(() => undefined)
+    const entries = forks && [...forks].map(([e, seq]) => [String(e), BigInt(seq)])
+    return entries && { epoch: BigInt(epoch), forks: Object.fromEntries(entries) as Record<string, bigint> }
+  }
 
   const handlers: Handlers = {
     exchangeClock,
@@ -71,13 +79,16 @@ export function createPeerService(options: PeerServiceOptions): ServiceRegistrat
     async getRegion() {
       const { held, everHeld, role, runId, justRestarted, appendsAlways } = await report()
       const own = status()
+      const { epoch } = claim
+      const history = epoch === undefined ? undefined : await historyOf(epoch)
       return create(GetRegionResponseSchema, {
         ...(own && { status: own }),
         newestPosition: positionText(everHeld),
         heldPosition: positionText(held),
         primaryRegion: primary.name,
-        claimed: claim.epoch !== undefined,
-        claimedEpoch: BigInt(claim.epoch ?? 0),
+        claimed: epoch !== undefined,
+        claimedEpoch: BigInt(epoch ?? 0),
+        ...(history && { history }),
         leaseLeft: durationOf(claim.leaseLeftMs),
         redisRole: role === 'master' ? Role.PRIMARY : Role.REPLICA,
         ...{ redisAddress, runId, justRestarted, appendsAlways },

@@ -25,6 +25,7 @@ import type { DataRedis } from '../redis/data-redis.ts'
 import { dataUnavailable } from '../redis/redis-status.ts'
 import { invalidField, refusal, StatusError } from '../status-error.ts'
 import { durationOf } from '../wire-time.ts'
+import type { NewestHistory } from './newest-history.ts'
 import type { PrimaryRegion } from './primary-region.ts'
 import type { LocalAnswer, LocalRead, ReadPath } from './read-path.ts'
 import {
@@ -64,6 +65,7 @@ export class RegionalReadPath implements ReadPath {
   readonly #data: DataRedis
   readonly #maxWaitMs: number
   readonly #stalenessMs: () => number | undefined
+  readonly #newestHistory: NewestHistory
 
   constructor(options: {
     primary: PrimaryRegion
@@ -72,11 +74,14 @@ export class RegionalReadPath implements ReadPath {
     maxWaitMs: number
     /** This region's newest measured replication lag; `undefined` while unknown. */
     stalenessMs: () => number | undefined
+    /** What the other regions have told of claims. */
+    newestHistory: NewestHistory
   }) {
     this.#primary = options.primary
     this.#data = options.data
     this.#maxWaitMs = options.maxWaitMs
     this.#stalenessMs = options.stalenessMs
+    this.#newestHistory = options.newestHistory
   }
 
   async run<I extends DescMessage, O extends DescMessage>(
@@ -123,6 +128,8 @@ export class RegionalReadPath implements ReadPath {
       }
       for (;;) {
         const answer = await this.#answer(read, false)
+        const lost = this.#newestHistory.refusalOf(answer.seen)
+        if (lost) throw lost
         const clusterId = await this.#data.clusterId(answer.seen)
         if (token) checkCluster(token, clusterId)
         const applied = { position: answer.applied, forks: answer.forks, clusterId }

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file perigee/internal/v1/peer.proto.
  */
 export const file_perigee_internal_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("Ch5wZXJpZ2VlL2ludGVybmFsL3YxL3BlZXIucHJvdG8SE3BlcmlnZWUuaW50ZXJuYWwudjEidAoORm9yd2FyZFJlcXVlc3QSDgoGbWV0aG9kGAEgASgJEg8KB3JlcXVlc3QYAiABKAwSEwoLZnJvbV9yZWdpb24YAyABKAkSLAoIZGVhZGxpbmUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiMKD0ZvcndhcmRSZXNwb25zZRIQCghyZXNwb25zZRgBIAEoDCJDChRFeGNoYW5nZUNsb2NrUmVxdWVzdBIrCgdzZW50X2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ5ChVFeGNoYW5nZUNsb2NrUmVzcG9uc2USLwoLcmVjZWl2ZWRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2Fuc3dlcmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCISChBHZXRSZWdpb25SZXF1ZXN0IvQCChFHZXRSZWdpb25SZXNwb25zZRIoCgZzdGF0dXMYASABKAsyGC5wZXJpZ2VlLnYxLlJlZ2lvblN0YXR1cxIXCg9uZXdlc3RfcG9zaXRpb24YAiABKAkSFgoOcHJpbWFyeV9yZWdpb24YAyABKAkSDwoHY2xhaW1lZBgEIAEoCBIVCg1jbGFpbWVkX2Vwb2NoGAUgASgEEi0KCmxlYXNlX2xlZnQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNaGVsZF9wb3NpdGlvbhgHIAEoCRIOCgZydW5faWQYCCABKAkSJAoKcmVkaXNfcm9sZRgJIAEoDjIQLnBlcmlnZWUudjEuUm9sZRIVCg1yZWRpc19hZGRyZXNzGAogASgJEhYKDmp1c3RfcmVzdGFydGVkGAsgASgIEhYKDmFwcGVuZHNfYWx3YXlzGAwgASgIEhkKEXVzZWRfbWVtb3J5X2J5dGVzGA0gASgEIjUKEVdyaXRlUHJvYmVSZXF1ZXN0EhAKCHByb2JlX2lkGAEgASgJEg4KBnNhbXBsZRgCIAEoDSJEChJXcml0ZVByb2JlUmVzcG9uc2USLgoKd3JpdHRlbl9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiEwoRSW5pdGlhbGl6ZVJlcXVlc3QiTwoSSW5pdGlhbGl6ZVJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJEicKBHRvb2sYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24y5QMKC1BlZXJTZXJ2aWNlElQKB0ZvcndhcmQSIy5wZXJpZ2VlLmludGVybmFsLnYxLkZvcndhcmRSZXF1ZXN0GiQucGVyaWdlZS5pbnRlcm5hbC52MS5Gb3J3YXJkUmVzcG9uc2USZgoNRXhjaGFuZ2VDbG9jaxIpLnBlcmlnZWUuaW50ZXJuYWwudjEuRXhjaGFuZ2VDbG9ja1JlcXVlc3QaKi5wZXJpZ2VlLmludGVybmFsLnYxLkV4Y2hhbmdlQ2xvY2tSZXNwb25zZRJaCglHZXRSZWdpb24SJS5wZXJpZ2VlLmludGVybmFsLnYxLkdldFJlZ2lvblJlcXVlc3QaJi5wZXJpZ2VlLmludGVybmFsLnYxLkdldFJlZ2lvblJlc3BvbnNlEl0KCldyaXRlUHJvYmUSJi5wZXJpZ2VlLmludGVybmFsLnYxLldyaXRlUHJvYmVSZXF1ZXN0GicucGVyaWdlZS5pbnRlcm5hbC52MS5Xcml0ZVByb2JlUmVzcG9uc2USXQoKSW5pdGlhbGl6ZRImLnBlcmlnZWUuaW50ZXJuYWwudjEuSW5pdGlhbGl6ZVJlcXVlc3QaJy5wZXJpZ2VlLmludGVybmFsLnYxLkluaXRpYWxpemVSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_perigee_v1_cluster]);
+  fileDesc("Ch5wZXJpZ2VlL2ludGVybmFsL3YxL3BlZXIucHJvdG8SE3BlcmlnZWUuaW50ZXJuYWwudjEidAoORm9yd2FyZFJlcXVlc3QSDgoGbWV0aG9kGAEgASgJEg8KB3JlcXVlc3QYAiABKAwSEwoLZnJvbV9yZWdpb24YAyABKAkSLAoIZGVhZGxpbmUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiMKD0ZvcndhcmRSZXNwb25zZRIQCghyZXNwb25zZRgBIAEoDCJDChRFeGNoYW5nZUNsb2NrUmVxdWVzdBIrCgdzZW50X2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ5ChVFeGNoYW5nZUNsb2NrUmVzcG9uc2USLwoLcmVjZWl2ZWRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2Fuc3dlcmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCISChBHZXRSZWdpb25SZXF1ZXN0IqgDChFHZXRSZWdpb25SZXNwb25zZRIoCgZzdGF0dXMYASABKAsyGC5wZXJpZ2VlLnYxLlJlZ2lvblN0YXR1cxIXCg9uZXdlc3RfcG9zaXRpb24YAiABKAkSFgoOcHJpbWFyeV9yZWdpb24YAyABKAkSDwoHY2xhaW1lZBgEIAEoCBIVCg1jbGFpbWVkX2Vwb2NoGAUgASgEEi0KCmxlYXNlX2xlZnQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNaGVsZF9wb3NpdGlvbhgHIAEoCRIOCgZydW5faWQYCCABKAkSJAoKcmVkaXNfcm9sZRgJIAEoDjIQLnBlcmlnZWUudjEuUm9sZRIVCg1yZWRpc19hZGRyZXNzGAogASgJEhYKDmp1c3RfcmVzdGFydGVkGAsgASgIEhYKDmFwcGVuZHNfYWx3YXlzGAwgASgIEhkKEXVzZWRfbWVtb3J5X2J5dGVzGA0gASgEEjIKB2hpc3RvcnkYDiABKAsyIS5wZXJpZ2VlLmludGVybmFsLnYxLkNsYWltSGlzdG9yeSKIAQoMQ2xhaW1IaXN0b3J5Eg0KBWVwb2NoGAEgASgEEjsKBWZvcmtzGAIgAygLMiwucGVyaWdlZS5pbnRlcm5hbC52MS5DbGFpbUhpc3RvcnkuRm9ya3NFbnRyeRosCgpGb3Jrc0VudHJ5EgsKA2tleRgBIAEoBBINCgV2YWx1ZRgCIAEoBDoCOAEiNQoRV3JpdGVQcm9iZVJlcXVlc3QSEAoIcHJvYmVfaWQYASABKAkSDgoGc2FtcGxlGAIgASgNIkQKEldyaXRlUHJvYmVSZXNwb25zZRIuCgp3cml0dGVuX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCITChFJbml0aWFsaXplUmVxdWVzdCJPChJJbml0aWFsaXplUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkSJwoEdG9vaxgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbjLlAwoLUGVlclNlcnZpY2USVAoHRm9yd2FyZBIjLnBlcmlnZWUuaW50ZXJuYWwudjEuRm9yd2FyZFJlcXVlc3QaJC5wZXJpZ2VlLmludGVybmFsLnYxLkZvcndhcmRSZXNwb25zZRJmCg1FeGNoYW5nZUNsb2NrEikucGVyaWdlZS5pbnRlcm5hbC52MS5FeGNoYW5nZUNsb2NrUmVxdWVzdBoqLnBlcmlnZWUuaW50ZXJuYWwudjEuRXhjaGFuZ2VDbG9ja1Jlc3BvbnNlEloKCUdldFJlZ2lvbhIlLnBlcmlnZWUuaW50ZXJuYWwudjEuR2V0UmVnaW9uUmVxdWVzdBomLnBlcmlnZWUuaW50ZXJuYWwudjEuR2V0UmVnaW9uUmVzcG9uc2USXQoKV3JpdGVQcm9iZRImLnBlcmlnZWUuaW50ZXJuYWwudjEuV3JpdGVQcm9iZVJlcXVlc3QaJy5wZXJpZ2VlLmludGVybmFsLnYxLldyaXRlUHJvYmVSZXNwb25zZRJdCgpJbml0aWFsaXplEiYucGVyaWdlZS5pbnRlcm5hbC52MS5Jbml0aWFsaXplUmVxdWVzdBonLnBlcmlnZWUuaW50ZXJuYWwudjEuSW5pdGlhbGl6ZVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_perigee_v1_cluster]);
 
 /**
  * @generated from message perigee.internal.v1.ForwardRequest
@@ -216,6 +216,14 @@ export type GetRegionResponse = Message<"perigee.internal.v1.GetRegionResponse">
    * @generated from field: uint64 used_memory_bytes = 13;
    */
   usedMemoryBytes: bigint;
+
+  /**
+   * The history that the claimed epoch carries on, so that a region can tell
+   * whether it holds writes that a failover took back. Absent without a claim.
+   *
+   * @generated from field: perigee.internal.v1.ClaimHistory history = 14;
+   */
+  history?: ClaimHistory | undefined;
 };
 
 /**
@@ -224,6 +232,30 @@ export type GetRegionResponse = Message<"perigee.internal.v1.GetRegionResponse">
  */
 export const GetRegionResponseSchema: GenMessage<GetRegionResponse> = /*@__PURE__*/
   messageDesc(file_perigee_internal_v1_peer, 5);
+
+/**
+ * @generated from message perigee.internal.v1.ClaimHistory
+ */
+export type ClaimHistory = Message<"perigee.internal.v1.ClaimHistory"> & {
+  /**
+   * @generated from field: uint64 epoch = 1;
+   */
+  epoch: bigint;
+
+  /**
+   * Epoch to the last seq that the next epoch carried on from.
+   *
+   * @generated from field: map<uint64, uint64> forks = 2;
+   */
+  forks: { [key: string]: bigint };
+};
+
+/**
+ * Describes the message perigee.internal.v1.ClaimHistory.
+ * Use `create(ClaimHistorySchema)` to create a new message.
+ */
+export const ClaimHistorySchema: GenMessage<ClaimHistory> = /*@__PURE__*/
+  messageDesc(file_perigee_internal_v1_peer, 6);
 
 /**
  * @generated from message perigee.internal.v1.WriteProbeRequest
@@ -245,7 +277,7 @@ export type WriteProbeRequest = Message<"perigee.internal.v1.WriteProbeRequest">
  * Use `create(WriteProbeRequestSchema)` to create a new message.
  */
 export const WriteProbeRequestSchema: GenMessage<WriteProbeRequest> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 6);
+  messageDesc(file_perigee_internal_v1_peer, 7);
 
 /**
  * @generated from message perigee.internal.v1.WriteProbeResponse
@@ -262,7 +294,7 @@ export type WriteProbeResponse = Message<"perigee.internal.v1.WriteProbeResponse
  * Use `create(WriteProbeResponseSchema)` to create a new message.
  */
 export const WriteProbeResponseSchema: GenMessage<WriteProbeResponse> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 7);
+  messageDesc(file_perigee_internal_v1_peer, 8);
 
 /**
  * @generated from message perigee.internal.v1.InitializeRequest
@@ -275,7 +307,7 @@ export type InitializeRequest = Message<"perigee.internal.v1.InitializeRequest">
  * Use `create(InitializeRequestSchema)` to create a new message.
  */
 export const InitializeRequestSchema: GenMessage<InitializeRequest> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 8);
+  messageDesc(file_perigee_internal_v1_peer, 9);
 
 /**
  * @generated from message perigee.internal.v1.InitializeResponse
@@ -301,7 +333,7 @@ export type InitializeResponse = Message<"perigee.internal.v1.InitializeResponse
  * Use `create(InitializeResponseSchema)` to create a new message.
  */
 export const InitializeResponseSchema: GenMessage<InitializeResponse> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 9);
+  messageDesc(file_perigee_internal_v1_peer, 10);
 
 /**
  * Between sidecars only. A client that calls it gets no promise of stability.
