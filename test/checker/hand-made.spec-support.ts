@@ -12,9 +12,8 @@ import type {
 
 type Call = Partial<Omit<Operation, 'outcome'>> & { readonly session: number; readonly outcome?: Outcome }
 
-/** The first epoch of hand-made histories, and the ones after it. */
-export const EPOCH = 1000
-export const SECOND_EPOCH = 2000
+/** The first epoch of hand-made histories. */
+const EPOCH = 1000
 
 /** A history made by hand: each call begins after the one before it has ended, unless told otherwise. */
 export class HandMade {
@@ -103,6 +102,7 @@ export class HandMade {
       stored: this.#stored,
       claims: this.#claims,
       samples: this.#samples,
+      notes: [],
       final: this.#final,
     }
   }

@@ -5,6 +5,7 @@ import type {
   FinalState,
   History,
   IndexSample,
+  Note,
   Operation,
   RunSettings,
   StoredWrite,
@@ -16,6 +17,7 @@ export async function readHistory(file: string): Promise<History> {
   const samples: IndexSample[] = []
   const stored: StoredWrite[] = []
   const claims: Claim[] = []
+  const notes: Note[] = []
   let settings: RunSettings | undefined
   let final: FinalState | undefined
   for await (const line of createInterface({ input: createReadStream(file) })) {
@@ -25,9 +27,10 @@ export async function readHistory(file: string): Promise<History> {
     else if (type === 'sample') samples.push(value)
     else if (type === 'stored') stored.push(value)
     else if (type === 'claim') claims.push(value)
+    else if (type === 'note') notes.push(value)
     else if (type === 'final') final = value
     else throw new Error(`${file} has a line of the unknown type ${type}: it isn't a history of this version`)
   }
   if (!settings) throw new Error(`${file} begins with no settings: it isn't a history`)
-  return { settings, operations, stored, claims, samples, final }
+  return { settings, operations, stored, claims, samples, notes, final }
 }

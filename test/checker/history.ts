@@ -111,6 +111,12 @@ export interface FinalState {
   readonly unrest: readonly string[]
 }
 
+/** What was done to the regions, in words. */
+export interface Note {
+  readonly ms: number
+  readonly text: string
+}
+
 /** How a run was asked for. */
 export interface RunSettings {
   readonly seed: number
@@ -131,5 +137,6 @@ export interface History {
   readonly stored: readonly StoredWrite[]
   readonly claims: readonly Claim[]
   readonly samples: readonly IndexSample[]
+  readonly notes: readonly Note[]
   readonly final: FinalState | undefined
 }

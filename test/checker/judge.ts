@@ -22,8 +22,10 @@ export interface Verdict {
   readonly lost: number
   /** How many sessions were told of a loss, each time counted. */
   readonly losesTold: number
-  /** Whether every index sample was complete, and how many were. */
+  /** How many readings of indexes were compared with the log. */
   readonly samples: number
+  /** What was done to the regions. */
+  readonly disturbances: number
 }
 
 /** What no timing and no fault excuses. */
@@ -66,6 +68,7 @@ export function judge(history: History): Verdict {
     lost: survival.lost,
     losesTold: history.operations.filter(isLoss).length,
     samples: history.samples.filter(({ incomplete }) => !incomplete).length,
+    disturbances: history.notes.length,
   }
 }
 

@@ -1,41 +1,86 @@
-import type { LocalCluster, LocalClusterOptions } from '@perigee/local-cluster'
-import type { Recorder } from './recorder.ts'
+import type { LocalClusterOptions } from '@perigee/local-cluster'
+import {
+  byHand,
+  crash,
+  cutOff,
+  type Fault,
+  failover,
+  freeze,
+  pauseRedis,
+  pauseRedisShortly,
+  pauseSidecar,
+  restart,
+} from './faults.ts'
+import { Scene, type SceneOptions } from './scene.ts'
 
-/** What a disturbance has to work with. */
-export interface FaultContext {
-  readonly cluster: LocalCluster
-  readonly recorder: Recorder
-  readonly regions: readonly string[]
-  readonly seed: number
-  /** Takes down what a region's data Redis has on disk, before it is harmed. */
-  readonly readLife: (region: string) => number
+const CALM_MS = [1_000, 4_000] as const
+
+interface FaultPlan {
+  /** How the regions are set up for it. */
+  readonly topology: NonNullable<LocalClusterOptions['topology']>
+  /** Of these one is drawn each time. */
+  readonly faults: readonly Fault[]
 }
 
-/** A disturbance under way. */
-export interface Nemesis {
-  /** Stops disturbing, and mends everything. */
-  end(): Promise<void>
+const PLANS = {
+  none: { topology: 'static', faults: [] },
+  failover: { topology: 'sentinel', faults: [failover] },
+  restart: { topology: 'sentinel', faults: [restart] },
+  pause: { topology: 'sentinel', faults: [pauseRedis, pauseRedisShortly, pauseSidecar] },
+  freeze: { topology: 'sentinel', faults: [freeze] },
+  'cut-off': { topology: 'sentinel', faults: [cutOff] },
+  'by-hand': { topology: 'sentinel', faults: [byHand] },
+  crash: { topology: 'sentinel', faults: [crash] },
+  mixed: {
+    topology: 'sentinel',
+    faults: [failover, restart, freeze, pauseRedis, pauseRedisShortly, pauseSidecar, cutOff, byHand, crash],
+  },
+} as const satisfies Record<string, FaultPlan>
+
+export type FaultName = keyof typeof PLANS
+
+export const faultNames = Object.keys(PLANS) as FaultName[]
+
+/** How a cluster must be set up for these faults. */
+export function clusterFor(name: FaultName): LocalClusterOptions {
+  const { topology } = PLANS[name]
+  return { topology, sentinel: topology === 'sentinel' }
 }
 
-/** A kind of disturbance. */
-export interface Faults {
-  readonly cluster: LocalClusterOptions
-  readonly sidecarEnv: Readonly<Record<string, string>>
-  begin(context: FaultContext): Nemesis
-}
+/** Disturbs the regions, again and again, each time from a state in which all is well. */
+export class Nemesis {
+  readonly #plan: FaultPlan
+  readonly #scene: Scene
+  #ending = false
+  #running: Promise<void> = Promise.resolve()
+  /** What went wrong with the disturbing itself. */
+  failure: Error | undefined
 
-const none: Faults = {
-  cluster: { sentinel: false },
-  sidecarEnv: {},
-  begin: () => ({ end: async () => undefined }),
-}
+  constructor(name: FaultName, options: SceneOptions) {
+    this.#plan = PLANS[name]
+    this.#scene = new Scene(options)
+  }
 
-const FAULTS = { none } as const
+  start(): void {
+    if (this.#plan.faults.length === 0) return
+    this.#running = this.#disturb().catch((error: Error) => {
+      this.failure = error
+    })
+  }
 
-export type FaultName = keyof typeof FAULTS
+  /** Ends with the disturbance under way, mended. */
+  async end(): Promise<void> {
+    this.#ending = true
+    await this.#running
+  }
 
-export const faultNames = Object.keys(FAULTS) as FaultName[]
-
-export function faultsOf(name: FaultName): Faults {
-  return FAULTS[name]
+  async #disturb(): Promise<void> {
+    const sentinels = this.#plan.topology === 'sentinel'
+    while (!this.#ending) {
+      await this.#scene.settled(sentinels)
+      await this.#scene.pause(...CALM_MS)
+      if (!this.#ending) await this.#scene.oneOf(this.#plan.faults)(this.#scene)
+    }
+    await this.#scene.settled(sentinels)
+  }
 }

@@ -20,6 +20,8 @@ export interface PlanOptions {
   readonly session: number
   readonly count: number
   readonly regions: readonly string[]
+  /** Of calls that aren't hurried. */
+  readonly timeoutMs: number
   /** Part of the writes that ask for replicas to have them, 0 to 1. */
   readonly replicated: number
 }
@@ -30,7 +32,6 @@ export const CHUNKS = 50
 const MOVES = 0.25
 const HURRIED = 0.02
 const OF_PRIMARY = 0.03
-const TIMEOUT_MS = 10_000
 const HURRY_MS_MAX = 800
 const WIDE_SEARCHES = 0.2
 const WIDE_K = 5
@@ -55,7 +56,14 @@ export function nameOf(item: Item): string {
 }
 
 /** A session's calls, the same for the same seed: 40 % writes, 40 % reads, 20 % searches. */
-export function* planOf({ seed, session, count, regions, replicated }: PlanOptions): Generator<PlannedCall> {
+export function* planOf({
+  seed,
+  session,
+  count,
+  regions,
+  timeoutMs,
+  replicated,
+}: PlanOptions): Generator<PlannedCall> {
   const random = randomNumbers(seed * 7919 + session)
   const below = (n: number) => Math.floor(random() * n)
   let region = regions[session % regions.length] as string
@@ -69,7 +77,7 @@ export function* planOf({ seed, session, count, regions, replicated }: PlanOptio
       kind,
       item: ofEntry ? entryItem(below(ENTRIES)) : chunkItem(below(CHUNKS)),
       region,
-      timeoutMs: hurried ? 20 + below(HURRY_MS_MAX) : TIMEOUT_MS,
+      timeoutMs: hurried ? 20 + below(HURRY_MS_MAX) : timeoutMs,
       hurried,
       primary: !writes && random() < OF_PRIMARY,
       replicated: writes && random() < replicated,

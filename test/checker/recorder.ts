@@ -5,6 +5,7 @@ import type {
   History,
   IndexSample,
   Moment,
+  Note,
   Operation,
   RunSettings,
   StoredWrite,
@@ -19,6 +20,8 @@ export class Recorder {
   readonly #operations: Operation[] = []
   readonly #samples: IndexSample[] = []
   readonly #stored: StoredWrite[] = []
+  readonly #known = new Set<string>()
+  readonly #notes: Note[] = []
   readonly #claims: Claim[] = []
   #final: FinalState | undefined
   #events = 0
@@ -58,12 +61,26 @@ export class Recorder {
     this.#write('sample', sample)
   }
 
+  /** What was done to the regions. */
+  note(text: string): void {
+    const note = { ms: performance.now() - this.#startedAt, text }
+    this.#notes.push(note)
+    this.#write('note', note)
+  }
+
+  /** What was found in a store; what another one has told already is left out. */
   stored(writes: readonly StoredWrite[], claims: readonly Claim[]): void {
     for (const write of writes) {
+      const what = `${write.at} ${write.item} ${write.value}`
+      if (this.#known.has(what)) continue
+      this.#known.add(what)
       this.#stored.push(write)
       this.#write('stored', write)
     }
     for (const claim of claims) {
+      const what = `${claim.epoch} ${claim.from}`
+      if (this.#known.has(what)) continue
+      this.#known.add(what)
       this.#claims.push(claim)
       this.#write('claim', claim)
     }
@@ -81,6 +98,7 @@ export class Recorder {
       stored: this.#stored,
       claims: this.#claims,
       samples: this.#samples,
+      notes: this.#notes,
       final: this.#final,
     }
   }

@@ -14,13 +14,14 @@ export function failureShare({ verdict }: RunResult): number {
 /** A run in words. */
 export function reportOf(options: RunOptions, result: RunResult): string {
   const { verdict, file, seconds } = result
-  const { ok, failed, unknown, hurried, reasons, lost, losesTold, samples, violations } = verdict
+  const { ok, failed, unknown, hurried, reasons, lost, losesTold, samples, disturbances, violations } =
+    verdict
   const asked = `${options.ops} calls of ${options.sessions} ${options.sessionsOn ? 'sessions' : 'callers without sessions'}`
   const why = [...reasons].sort(([, a], [, b]) => b - a).map(([reason, count]) => `${reason} ${count}`)
   return [
     `Random histories: ${asked}, seed ${options.seed}, faults ${options.faults}${options.bug ? `, bug ${options.bug}` : ''}`,
     `  ${ok} answered, ${failed} failed, ${unknown} with unknown outcome (${(failureShare(result) * 100).toFixed(2)} %${why.length > 0 ? `: ${why.join(', ')}` : ''}); ${hurried} more with a deadline that was short on purpose`,
-    `  ${lost} acknowledged writes lost and told, ${losesTold} times LOST_HISTORY; ${samples} indexes compared with the log`,
+    `  ${lost} acknowledged writes lost and told, ${losesTold} times LOST_HISTORY; ${samples} indexes compared with the log; ${disturbances} events of faults`,
     `  ${seconds.toFixed(0)} s`,
     ...violationsInWords(violations),
     `${violations.length} violations`,

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { cpSync, rmSync, statSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -11,9 +11,10 @@ import { DIMENSIONS, DrivenSession, INDEX, MODEL, NAMESPACE } from './driven-ses
 import type { RunSettings } from './history.ts'
 import { IndexSampler } from './index-sampler.ts'
 import { judge, type Verdict } from './judge.ts'
-import { type FaultName, faultsOf } from './nemesis.ts'
+import { clusterFor, type FaultName, Nemesis } from './nemesis.ts'
 import { allItems, CHUNKS, chunkItem, ENTRIES, entryItem, type PlannedCall, planOf } from './plan.ts'
 import { Recorder } from './recorder.ts'
+import { keepWholeLife } from './scene.ts'
 import { type DataReading, finalState, type IndexReading, Stores } from './stores.ts'
 import { Weather } from './weather.ts'
 
@@ -49,6 +50,9 @@ const QUIET_WITHIN_MS = 60_000
 /** Calls of one session in flight at once, at most. */
 const LANES_MAX = 4
 const PROGRESS_EVERY_MS = 10_000
+const TIMEOUT_MS = 10_000
+/** Where much fails, so that it fails sooner. */
+const DISTURBED_TIMEOUT_MS = 4_000
 /** Read at rest by every session, in every region. */
 const ROLL_CALL_TIMEOUT_MS = 10_000
 
@@ -76,6 +80,7 @@ class Run {
   readonly #cluster: LocalCluster
   readonly #clients: ReadonlyMap<string, Perigee>
   readonly #stores: Stores
+  #lives = 1
 
   private constructor(
     options: RunOptions,
@@ -95,18 +100,17 @@ class Run {
 
   static async start(options: RunOptions, file: string): Promise<Run> {
     const { sidecarMain, sdkMain } = options
-    const faults = faultsOf(options.faults)
     const cluster = await LocalCluster.start({
       distances: 'none',
-      sidecarEnv: { PERIGEE_LOG_ENTRIES_MAX: '1000000', PERIGEE_LOG_LEVEL: 'info', ...faults.sidecarEnv },
+      ...clusterFor(options.faults),
+      sidecarEnv: { PERIGEE_LOG_ENTRIES_MAX: '1000000', PERIGEE_LOG_LEVEL: 'info' },
       ...(sidecarMain !== undefined && { sidecarMain }),
-      ...faults.cluster,
     })
     const clients = new Map<string, Perigee>()
     try {
       const regions = cluster.state().regions.map(({ name }) => name)
       for (const region of regions) clients.set(region, await clientOf(cluster, region, sdkMain))
-      await keepWholeLives(cluster, regions)
+      for (const region of regions) await keepWholeLife(cluster, region)
       const uid = await makeIndex(clients.get(regions[0] as string) as Perigee)
       const settings: RunSettings = { ...options, bug: options.bug, regions }
       const recorder = new Recorder(file, settings)
@@ -120,33 +124,30 @@ class Run {
 
   async drive(): Promise<void> {
     const { ops, seed, sessions, faults, replicated, onProgress } = this.#options
+    const timeoutMs = faults === 'none' ? TIMEOUT_MS : DISTURBED_TIMEOUT_MS
     const { recorder } = this
     const regions = [...this.#clients.keys()]
     await this.#prime()
     const weather = new Weather(this.#cluster, seed)
     const sampler = new IndexSampler({ stores: this.#stores, recorder, regions })
-    const nemesis = faultsOf(faults).begin({
-      cluster: this.#cluster,
-      recorder,
-      regions,
-      seed,
-      readLife: (region) => this.#readLife(region),
-    })
+    const nemesis = this.#nemesis(regions)
     const progress = setInterval(() => onProgress?.(this.#progress()), PROGRESS_EVERY_MS)
     try {
       await weather.start()
       sampler.start()
+      nemesis.start()
       const all = Array.from({ length: sessions }, (_, number) => {
         const count = Math.floor(ops / sessions) + (number < ops % sessions ? 1 : 0)
         const session = this.#session(number)
-        const plan = planOf({ seed, session: number, count, regions, replicated })
+        const plan = planOf({ seed, session: number, count, regions, timeoutMs, replicated })
         // Most sessions have several calls in flight, whose answers may come out of order.
         return { session, done: session.run(plan, 1 + (number % LANES_MAX)) }
       })
       await Promise.all(all.map(({ done }) => done))
       await nemesis.end()
       await weather.calm()
-      const unrest = await this.#quiet(regions)
+      const unrest = nemesis.failure ? [nemesis.failure.message] : []
+      unrest.push(...(await this.#quiet(regions)))
       await this.#rollCall(
         all.map(({ session }) => session),
         regions,
@@ -164,8 +165,28 @@ class Run {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#clients.values()].map((client) => client.close()))
+    this.#keepLogs()
     await this.#cluster.stop()
     await this.recorder.close()
+  }
+
+  /** Beside the history, so that what it shows can be looked into. */
+  #keepLogs(): void {
+    const isLogOrFolder = (path: string) => path.endsWith('.log') || statSync(path).isDirectory()
+    const logs = join(dirname(this.recorder.file), 'logs')
+    cpSync(this.#cluster.dir, logs, { recursive: true, filter: isLogOrFolder })
+  }
+
+  #nemesis(regions: readonly string[]): Nemesis {
+    const { faults, seed, onProgress } = this.#options
+    return new Nemesis(faults, {
+      ...{ cluster: this.#cluster, regions, seed },
+      readLife: (region) => this.#readLife(region),
+      note: (text) => {
+        this.recorder.note(text)
+        onProgress?.(text)
+      },
+    })
   }
 
   #session(number: number): DrivenSession {
@@ -229,11 +250,8 @@ class Run {
 
   /** Takes down what a data Redis has on disk; gives how many writes that is. */
   #readLife(region: string): number {
-    const { writes, claims } = readStoreLife(
-      this.#cluster.dataRedis(region).dir,
-      `the append-only file of ${region}`,
-      NAMESPACE,
-    )
+    const source = `the append-only file of ${region}, read for the ${this.#lives++}. time`
+    const { writes, claims } = readStoreLife(this.#cluster.dataRedis(region).dir, source, NAMESPACE)
     this.recorder.stored(writes, claims)
     return writes.length
   }
@@ -257,13 +275,6 @@ async function clientOf(
   const { domain, regions } = cluster.state()
   const dns = regions.find(({ name }) => name === region)?.dns
   return Client.connect({ domain, regions: regions.map(({ name }) => name), region, dns })
-}
-
-/** From now on no Redis rewrites its append-only file: it is to hold all that was ever done. */
-async function keepWholeLives(cluster: LocalCluster, regions: readonly string[]): Promise<void> {
-  for (const region of regions) {
-    await cluster.dataRedis(region).command('CONFIG', 'SET', 'auto-aof-rewrite-percentage', '0')
-  }
 }
 
 async function makeIndex(client: Perigee): Promise<string> {

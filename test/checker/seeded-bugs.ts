@@ -71,6 +71,142 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     ops: 4_000,
     shows: SESSION_KINDS,
   },
+  {
+    name: 'plain-pairs',
+    what: 'positions are compared as plain pairs, as if a later epoch held all that an earlier one had',
+    replacements: [
+      {
+        package: 'core',
+        file: 'forks.ts',
+        from: "return kept !== undefined && wanted.seq <= kept ? 'included' : 'lost'",
+        to: "return 'included'",
+      },
+    ],
+    faults: 'failover',
+    ops: 6_000,
+    shows: ['loss-not-told'],
+  },
+  {
+    name: 'epoch-twice',
+    what: 'the epoch of the claim before is issued once more',
+    replacements: [
+      {
+        package: 'sidecar',
+        file: 'primary/epoch.ts',
+        from: 'if (epoch > known) return epoch',
+        to: 'if (known > 0) return known',
+      },
+      {
+        package: 'sidecar',
+        file: 'redis/functions/claim.lua',
+        from: 'if old_epoch and epoch <= old_epoch then',
+        to: 'if old_epoch and epoch < old_epoch then',
+      },
+    ],
+    faults: 'failover',
+    ops: 6_000,
+    shows: ['position-given-twice', 'epoch-claimed-twice'],
+  },
+  {
+    name: 'no-lease',
+    what: 'a claim has no end',
+    replacements: [
+      {
+        package: 'sidecar',
+        file: 'redis/functions/prelude.lua',
+        from: "if us >= claim.lease_end_us then return 'FENCED the claim\\'s lease ran out' end",
+        to: '',
+      },
+      {
+        package: 'sidecar',
+        file: 'primary/claim.ts',
+        from: "if (this.#state.kind !== 'claimed' || performance.now() >= this.#liveUntilMs) return undefined",
+        to: "if (this.#state.kind !== 'claimed') return undefined",
+      },
+    ],
+    faults: 'cut-off',
+    ops: 6_000,
+    shows: ['two-writers'],
+  },
+  {
+    name: 'queued-renewal',
+    what: 'a renewal that waited in a paused Redis revives the lease',
+    replacements: [
+      {
+        package: 'sidecar',
+        file: 'redis/functions/renew.lua',
+        from: 'if why then return redis.error_reply(why) end',
+        to: '',
+      },
+      {
+        package: 'sidecar',
+        file: 'redis/functions/renew.lua',
+        from: 'claim.lease_end_us = math.max(claim.lease_end_us, tonumber(args[2]))',
+        to: 'claim.lease_end_us = us + tonumber(args[2]) - tonumber(args[3])',
+      },
+    ],
+    faults: 'freeze',
+    ops: 6_000,
+    shows: ['two-writers'],
+  },
+  {
+    name: 'forks-ignored',
+    what: 'a follower goes on from a checkpoint that a fork took back',
+    replacements: [
+      {
+        package: 'sidecar',
+        file: 'follower/situation.ts',
+        from: `if (coverage === 'lost') return 'rolled-back'
+  if (coverage !== 'included') return 'data-behind'
+  const [first] = batch.entries
+  const before = first ? first.previous : batch.newest
+  return samePosition(before, checkpoint.log) ? 'follow' : 'gap'`,
+        to: "return coverage === 'behind' ? 'data-behind' : 'follow'",
+      },
+    ],
+    faults: 'failover',
+    ops: 6_000,
+    shows: ['index-not-the-fold', 'loss-not-told'],
+  },
+  {
+    name: 'late-twin',
+    what: 'a write that is tried again is done again',
+    replacements: [
+      {
+        package: 'sidecar',
+        file: 'redis/functions/prelude.lua',
+        from: `if args[3] ~= '0' then
+    local first`,
+        to: `if false then
+    local first`,
+      },
+    ],
+    faults: 'none',
+    ops: 6_000,
+    shows: ['write-done-twice'],
+  },
+  {
+    name: 'wait-elsewhere',
+    what: 'WAIT is asked on another connection than the one that wrote',
+    replacements: [
+      {
+        package: 'sidecar',
+        file: 'primary/replicated-writes.ts',
+        from: 'lanes.map((library) => new Lane({ library, keys, replicas }))',
+        to: 'lanes.map((library, i) => Object.assign(new Lane({ library, keys, replicas }), { other: lanes[i ^ 1] }))',
+      },
+      {
+        package: 'sidecar',
+        file: 'primary/replicated-writes.ts',
+        from: "connection.call('WAIT',",
+        to: "this['other'].connection.call('WAIT',",
+      },
+    ],
+    faults: 'failover',
+    ops: 6_000,
+    replicated: 0.5,
+    shows: ['acknowledged-write-lost'],
+  },
 ]
 
 /** @throws Error naming those that there are. */

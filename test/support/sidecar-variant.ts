@@ -76,9 +76,21 @@ function useCore(folder: string, core: string): void {
   symlinkSync(core, link)
 }
 
-function replace(folder: string, { package: name, file, from, to }: Replacement): void {
-  const path = join(folder, 'src', file)
-  const source = readFileSync(path, 'utf8')
+function replace(folder: string, replacement: Replacement): void {
+  const path = join(folder, 'src', replacement.file)
+  // From the copy, since there may be several of one file.
+  writeFileSync(path, replaced(readFileSync(path, 'utf8'), replacement))
+}
+
+/** @throws Error when the original has no such place, or several. */
+export function checkReplacement(replacement: Replacement): void {
+  replaced(
+    readFileSync(join(ROOT, FOLDERS[replacement.package], 'src', replacement.file), 'utf8'),
+    replacement,
+  )
+}
+
+function replaced(source: string, { package: name, file, from, to }: Replacement): string {
   const count = source.split(from).length - 1
   if (count !== 1) {
     throw new Error(
@@ -86,8 +98,5 @@ function replace(folder: string, { package: name, file, from, to }: Replacement)
     )
   }
   // A function, so that no $ in the text stands for anything.
-  writeFileSync(
-    path,
-    source.replace(from, () => to),
-  )
+  return source.replace(from, () => to)
 }

@@ -1,0 +1,114 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { LocalCluster } from '@perigee/local-cluster'
+import { randomNumbers } from '../support/vectors.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+const SETTLED_WITHIN_MS = 90_000
+const TAKEN_OVER_WITHIN_MS = 60_000
+
+/** What a disturbance has to work with. */
+export interface SceneOptions {
+  readonly cluster: LocalCluster
+  readonly regions: readonly string[]
+  readonly seed: number
+  /** Takes down what a region's data Redis has on disk, before it is harmed. */
+  readonly readLife: (region: string) => void
+  /** Tells what was done. */
+  readonly note: (text: string) => void
+}
+
+/** The regions as a disturbance sees them. */
+export class Scene {
+  readonly cluster: LocalCluster
+  readonly regions: readonly string[]
+  readonly readLife: (region: string) => void
+  readonly note: (text: string) => void
+  readonly #random: () => number
+
+  constructor(options: SceneOptions) {
+    this.cluster = options.cluster
+    this.regions = options.regions
+    this.readLife = options.readLife
+    this.note = options.note
+    this.#random = randomNumbers(options.seed + 1)
+  }
+
+  get primary(): string {
+    return this.cluster.state().primary
+  }
+
+  /** A whole number from `least` to `most`. */
+  between(least: number, most: number): number {
+    return least + Math.floor(this.#random() * (most - least + 1))
+  }
+
+  oneOf<T>(all: readonly T[]): T {
+    return all[Math.floor(this.#random() * all.length)] as T
+  }
+
+  /** Lets time pass, a drawn number of milliseconds. */
+  pause(leastMs: number, mostMs: number): Promise<void> {
+    return pause(this.between(leastMs, mostMs))
+  }
+
+  /** Kills a data Redis, and takes down what it had. */
+  async kill(region: string): Promise<void> {
+    await this.cluster.stopProcess(region, 'dataRedis', 'SIGKILL')
+    this.readLife(region)
+  }
+
+  async start(region: string): Promise<void> {
+    await this.cluster.startProcess(region, 'dataRedis')
+    await keepWholeLife(this.cluster, region)
+  }
+
+  /** Waits until another region is the primary. */
+  async takenOverFrom(old: string): Promise<void> {
+    const explain = () => ({ old, primary: this.primary })
+    const options = { timeoutMs: TAKEN_OVER_WITHIN_MS, everyMs: 100, explain }
+    await waitFor(`another region to take over from ${old}`, () => this.primary !== old, options)
+    this.note(`${this.primary} has taken over from ${old}`)
+  }
+
+  /** Waits until every other region follows the primary, and the Sentinels, if they count, know of all. */
+  async settled(sentinels: boolean): Promise<void> {
+    let why = ''
+    const check = async () => {
+      const primary = this.primary
+      for (const region of this.regions) {
+        const info = await infoOf(this.cluster, region)
+        const follows = info.get('role') === 'slave' && info.get('master_link_status') === 'up'
+        if (region === primary ? info.get('role') !== 'master' : !follows) {
+          why = `${region}, with ${primary} as the primary: ${info.get('role')}, ${info.get('master_link_status')}`
+          return false
+        }
+      }
+      if (!sentinels) return true
+      why = 'the Sentinels do not know of all'
+      return sentinelsKnowAll(this.cluster, this.regions)
+    }
+    const options = { timeoutMs: SETTLED_WITHIN_MS, everyMs: 200, explain: () => why }
+    await waitFor('all regions to follow one primary', check, options)
+  }
+}
+
+/** From now on a Redis doesn't rewrite its append-only file: it is to hold all that was ever done. */
+export async function keepWholeLife(cluster: LocalCluster, region: string): Promise<void> {
+  await cluster.dataRedis(region).command('CONFIG', 'SET', 'auto-aof-rewrite-percentage', '0')
+}
+
+async function infoOf(cluster: LocalCluster, region: string): Promise<Map<string, string>> {
+  const text = String(await cluster.dataRedis(region).command('INFO', 'replication'))
+  return new Map(text.split('\r\n').map((line) => line.split(':') as [string, string]))
+}
+
+async function sentinelsKnowAll(cluster: LocalCluster, regions: readonly string[]): Promise<boolean> {
+  for (const region of regions) {
+    const row = (await cluster.sentinel(region).command('SENTINEL', 'MASTER', 'pg')) as string[]
+    const field = (name: string) => row[row.indexOf(name) + 1]
+    const others = String(regions.length - 1)
+    if (field('num-other-sentinels') !== others || field('num-slaves') !== others) return false
+    if (field('flags') !== 'master') return false
+  }
+  return true
+}
