@@ -3,9 +3,9 @@ import { percentile } from '../support/percentile.ts'
 /** What a session read costs against an eventual one: above 1 it costs more. */
 export interface Cost {
   readonly what: string
-  /** Of each round: eventual reads a second, over session reads a second. */
+  /** Of each round: the time of a batch of session reads, over that of the eventual ones beside it. */
   readonly throughput: readonly number[]
-  /** Of each round: the median latency of session reads with one in flight, over that of eventual ones. */
+  /** Of each round: the latency of a session read with nothing else in flight, over that of the eventual one beside it. */
   readonly latency: readonly number[]
 }
 
@@ -16,10 +16,13 @@ export interface Kinds {
 }
 
 const IN_FLIGHT = 32
+/** Until the compiler has done its work, later reads are cheaper than earlier ones. */
+const WARM_UP_ROUNDS = 2
 
 /**
- * Reads by turns, a batch of one kind and a batch of the other, which of them comes first changing from turn to turn:
- * whatever else the machine does meets both alike.
+ * Reads by turns, a batch of one kind and then one of the other, which of them comes first changing from turn to turn.
+ * Each is compared with the one right beside it, and the middle of these ratios counts: so whatever else the machine does
+ * meets both alike.
  */
 export async function costOf(
   what: string,
@@ -28,32 +31,28 @@ export async function costOf(
 ): Promise<Cost> {
   const throughput: number[] = []
   const latency: number[] = []
-  await round(kinds, batches, IN_FLIGHT)
+  for (let i = 0; i < WARM_UP_ROUNDS; i++) await round(kinds, batches, IN_FLIGHT)
   for (let i = 0; i < rounds; i++) {
-    const batched = await round(kinds, batches, IN_FLIGHT)
-    throughput.push(median(batched.session) / median(batched.eventual))
-    const single = await round(kinds, batches * 4, 1)
-    latency.push(median(single.session) / median(single.eventual))
+    throughput.push(await round(kinds, batches, IN_FLIGHT))
+    latency.push(await round(kinds, batches * 8, 1))
   }
   return { what, throughput, latency }
 }
 
-/** Milliseconds that each batch took. */
-async function round(
-  kinds: Kinds,
-  batches: number,
-  inFlight: number,
-): Promise<Record<keyof Kinds, number[]>> {
-  const took: Record<keyof Kinds, number[]> = { session: [], eventual: [] }
-  for (let turn = 0; turn < batches; turn++) {
+/** The middle of the turns' ratios. */
+async function round(kinds: Kinds, turns: number, inFlight: number): Promise<number> {
+  const ratios: number[] = []
+  for (let turn = 0; turn < turns; turn++) {
     const order = turn % 2 === 0 ? (['session', 'eventual'] as const) : (['eventual', 'session'] as const)
+    const tookMs = { session: 0, eventual: 0 }
     for (const kind of order) {
       const from = performance.now()
       await Promise.all(Array.from({ length: inFlight }, (_, i) => kinds[kind](turn * inFlight + i)))
-      took[kind].push(performance.now() - from)
+      tookMs[kind] = performance.now() - from
     }
+    ratios.push(tookMs.session / tookMs.eventual)
   }
-  return took
+  return median(ratios)
 }
 
 /** The middle of the rounds. */

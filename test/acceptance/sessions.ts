@@ -2,7 +2,7 @@
  * What sessions cost, on this machine: how session reads are answered in a region that is so far from the primary, and what
  * those cost that have nothing to wait for, against eventual ones side by side. Fails when that is more than a tenth.
  *
- *     npm run acceptance:sessions -- [--reads 400] [--rounds 7] [--batches 60]
+ *     npm run acceptance:sessions -- [--reads 400] [--rounds 7] [--batches 100]
  */
 import { parseArgs } from 'node:util'
 import { LocalCluster } from '@perigee/local-cluster'
@@ -21,7 +21,7 @@ const { values } = parseArgs({
   options: {
     reads: { type: 'string', default: '400' },
     rounds: { type: 'string', default: '7' },
-    batches: { type: 'string', default: '60' },
+    batches: { type: 'string', default: '100' },
   },
 })
 const [reads, rounds, batches] = [values.reads, values.rounds, values.batches].map(Number) as [
