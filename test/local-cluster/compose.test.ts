@@ -116,9 +116,9 @@ describe('the scripts of docker-compose.yml', () => {
     const replication = async (of: RedisAddress) => String(await redisCall(of, ['INFO', 'replication']))
 
     await redisCall(a, ['SET', 'k', 'v'])
-    await waitFor('b to be refused', async () => (await redisCall(a, ['ACL', 'LOG', '1'])) as unknown[], {
-      timeoutMs: 5_000,
-    }).then((log) => expect(JSON.stringify(log)).toContain('replica'))
+    await waitFor('b to be refused', async () =>
+      JSON.stringify(await redisCall(a, ['ACL', 'LOG'])).includes('"replica"'),
+    )
     expect(await replication(b)).toContain('master_link_status:down')
     await redisCall(a, ['ACL', 'SETUSER', 'replica', 'on'])
     await waitFor('b to follow', async () => (await redisCall(b, ['GET', 'k'])) === 'v')

@@ -2,9 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { Resolver } from 'node:dns/promises'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { redisCall } from '@perigee/embedded-redis'
 import type { ClusterState } from '@perigee/local-cluster'
 import { afterEach, describe, expect, it } from 'vitest'
 import { waitFor } from '../support/wait-for.ts'
@@ -94,6 +95,15 @@ describe('perigee dev', () => {
     }
     expect(((await (await fetch(`${state.control}/state`, soon())).json()) as ClusterState).regions).toEqual(
       state.regions,
+    )
+    expect(state.credentials).toBe(named(lines, 'passwords'))
+    expect(statSync(state.credentials).mode & 0o777).toBe(0o600)
+    // The Sentinels choose the primary, and replicas follow it through the gate.
+    const { sidecar } = JSON.parse(readFileSync(state.credentials, 'utf8')) as Record<string, string>
+    const [host = '', port] = (state.regions[2]?.sentinel ?? '').split(':')
+    const sentinel = { host, port: Number(port), user: { name: 'sidecar', password: sidecar ?? '' } }
+    expect((await redisCall(sentinel, ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'pg'])) as string[]).toEqual(
+      state.regions[0]?.dataRedis.split(':'),
     )
     dev.child.kill('SIGINT')
     expect(await ended(dev)).toBe(0)

@@ -8,7 +8,7 @@ import { waitFor } from '../support/wait-for.ts'
 describe('a local cluster with Sentinels', () => {
   let cluster: LocalCluster
   beforeAll(async () => {
-    cluster = await LocalCluster.start({ sidecar: false, topology: 'sentinel', distances: 'none' })
+    cluster = await LocalCluster.start({ sidecar: false, distances: 'none' })
   })
   afterAll(() => cluster?.stop())
 

@@ -10,7 +10,7 @@ describe('replication between the regions of a local cluster', () => {
   let cluster: LocalCluster
 
   beforeAll(async () => {
-    cluster = await LocalCluster.start({ sidecar: false })
+    cluster = await LocalCluster.start({ sidecar: false, topology: 'static' })
   })
   afterAll(() => cluster?.stop())
 

@@ -5,6 +5,9 @@ describe('a data Redis that is killed and started at once by a supervisor', () =
   let cluster: LocalCluster
   beforeAll(async () => {
     cluster = await LocalCluster.start({ sidecar: false, sentinel: false, regions: ['a'] })
+    // With everysec Redis may answer before it writes, when the disk is slow.
+    await cluster.dataRedis('a').command('CONFIG', 'SET', 'appendfsync', 'always')
+    await cluster.dataRedis('a').command('CONFIG', 'REWRITE')
   })
   afterAll(() => cluster?.stop())
 

@@ -21,6 +21,8 @@ beforeAll(async () => {
     regions: ['a', 'b'],
     distances: 'none',
     sentinel: false,
+    // These sidecars open none.
+    gate: false,
     sidecarMain: join(dir, 'one.mjs'),
     sidecarEnv: { PERIGEE_LOG_LEVEL: 'warn' },
   })

@@ -28,7 +28,7 @@ export function devCommand(): Command {
   return new Command('dev')
     .description('Runs regions on this machine: real servers, with the real distances between them.')
     .addOption(
-      new Option('--regions <a,b,c>', 'the regions; the first one takes writes')
+      new Option('--regions <a,b,c>', 'the regions; the first one takes writes at first')
         .argParser(parseRegions)
         .default([...defaultRegions], defaultRegions.join(',')),
     )
@@ -37,7 +37,7 @@ export function devCommand(): Command {
     .option('--port <base>', 'first port of each region', parseWhole, defaultBasePort)
     .option('--dir <dir>', 'keep data and logs there, and use them again (default: a temporary folder)')
     .option('--state <file>', 'write addresses and process ids there (default: perigee.json beside the data)')
-    .option('--no-sentinel', 'run no Sentinels')
+    .option('--no-sentinel', 'run no Sentinels: the first region stays the primary, come what may')
     .addHelpText(
       'after',
       `
@@ -132,6 +132,7 @@ function summary(cluster: LocalCluster, { distances }: DevOptions): string {
     `distances   ${distances === 'none' || far.length === 0 ? 'none' : `one way: ${far.join(', ')}`}`,
     `state file  ${cluster.stateFile}`,
     `data, logs  ${cluster.dir}`,
+    `passwords   ${cluster.credentialsFile}`,
     `control     ${control}/state (POST /links/<from>/<to>, /processes/<region>/<name>/start and /stop)`,
     '',
     `try         npx perigee status --state ${cluster.stateFile}`,

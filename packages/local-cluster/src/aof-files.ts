@@ -27,7 +27,7 @@ export class AofFiles {
   }
 
   /**
-   * Copies all of them, also while Redis runs: what was acknowledged before is in the copy.
+   * Copies all of them, also while Redis runs.
    *
    * @returns false when Redis began another file meanwhile, and the copy is none.
    */

@@ -26,7 +26,7 @@ export interface LocalClusterOptions {
   readonly sentinel?: boolean
   /**
    * Who says which region is the primary. `sentinel`: the Sentinels, which fail over by themselves. `static`: `primary`
-   * alone; Sentinels, if there are any, only watch. Default `static`.
+   * alone; Sentinels, if there are any, only watch. Default: `sentinel` if Sentinels run.
    */
   readonly topology?: ClusterTopology
   /** Whether sidecars run. Default true. */
@@ -70,14 +70,12 @@ export interface ClusterSettings {
 export const defaultRegions: readonly string[] = ['us-east-1', 'eu-west-1', 'ap-southeast-1']
 export const defaultBasePort = 7700
 
-/** Until sidecars open the gate, a closed one would end replication. */
-const gateIsBuilt = false
 const regionPattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const basePortMax = 65_000
 
 /** Fills in the defaults; throws an error that says what is wrong. */
 export function clusterSettings(options: LocalClusterOptions): ClusterSettings {
-  const { regions = defaultRegions, dir } = options
+  const { regions = defaultRegions, dir, sentinel = true, sidecar = true } = options
   const remembered = dir === undefined ? undefined : rememberedPrimary(dir, regions)
   const settings: ClusterSettings = {
     regions,
@@ -88,10 +86,10 @@ export function clusterSettings(options: LocalClusterOptions): ClusterSettings {
     subnet: options.subnet,
     dir,
     stateFile: options.stateFile,
-    sentinel: options.sentinel ?? true,
-    topology: options.topology ?? 'static',
-    sidecar: options.sidecar ?? true,
-    gate: options.gate ?? (gateIsBuilt && (options.sidecar ?? true)),
+    sentinel,
+    topology: options.topology ?? (sentinel ? 'sentinel' : 'static'),
+    sidecar,
+    gate: options.gate ?? sidecar,
     sidecarEnv: options.sidecarEnv ?? {},
     sidecarMain: options.sidecarMain,
     domain: options.domain ?? 'rag.internal',

@@ -32,7 +32,7 @@ export function aofBytes(redis: RedisProcess): number {
   return new AofFiles(redis.dir).bytes()
 }
 
-/** Keeps a copy of what it has on disk now, which is all that it has acknowledged. */
+/** Keeps a copy of what it has on disk now: what it has acknowledged, but for the last moments when the disk is slow. */
 export async function takeSnapshot(redis: RedisProcess): Promise<void> {
   for (let attempt = 1; attempt <= snapshotAttempts; attempt++) {
     const rewrites = String(await redis.command('INFO', 'persistence')).includes('aof_rewrite_in_progress:1')

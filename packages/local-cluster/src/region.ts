@@ -131,8 +131,12 @@ export class LocalRegion {
     const deadline = Date.now() + linkUpTimeoutMs
     while (!(await linkIsUp(address))) {
       if (Date.now() > deadline) {
+        const { gate, primary } = this.#plan
+        const hint = gate
+          ? ` The sidecar of ${primary} opens the gate once it has the claim: see its log.`
+          : ''
         throw new Error(
-          `The data Redis of ${this.name} didn't follow ${this.#plan.primary} within ${linkUpTimeoutMs} ms. The end of its log:\n${this.process('dataRedis').logTail()}`,
+          `The data Redis of ${this.name} didn't follow ${primary} within ${linkUpTimeoutMs} ms.${hint} The end of its log:\n${this.process('dataRedis').logTail()}`,
         )
       }
       await new Promise((resolve) => setTimeout(resolve, pollEveryMs))
