@@ -94,6 +94,8 @@ export class Follower {
   #checkedAtMs = Number.NEGATIVE_INFINITY
   #level: Level | undefined
   #repair: RepairScan | undefined
+  /** How long the index Redis took to read the checkpoint. */
+  #idleMs = 0
 
   constructor(options: FollowerOptions) {
     const { id, log, copies, logger } = options
@@ -186,7 +188,9 @@ export class Follower {
   async #turn(): Promise<number> {
     if (await this.#nothingNew()) return 0
     const { region, pace, copies, log } = this.#options
+    const startedAt = performance.now()
     const checkpoint = this.#looked(checkpointFrom(await copies.watchCheckpoint()))
+    this.#idleMs = performance.now() - startedAt
     const leads = this.#lead.holds(checkpoint)
     const batch = await this.#reader.after(checkpoint?.log ?? NEWEST, leads ? pace.count : 0)
     const situation = situationOf(checkpoint, batch, region)
@@ -381,7 +385,7 @@ export class Follower {
   async #paced(changes: readonly CopyChange[], checkpoint: Checkpoint): Promise<number | undefined> {
     const startedAt = performance.now()
     if (!(await this.#commit(changes, checkpoint))) return undefined
-    return this.#options.pace.wrote(changes.length, performance.now() - startedAt)
+    return this.#options.pace.wrote(changes.length, performance.now() - startedAt, this.#idleMs)
   }
 
   async #commit(changes: readonly CopyChange[], checkpoint: Checkpoint): Promise<boolean> {

@@ -1,16 +1,11 @@
-import { laterPosition, ORIGIN, type Position } from '@perigee/core'
+import { ORIGIN, type Position } from '@perigee/core'
 import type { ChangeLog } from '../redis/change-log.ts'
-import type { CopyChange } from '../redis/copy-writer.ts'
 import type { IndexDefinition } from '../redis/index-definition.ts'
 import { refusal } from '../status-error.ts'
-import { copyChange } from './copy.ts'
-import { goesOn } from './situation.ts'
+import { type ChunkCopies, copiesOf } from './chunk-copies.ts'
 
 /** Copies to write in one commit. */
-export interface Mend {
-  readonly changes: readonly CopyChange[]
-  /** The newest position that they may show. */
-  readonly seen: Position
+export interface Mend extends ChunkCopies {
   /** To be called when they are written. */
   done(): void
 }
@@ -96,18 +91,12 @@ export class Mending {
       order.reject(refusal('INDEX_NOT_FOUND', 'The index was dropped meanwhile.'))
       return NOTHING
     }
-    const asked = order.ids.slice(0, count)
-    const { chunks, clock } = await this.#log.chunks(order.indexUid, asked, 'all')
-    if (!goesOn(from, clock)) return NOTHING
-    const unread = chunks.indexOf('unread')
-    const ids = unread < 0 ? asked : asked.slice(0, unread)
-    const read = ids.map((_, i) => chunks[i] as Exclude<(typeof chunks)[number], 'unread'>)
-    const changes = ids.map((id, i) => copyChange(id, read[i], definition, this.#region))
-    const seen = read.map((chunk) => chunk?.position ?? clock).reduce(laterPosition, ORIGIN)
+    const ids = order.ids.slice(0, count)
+    const copies = await copiesOf(this.#log, definition, { ids, from, region: this.#region })
     const done = () => {
-      order.ids.splice(0, ids.length)
+      order.ids.splice(0, copies.changes.length)
       if (order.ids.length === 0) order.resolve()
     }
-    return { changes, seen, done }
+    return { ...copies, done }
   }
 }

@@ -7,6 +7,7 @@
 const COUNT_MAX = 200
 const BUSY_BATCH_MS = 5
 const BUSY_FOR_MS = 1_000
+const ITEM_MS_MIN = 0.05
 
 /** Sizes the follower's batches by time. */
 export class Pace {
@@ -34,10 +35,15 @@ export class Pace {
     return Math.max(1, Math.min(COUNT_MAX, Math.floor(BUSY_BATCH_MS / this.#itemMs)))
   }
 
-  /** To be told of every batch; gives how long to pause after it. */
-  wrote(count: number, tookMs: number): number {
+  /**
+   * To be told of every batch; gives how long to pause after it.
+   *
+   * @param idleMs how long a command that does next to nothing took just before: what searches made both wait.
+   */
+  wrote(count: number, tookMs: number, idleMs: number): number {
     if (count === 0) return 0
-    this.#itemMs = this.#itemMs * 0.7 + (tookMs / count) * 0.3
-    return this.busy ? tookMs : 0
+    const workMs = Math.max(0, tookMs - idleMs)
+    this.#itemMs = this.#itemMs * 0.7 + Math.max(ITEM_MS_MIN, workMs / count) * 0.3
+    return this.busy ? workMs : 0
   }
 }

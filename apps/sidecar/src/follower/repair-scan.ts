@@ -3,13 +3,13 @@ import type { ChangeLog, StoredChunk } from '../redis/change-log.ts'
 import type { CopyChange, CopyWriter } from '../redis/copy-writer.ts'
 import type { IndexDefinition } from '../redis/index-definition.ts'
 import { dataUnavailable } from '../redis/redis-status.ts'
-import { copyChange, meantFor } from './copy.ts'
+import { copiesOf } from './chunk-copies.ts'
+import { meantFor } from './copy.ts'
 import { ScanProgress } from './scan-progress.ts'
 import { goesOn } from './situation.ts'
 
-// A page of SCAN can't be cut short, so it is asked for by the size of the chunks seen so far.
-const PAGE_BYTES = 4 * 1024 * 1024
-const FIRST_PAGE_COUNT = 20
+// Of what is compared, positions alone.
+const PAGE = 200
 
 // The walk over copies is the shorter part: it reads no vectors.
 const SCAN_PART = 0.9
@@ -24,7 +24,8 @@ export interface RepairScanOptions {
 /**
  * Compares chunks and copies, index by index: first a scan over all chunks, for copies that lack or are of another version,
  * newer ones too, which a fork may have taken back; then a walk over all copies, for those whose chunk is gone. What changes
- * meanwhile comes by the log, which the follower goes on reading between these steps.
+ * meanwhile comes by the log, which the follower goes on reading between these steps: so what differs is read whole only with
+ * the step that writes it.
  */
 export class RepairScan {
   readonly #options: RepairScanOptions
@@ -32,7 +33,6 @@ export class RepairScan {
   readonly #steps: AsyncIterator<CopyChange[]>
   #count = 1
   #from: Position = ORIGIN
-  #chunkBytes = PAGE_BYTES / FIRST_PAGE_COUNT
   #seen: Position = ORIGIN
 
   constructor(options: RepairScanOptions) {
@@ -73,49 +73,38 @@ export class RepairScan {
   }
 
   async *#scan(definition: IndexDefinition): AsyncGenerator<CopyChange[]> {
-    const { log, copies } = this.#options
+    const { log, copies, region } = this.#options
+    const { uid } = definition
     const progress = new ScanProgress()
     const { connects } = log
     let cursor = '0'
     while (true) {
-      const count = Math.ceil(Math.min(this.#count, PAGE_BYTES / this.#chunkBytes))
-      const page = await log.scan(definition.uid, cursor, count, 'all')
-      this.#measure(page.chunks)
+      const page = await log.scan(uid, cursor, PAGE, 'position')
       // A Redis that restarted since has its chunks in another order: pages would leave some of them out.
       if (log.connects !== connects) throw dataUnavailable('it was connected to anew during a comparison')
       if (!goesOn(this.#from, page.clock)) {
         yield []
         continue
       }
-      const versions = await copies.versions(
-        definition.uid,
-        page.chunks.map((c) => c.id),
+      const ids = page.chunks.map(({ id }) => id)
+      const versions = await copies.versions(uid, ids)
+      const wanted = page.chunks.map((chunk) => meantFor(region, chunk, definition) && versionOf(chunk))
+      yield* this.#written(
+        definition,
+        ids.filter((_, i) => (versions[i] ?? false) !== wanted[i]),
       )
-      this.#seen = page.chunks.map((c) => c.position).reduce(laterPosition, this.#seen)
-      yield page.chunks.flatMap((chunk, i) => this.#compared(chunk, versions[i], definition))
       cursor = page.cursor
-      this.#progress.set(definition.uid, SCAN_PART * progress.at(cursor))
+      this.#progress.set(uid, SCAN_PART * progress.at(cursor))
       if (cursor === '0') return
     }
   }
 
-  #measure(chunks: readonly StoredChunk[]): void {
-    if (chunks.length === 0) return
-    const bytes = chunks.reduce((sum, c) => sum + c.text.length + c.vector.length + c.metadata.length, 1)
-    this.#chunkBytes = Math.max(this.#chunkBytes * 0.7, bytes / chunks.length)
-  }
-
-  #compared(chunk: StoredChunk, version: string | undefined, definition: IndexDefinition): CopyChange[] {
-    const { region } = this.#options
-    const wanted = meantFor(region, chunk, definition) ? formatPosition(chunk.position) : undefined
-    return version === wanted ? [] : [copyChange(chunk.id, chunk, definition, region)]
-  }
-
-  async *#walk({ uid }: IndexDefinition): AsyncGenerator<CopyChange[]> {
+  async *#walk(definition: IndexDefinition): AsyncGenerator<CopyChange[]> {
     const { log, copies } = this.#options
+    const { uid } = definition
     let after: string | undefined
     while (true) {
-      const ids = await copies.ids(uid, after, this.#count)
+      const ids = await copies.ids(uid, after, PAGE)
       if (ids.length === 0) return
       const { chunks, clock } = await log.chunks(uid, ids, 'position')
       if (!goesOn(this.#from, clock)) {
@@ -123,9 +112,28 @@ export class RepairScan {
         continue
       }
       after = ids.at(-1)
-      this.#seen = laterPosition(this.#seen, clock)
-      const gone = ids.filter((_, i) => chunks[i] === undefined)
-      yield gone.map((id) => ({ kind: 'remove', indexUid: uid, id }))
+      yield* this.#written(
+        definition,
+        ids.filter((_, i) => chunks[i] === undefined),
+      )
     }
   }
+
+  /** Makes copies be as their chunks are by then, at least one step, so that the log is never left alone for long. */
+  async *#written(definition: IndexDefinition, ids: readonly string[]): AsyncGenerator<CopyChange[]> {
+    const { log, region } = this.#options
+    const left = [...ids]
+    do {
+      const { changes, seen } = await copiesOf(log, definition, {
+        ...{ region, ids: left.slice(0, this.#count), from: this.#from },
+      })
+      left.splice(0, changes.length)
+      this.#seen = laterPosition(this.#seen, seen)
+      yield [...changes]
+    } while (left.length > 0)
+  }
+}
+
+function versionOf(chunk: StoredChunk): string {
+  return formatPosition(chunk.position)
 }
