@@ -224,6 +224,23 @@ describe('after a failover that lost writes past 1000-1', () => {
     expect(kindsOf(atEnd(history))).toEqual(['read-your-writes'])
   })
 
+  it('a call that was under way when its session accepted the loss may be answered from either side', () => {
+    const during = { start: { event: 100, ms: 100 }, end: { event: 104, ms: 104 } }
+    const told = { start: { event: 101, ms: 101 }, end: { event: 102, ms: 102 } }
+    const history = failedOver()
+      .set(1, 'b', 'b1', '1000-2')
+      .set(2, 'b', 'b2', '2000-2')
+      .failed(1, lost('2000-2'), told)
+      .get(1, 'b', 'b2', '2000-2', during)
+    expect(kindsOf(atEnd(history))).toEqual([])
+    const stale = failedOver()
+      .set(1, 'b', 'b1', '1000-2')
+      .set(2, 'b', 'b2', '2000-2')
+      .failed(1, lost('2000-2'), told)
+      .get(1, 'a', undefined, undefined, during)
+    expect(kindsOf(atEnd(stale))).toEqual(['read-your-writes'])
+  })
+
   it('a lost write that stays in a store is found', () => {
     const history = failedOver().set(1, 'b', 'b1', '1000-2')
     history.final('2000-1', [{ item: 'entry:b', value: 'b1', at: '1000-2' }], { forks: [[1000, 1]] })

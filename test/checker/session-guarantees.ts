@@ -53,11 +53,22 @@ class SessionCheck {
         pasts.set(operation.id, state.past)
         continue
       }
-      this.#judge(operation, pasts.get(operation.id) ?? [])
+      this.#judge(operation, this.#demanded(operation, state, pasts.get(operation.id) ?? []))
       this.#learn(operation, state)
       pasts.delete(operation.id)
     }
     return this.#violations
+  }
+
+  /** What an answer must include: of what was lost, nothing, if the session accepted the loss while it was under way. */
+  #demanded({ life }: Operation, { life: now, survives }: SessionState, past: Past): Past {
+    return life < now && survives ? this.#surviving(past, survives) : past
+  }
+
+  #surviving(past: Past, survives: Position): Past {
+    let rest: Past = []
+    for (const { at, by } of past) rest = this.#joined(rest, { at: this.#lineage.common(at, survives), by })
+    return rest
   }
 
   #judge(operation: Operation, past: Past): void {
@@ -212,10 +223,7 @@ class SessionCheck {
     const position = survives === undefined ? NOTHING : positionFrom(survives)
     state.life += 1
     state.survives = position
-    let past: Past = []
-    for (const { at, by } of state.past)
-      past = this.#joined(past, { at: this.#lineage.common(at, position), by })
-    state.past = past
+    state.past = this.#surviving(state.past, position)
   }
 
   #joined(past: Past, glimpse: Glimpse): Past {
