@@ -11,12 +11,14 @@ import { IndexKeeper } from './follower/index-keeper.ts'
 import { notYetService } from './grpc/not-yet.ts'
 import { PeerClient } from './grpc/peer-client.ts'
 import { GrpcServer } from './grpc/server.ts'
+import { adviceOf } from './primary/claim-state.ts'
 import { Claiming } from './primary/claiming.ts'
 import { Heartbeat } from './primary/heartbeat.ts'
 import { OwnReporter } from './primary/own-report.ts'
 import { hostNowMs, RedisTime } from './primary/redis-time.ts'
 import { ReplicatedWrites, WAIT_MS_MAX } from './primary/replicated-writes.ts'
 import { Sweep } from './primary/sweep.ts'
+import { WayMaker } from './primary/way-maker.ts'
 import { Writer } from './primary/writer.ts'
 import { ClockWatch } from './redis/clock-watch.ts'
 import { RedisConnection } from './redis/connection.ts'
@@ -27,10 +29,12 @@ import { Keys } from './redis/keys.ts'
 import { Tracking } from './redis/tracking.ts'
 import { createCacheService } from './services/cache-service.ts'
 import { NewestHistory } from './services/newest-history.ts'
-import { PeerRegions } from './services/other-regions.ts'
+import { appointmentOf, PeerRegions } from './services/other-regions.ts'
 import { createPeerService } from './services/peer-service.ts'
 import { PrimaryRegion } from './services/primary-region.ts'
 import { PrimaryWritePath } from './services/primary-write-path.ts'
+import { promotionOf } from './services/promotion/promotable.ts'
+import { promoteHandler } from './services/promotion/promote-handler.ts'
 import { RegionalReadPath } from './services/regional-read-path.ts'
 import { DriftWatch } from './services/search/drift-watch.ts'
 import { createSearchService } from './services/search/search-service.ts'
@@ -114,11 +118,10 @@ export class Sidecar {
 
     this.#peers = new PeerClient({ peers: config.peers, connectMs: config.peerConnectMs })
     const others = this.#peers.regions.map((other) => this.#otherRegion(other))
-    this.#claiming = new Claiming({
-      ...{ config, keys, control, memory, redisTime, log },
-      others: new PeerRegions(others),
-    })
-    const { claim, own } = this.#claiming
+    const says = new PeerRegions(others)
+    this.#claiming = new Claiming({ config, keys, control, memory, redisTime, log, others: says })
+    const { claim, own, appointments } = this.#claiming
+    for (const other of others) other.onAnswer(() => appointments.hear(appointmentOf(other.newest)))
     const primary = new PrimaryRegion({
       ...{ region, claim, others, peers: this.#peers, clock: primaryClock },
       configured: config.primary,
@@ -173,12 +176,20 @@ export class Sidecar {
       searchTimeoutMs: config.searchTimeoutMs,
     })
     const reporter = new OwnReporter({ reads, keys, watch, own, memory: this.#claiming.memory })
+    const wayMaker = new WayMaker({ region, library: background, keys })
+    const promotion = promotionOf({
+      ...{ config, claiming: this.#claiming, wayMaker, others, says, peers: this.#peers, log },
+      mayLack: async () => {
+        const { justRestarted, appendsAlways } = await reporter.read()
+        return justRestarted && !appendsAlways
+      },
+    })
     const peerService = createPeerService({
       ...{ primary, claim, writer, clock: primaryClock },
       forwardable: [cacheService, searchService],
       report: () => reporter.read(),
       forksOf: async (epoch) => (await history.of(epoch)).forks,
-      redisAddress: config.dataRedisAddress,
+      ...{ wayMaker, appointment: () => appointments.newest, redisAddress: config.dataRedisAddress },
       usedMemoryBytes: () => this.#monitoring.view.own.info?.usedMemoryBytes ?? 0,
       status: () => this.#monitoring.view.own.status(),
       exchangeClock: (...call) => this.#monitoring.exchangeClock(...call),
@@ -189,6 +200,8 @@ export class Sidecar {
     this.#monitoring = new Monitoring({
       ...{ config, log, keys, reads, control, info, watch, primary, writer, metrics },
       ...{ tracking: this.#tracking, peers: this.#peers, others, skew: primaryClock },
+      advice: () => adviceOf(claim.state),
+      promote: promoteHandler({ region, regions, promotion, peers: this.#peers }),
       regressed: () => claim.state.kind === 'regressed' || claim.state.kind === 'catching-up',
       indexRedisUp: () => memory.ready,
       indexes: this.#indexKeeper.indexes,

@@ -1,4 +1,4 @@
-import type { DescMethodUnary, MessageShape } from '@bufbuild/protobuf'
+import type { DescMethodServerStreaming, DescMethodUnary, MessageShape } from '@bufbuild/protobuf'
 import { type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf'
 import {
   type ChannelOptions,
@@ -103,6 +103,38 @@ export class PeerClient {
       signal?.addEventListener('abort', cancel)
       if (signal?.aborted) cancel()
     })
+  }
+
+  /**
+   * Makes one call that is answered by a stream; whoever stops reading cancels it.
+   *
+   * @throws StatusError as the peer answered it; PeerUnreachable when it didn't answer, or broke off.
+   */
+  async *stream<I extends DescMessage, O extends DescMessage>(
+    region: string,
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageShape<I>,
+    { deadlineMs, signal }: { deadlineMs: number; signal: AbortSignal },
+  ): AsyncGenerator<MessageShape<O>, void> {
+    const client = await this.#connected(region, deadlineMs)
+    const call = client.makeServerStreamRequest(
+      `/${method.parent.typeName}/${method.name}`,
+      (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
+      (bytes: Buffer) => fromBinary(method.output, bytes),
+      request,
+      new Metadata(),
+      { deadline: deadlineMs },
+    )
+    const cancel = () => call.cancel()
+    signal.addEventListener('abort', cancel)
+    try {
+      yield* call as AsyncIterable<MessageShape<O>>
+    } catch (error) {
+      throw peerError(region, error as ServiceError)
+    } finally {
+      signal.removeEventListener('abort', cancel)
+      cancel()
+    }
   }
 
   /** A client with a connection, the first that has one. */

@@ -1,3 +1,4 @@
+import type { OwnLook } from './own-redis.ts'
 import type { SentinelWatch } from './sentinel-watch.ts'
 
 /** What says which Redis may be claimed, of this region's. */
@@ -8,6 +9,8 @@ export type Verdict =
       readonly sinceMs: number
       /** A moment at which, or later, it was vouched for; `undefined` when it isn't just now. */
       readonly vouchedAtMs: number | undefined
+      /** When the claims of all others were over for certain, if that is known. */
+      readonly othersOverAtMs?: number | undefined
     }
   /** Another one is. */
   | { readonly kind: 'other'; readonly who: string }
@@ -15,26 +18,10 @@ export type Verdict =
 
 /** Says whether this region's data Redis may be claimed. */
 export interface Authority {
+  /** Takes note of what the Redis itself says, before it is asked for a verdict. */
+  learn?(look: OwnLook): Promise<void>
   /** @param masterSinceMs when this region's data Redis was first seen to be a master, without a break since. */
   verdict(masterSinceMs: number): Verdict
-}
-
-/** Topology `static`: the region named in the configuration, while its Redis says that it is a master. */
-export class StaticAuthority implements Authority {
-  readonly #region: string
-  readonly #primary: string
-  readonly #sinceMs = performance.now()
-
-  constructor({ region, primary }: { region: string; primary: string }) {
-    this.#region = region
-    this.#primary = primary
-  }
-
-  verdict(): Verdict {
-    if (this.#region !== this.#primary) return { kind: 'other', who: this.#primary }
-    // Its role is asked after its time.
-    return { kind: 'named', sinceMs: this.#sinceMs, vouchedAtMs: Number.POSITIVE_INFINITY }
-  }
 }
 
 /** Topology `external`: a managed service moves the role, and the role is all that there is to go by. */

@@ -19,7 +19,7 @@ function situation(
 ): Situation {
   const { others = { b: says(at(5)), c: says(at(5)) }, ...rest } = more
   return {
-    ...{ clock: at(5), mayLack: false, indexed: at(5), othersAreOver: true },
+    ...{ region: 'a', clock: at(5), mayLack: false, indexed: at(5), othersAreOver: true },
     accepted: { silence: false, loss: false },
     others: new Map(Object.entries(others)),
     ...rest,

@@ -17,6 +17,8 @@ import type { OtherRegionNow, OtherRegionSays } from './other-regions.ts'
 
 /** All that a claim depends on. */
 export interface Situation {
+  /** This region. */
+  readonly region: string
   /** What this region's data Redis holds; `undefined` when it is empty. */
   readonly clock: Position | undefined
   /** It may lack what it had acknowledged to a primary: it started anew, and has neither claimed nor followed since. */
@@ -38,7 +40,7 @@ export type Decision =
 
 /** Decides. */
 export function decide(situation: Situation): Decision {
-  const { clock, others, accepted } = situation
+  const { region, clock, others, accepted } = situation
   if (!clock) return first(situation)
   if (!situation.othersAreOver) return wait('the claim of the old primary may not be over yet')
   const pending = named(others, 'pending')
@@ -57,10 +59,10 @@ export function decide(situation: Situation): Decision {
   if (silent.length > 0 && !accepted.loss) {
     const lacking = answering.filter(({ mayLack }) => mayLack).length + (situation.mayLack ? 1 : 0)
     const allowed = Math.floor((others.size + 1) / 2)
-    if (silent.length + lacking > allowed) return wait(tooSilent(silent, lacking, allowed))
+    if (silent.length + lacking > allowed) return wait(tooSilent(silent, { region, lacking, allowed }))
     if (lost) {
       return wait(
-        `writes up to ${formatPosition(lost)} were seen here, and ${silent.join(', ')} may hold them but is silent: start it, or accept the loss with "perigee promote --force"`,
+        `writes up to ${formatPosition(lost)} were seen here, and ${silent.join(', ')} may hold them but is silent: start it, or accept the loss with "perigee promote ${region} --force"`,
       )
     }
   }
@@ -68,7 +70,7 @@ export function decide(situation: Situation): Decision {
 }
 
 /** Of an empty Redis. */
-function first({ others, indexed, accepted }: Situation): Decision {
+function first({ region, others, indexed, accepted }: Situation): Decision {
   const furthest = furthestOf(others)
   if (furthest && comparePositions(furthest.says.held, ORIGIN) > 0) {
     const ahead = { region: furthest.region, position: furthest.says.held, own: ORIGIN }
@@ -79,7 +81,7 @@ function first({ others, indexed, accepted }: Situation): Decision {
   const seen = newest([indexed, ...answersOf(others).map(({ everHeld }) => everHeld)])
   if (comparePositions(seen, ORIGIN) > 0 && !accepted.loss) {
     return wait(
-      `this Redis is empty, but writes up to ${formatPosition(seen)} were seen: restore it, or accept the loss with "perigee promote --force"`,
+      `this Redis is empty, but writes up to ${formatPosition(seen)} were seen: restore it, or accept the loss with "perigee promote ${region} --force"`,
     )
   }
   const silent = named(others, 'silent')
@@ -89,10 +91,13 @@ function first({ others, indexed, accepted }: Situation): Decision {
   )
 }
 
-function tooSilent(silent: readonly string[], lacking: number, allowed: number): string {
+function tooSilent(
+  silent: readonly string[],
+  { region, lacking, allowed }: { region: string; lacking: number; allowed: number },
+): string {
   const restarted =
     lacking > 0 ? `, and ${lacking} restarted and may lack writes that it had acknowledged` : ''
-  return `${silent.join(', ')} is silent${restarted}: at most ${allowed} may be, or acknowledged writes could be lost; start it, or accept the loss with "perigee promote --force"`
+  return `${silent.join(', ')} is silent${restarted}: at most ${allowed} may be, or acknowledged writes could be lost; start it, or accept the loss with "perigee promote ${region} --force"`
 }
 
 function furthestOf(others: ReadonlyMap<string, OtherRegionNow>) {

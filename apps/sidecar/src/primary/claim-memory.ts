@@ -28,6 +28,19 @@ export class ClaimMemory {
     await this.#set(this.#keys.claimedEpoch, String(epoch))
   }
 
+  /** The newest promotion that was heard of here, as text: '' for none; `undefined` when it can't be asked. */
+  async appointment(): Promise<string | undefined> {
+    try {
+      return String((await this.#redis.call('GET', this.#keys.knownAppointment)) ?? '')
+    } catch {
+      return undefined
+    }
+  }
+
+  async rememberAppointment(appointment: string): Promise<void> {
+    await this.#set(this.#keys.knownAppointment, appointment)
+  }
+
   /** The newest position that the region's copies have seen. */
   async indexed(): Promise<Position> {
     try {

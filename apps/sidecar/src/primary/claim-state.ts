@@ -52,6 +52,12 @@ export function whyNot(state: ClaimState): string {
   }
 }
 
+/** What an operator is to know and to do of a Redis that is to be the primary and takes no writes; empty for any other. */
+export function adviceOf(state: ClaimState): string {
+  const stuck = ['waiting', 'regressed', 'catching-up', 'outdated'].includes(state.kind)
+  return stuck ? whyNot(state) : ''
+}
+
 function inWords({ region, position, own }: Ahead): string {
   return `${region} holds writes up to ${formatPosition(position)}, this region up to ${formatPosition(own)}`
 }

@@ -15,7 +15,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { formatPosition, ORIGIN, type Position } from '@perigee/core'
+import { comparePositions, formatPosition, ORIGIN, type Position } from '@perigee/core'
 import type { Logger } from 'pino'
 import { type RedisConnection, RedisFailure } from '../redis/connection.ts'
 import { type FunctionLibrary, LIBRARY_VERSION } from '../redis/function-library.ts'
@@ -56,8 +56,16 @@ export interface ClaimOptions {
 /** What becomes of a Redis that holds less than another: by Sentinel, by an operator, or it is claimed all the same. */
 export type WayOut =
   | { readonly by: 'sentinel'; readonly failover: FailoverRequest; readonly catchUp: CatchUp }
-  | { readonly by: 'operator' }
+  | { readonly by: 'operator'; readonly promotions?: Promotions }
   | { readonly by: 'nobody' }
+
+/** What promotions by operators need of the claim. */
+export interface Promotions {
+  /** Whether a claim made now is that of a promotion. */
+  readonly promoting: boolean
+  /** Gives a Redis that isn't to be claimed its role, if it has another. @throws RedisFailure */
+  mend(look: OwnLook): Promise<void>
+}
 
 /** How soon it looks again when it may claim and must not yet. */
 const WAIT_MS = 50
@@ -160,6 +168,15 @@ export class Claim {
     return this.#insist({ silence: true, loss: true })
   }
 
+  /**
+   * Claims as soon as may be, as a part of a promotion.
+   *
+   * @returns the clock, or why there is no claim.
+   */
+  takeOver(accepted: { silence: boolean; loss: boolean }): Promise<Position | { readonly why: string }> {
+    return this.#insist(accepted)
+  }
+
   async #insist(accepted: { silence: boolean; loss: boolean }): Promise<Position | { readonly why: string }> {
     this.#accepted = accepted
     try {
@@ -196,15 +213,19 @@ export class Claim {
     const { own, authority, gate } = this.#options
     const { runId } = await own.process()
     const look = await own.look()
+    await authority.learn?.(look)
     await gate.follow(look)
     await this.#rememberWhole(look, runId)
     this.#masterSinceMs = look.role === 'master' ? (this.#masterSinceMs ?? performance.now()) : undefined
     const verdict = authority.verdict(this.#masterSinceMs ?? performance.now())
     const fetching = await this.#goOnCatchingUp(look, verdict)
     if (fetching) return { kind: 'catching-up', ahead: fetching }
-    if (look.role === 'replica') return { kind: 'replica' }
+    if (look.role === 'replica') {
+      await this.#promotions?.mend(look)
+      return { kind: 'replica' }
+    }
     if (verdict.kind === 'other') return this.#giveWay(look, verdict.who)
-    if (look.live) return this.#renew(look, verdict)
+    if (look.live) return this.#isOutbid(look) ? this.#claimAnew(look) : this.#renew(look, verdict)
     if (verdict.kind === 'unknown') return { kind: 'waiting', why: verdict.why }
     return this.#tryToClaim(look, verdict)
   }
@@ -216,7 +237,35 @@ export class Claim {
       await library.call('release', [keys.clock], [look.epoch])
       log.info({ epoch: look.epoch, chosen }, 'gave the claim up')
     }
+    await this.#promotions?.mend(look)
     return { kind: 'not-chosen', chosen }
+  }
+
+  get #promotions(): Promotions | undefined {
+    const { wayOut } = this.#options
+    return wayOut.by === 'operator' ? wayOut.promotions : undefined
+  }
+
+  /**
+   * Whether another region claimed a later epoch, though it wasn't to, and gave it up: while it was cut off it couldn't know
+   * better. Its positions must not look newer than this region's.
+   */
+  #isOutbid({ epoch, clock }: OwnLook): boolean {
+    const { others, wayOut } = this.#options
+    if (wayOut.by !== 'operator' || others.newestEpoch() <= epoch || !clock) return false
+    const now = [...others.since(performance.now() - this.#options.leaseMs).values()]
+    return now.every(
+      (says) =>
+        says === 'silent' ||
+        (typeof says === 'object' && says.claimedEpoch === 0 && comparePositions(says.held, clock) <= 0),
+    )
+  }
+
+  async #claimAnew({ epoch }: OwnLook): Promise<ClaimState> {
+    const { library, keys, log } = this.#options
+    await library.call('release', [keys.clock], [epoch])
+    log.warn({ epoch }, 'another region claimed a later epoch while it was cut off: claiming anew')
+    return { kind: 'waiting', why: 'it claims anew, above an epoch of another region' }
   }
 
   /** Joins a live claim, and prolongs its lease while this Redis is vouched for. */
@@ -241,13 +290,14 @@ export class Claim {
   }
 
   async #tryToClaim(look: OwnLook, verdict: Verdict & { kind: 'named' }): Promise<ClaimState> {
-    const { library, own, others, memory, wayOut, log } = this.#options
+    const { library, own, others, memory, wayOut, region, log } = this.#options
     const newest = await library.newestVersion()
     if (newest > LIBRARY_VERSION) return { kind: 'outdated', version: newest }
     if (!look.loaded) await library.load()
     const { runId, appendsAlways } = await own.process()
     const overAtMs = look.clock ? this.#othersOverAtMs(verdict) : this.#connectedMs
     const decision = decide({
+      region,
       clock: look.clock,
       mayLack: !appendsAlways && !(await memory.isWhole(runId)),
       indexed: await memory.indexed(),
@@ -279,12 +329,15 @@ export class Claim {
     const vouchedUs = this.#vouchedUs(verdict)
     if (vouchedUs === undefined)
       return { kind: 'waiting', why: 'no majority of the Sentinels vouches for it just now' }
-    const claimKeys = [keys.clock, keys.log, keys.forks, keys.cluster]
+    const claimKeys = [keys.clock, keys.log, keys.forks, keys.cluster, keys.appointment]
     const leaseEndUs = vouchedUs + leaseMs * 1000
     const clock = look.clock ? formatPosition(look.clock) : ''
     const clusterId = randomBytes(8).toString('hex')
     try {
-      await library.call('claim', claimKeys, [epoch, leaseEndUs, clock, clusterId, logEntriesMax, vouchedUs])
+      await library.call('claim', claimKeys, [
+        ...[epoch, leaseEndUs, clock, clusterId, logEntriesMax, vouchedUs, region],
+        this.#promotions?.promoting ? 'appoint' : '',
+      ])
     } catch (error) {
       if (error instanceof RedisFailure && error.kind === 'refused') {
         // Another sidecar of the region was faster, or the clock moved: the next look tells.
@@ -300,10 +353,12 @@ export class Claim {
 
   /** Another region holds more: what becomes of it. */
   async #regressed(ahead: Ahead, says: OtherRegionSays): Promise<ClaimState> {
-    const { wayOut } = this.#options
+    const { wayOut, region } = this.#options
     if (wayOut.by !== 'sentinel') {
-      const next = `make it the primary ("perigee promote ${ahead.region}"), or accept the loss ("perigee promote --force")`
-      return { kind: 'regressed', ahead, next }
+      const promote = `make ${ahead.region} the primary with "perigee promote ${ahead.region}"`
+      // An empty one is never claimed while another holds writes: nothing of the cluster would be left.
+      const accept = `, or accept the loss of what it has more with "perigee promote ${region} --force"`
+      return { kind: 'regressed', ahead, next: ahead.own.epoch === 0 ? promote : promote + accept }
     }
     if (says.role === 'master' && says.address !== '') {
       // Asking Sentinel to swap them back while both are alive would go on for ever.
@@ -324,7 +379,8 @@ export class Claim {
   }
 
   /** When the claims of all others were over for certain; `undefined` while one may be live. */
-  #othersOverAtMs({ sinceMs }: Verdict & { kind: 'named' }): number | undefined {
+  #othersOverAtMs({ sinceMs, othersOverAtMs }: Verdict & { kind: 'named' }): number | undefined {
+    if (othersOverAtMs !== undefined) return othersOverAtMs
     const byTimeMs = sinceMs + this.#options.leaseMs * (1 + LEASE_MARGIN)
     return performance.now() >= byTimeMs ? byTimeMs : this.#options.farewells.since(sinceMs)
   }
@@ -342,7 +398,11 @@ export class Claim {
 
   #move(state: ClaimState): void {
     if (sameClaimState(state, this.#state)) return
-    this.#options.log.info({ from: this.#state.kind, to: state }, `claim: ${state.kind}`)
+    const level = state.kind === 'regressed' ? 'warn' : 'info'
+    this.#options.log[level](
+      { from: this.#state.kind, to: state, why: whyNot(state) },
+      `claim: ${state.kind}`,
+    )
     this.#state = state
     for (const listener of this.#listeners) listener(state)
   }

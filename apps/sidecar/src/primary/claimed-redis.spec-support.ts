@@ -9,7 +9,8 @@ import { FunctionLibrary } from '../redis/function-library.ts'
 import { HistoryReader } from '../redis/history.ts'
 import { Keys } from '../redis/keys.ts'
 import { Tracking } from '../redis/tracking.ts'
-import { StaticAuthority } from './authority.ts'
+import { AppointedAuthority } from './appointed-authority.ts'
+import { Appointments } from './appointments.ts'
 import { Claim, type ClaimOptions } from './claim.ts'
 import { ClaimMemory } from './claim-memory.ts'
 import { Farewells } from './farewells.ts'
@@ -66,12 +67,16 @@ export async function startClaimedRedis(
     ...{ addresses: () => new Map(), onGone: () => {}, log },
     ask: async () => ({ gone: true, because: 'refused' }),
   })
+  const memory = new ClaimMemory({ redis: connection, keys, log })
   const claim = new Claim({
     ...{ region: 'here', regions: ['here'], leaseMs: 2000, renewMs: 200, logEntriesMax: 1000 },
     ...{ keys, library, farewells, log },
     own: new OwnRedis({ library, keys, redisTime }),
-    memory: new ClaimMemory({ redis: connection, keys, log }),
-    authority: new StaticAuthority({ region: 'here', primary }),
+    memory,
+    authority: new AppointedAuthority({
+      ...{ region: 'here', primary },
+      appointments: new Appointments({ regions: ['here', 'there'], memory, log }),
+    }),
     gate: new Gate({ redis: connection, user: gateUser, log }),
     wayOut: { by: 'operator' },
     ...claimOptions,

@@ -5,12 +5,15 @@ import { FunctionLibrary } from '../redis/function-library.ts'
 import type { Keys } from '../redis/keys.ts'
 import { askToLetGo } from '../redis/let-go.ts'
 import { Sentinel } from '../redis/sentinel.ts'
-import { type Authority, ExternalAuthority, SentinelAuthority, StaticAuthority } from './authority.ts'
+import { AppointedAuthority } from './appointed-authority.ts'
+import { Appointments } from './appointments.ts'
+import { type Authority, ExternalAuthority, SentinelAuthority } from './authority.ts'
 import { CatchUp } from './catch-up.ts'
 import { Claim, type WayOut } from './claim.ts'
 import { ClaimMemory } from './claim-memory.ts'
 import { FailoverRequest } from './failover-request.ts'
 import { Farewells } from './farewells.ts'
+import { Following } from './following.ts'
 import { Gate } from './gate.ts'
 import type { OtherRegions } from './other-regions.ts'
 import { OwnRedis } from './own-redis.ts'
@@ -27,6 +30,10 @@ export class Claiming {
   readonly claim: Claim
   readonly own: OwnRedis
   readonly memory: ClaimMemory
+  /** What operators have promoted. */
+  readonly appointments: Appointments
+  /** Whom it goes by where the configuration names the primary. */
+  readonly appointed: AppointedAuthority | undefined
   readonly #watch: SentinelWatch | undefined
   readonly #failover: FailoverRequest | undefined
 
@@ -46,7 +53,18 @@ export class Claiming {
     const library = new FunctionLibrary(control)
     this.own = new OwnRedis({ library, keys, redisTime })
     this.memory = new ClaimMemory({ redis: options.memory, keys, log })
-    let wayOut: WayOut = { by: config.topology === 'static' ? 'operator' : 'nobody' }
+    this.appointments = new Appointments({ regions, memory: this.memory, log })
+    let wayOut: WayOut = { by: 'nobody' }
+    if (config.topology === 'static') {
+      const { appointments } = this
+      const primary = config.primary as string
+      const appointed = new AppointedAuthority({ region, primary, appointments })
+      const following = new Following({
+        ...{ region, redis: control, appointments, authority: appointed, others, log },
+      })
+      wayOut = { by: 'operator', promotions: following }
+      this.appointed = appointed
+    }
     if (config.topology === 'sentinel') {
       const sentinels = config.sentinels.map(
         (url) =>
@@ -70,7 +88,7 @@ export class Claiming {
     this.claim = new Claim({
       ...{ region, regions, leaseMs, renewMs, logEntriesMax, keys, library, others, wayOut, log },
       ...{ own: this.own, memory: this.memory },
-      authority: authority(config, this.#watch),
+      authority: this.appointed ?? authority(config, this.#watch),
       gate: new Gate({ redis: control, user: config.gateUser, log }),
       farewells: new Farewells({
         ask: (address) =>
@@ -103,6 +121,5 @@ export class Claiming {
 
 function authority(config: Config, watch: SentinelWatch | undefined): Authority {
   if (watch) return new SentinelAuthority({ watch, address: config.dataRedisAddress })
-  if (config.topology === 'external') return new ExternalAuthority()
-  return new StaticAuthority({ region: config.region, primary: config.primary as string })
+  return new ExternalAuthority()
 }

@@ -7,6 +7,7 @@ import type { OwnLook } from './own-redis.ts'
 const look = (more: Partial<OwnLook> = {}): OwnLook => ({
   ...{ role: 'master', follows: undefined, following: false, loaded: true },
   ...{ epoch: 0, live: false, newestEpoch: 0, nowUs: 0, leaseEndUs: 0, clock: { epoch: 7, seq: 1 } },
+  ...{ appointment: undefined, makesWay: undefined },
   ...more,
 })
 

@@ -2,6 +2,7 @@ import { type Position, parsePosition } from '@perigee/core'
 import type { RedisConnection } from '../redis/connection.ts'
 import { type FunctionLibrary, isLibraryMissing } from '../redis/function-library.ts'
 import type { Keys } from '../redis/keys.ts'
+import { type Appointment, parseAppointment } from './appointments.ts'
 import { hostNowMs, type RedisTime } from './redis-time.ts'
 import { TimeReadings } from './time-readings.ts'
 
@@ -23,6 +24,10 @@ export interface OwnLook {
   readonly nowUs: number
   readonly leaseEndUs: number
   readonly clock: Position | undefined
+  /** The newest promotion by an operator that the data tells of. */
+  readonly appointment: Appointment | undefined
+  /** The promotion that the process made way for last, and until when by its clock. */
+  readonly makesWay: { readonly region: string; readonly untilUs: number } | undefined
 }
 
 /** What stays the same as long as the process lives. */
@@ -76,11 +81,14 @@ export class OwnRedis {
 
   async #status() {
     try {
-      const reply = (await this.#library.readText('status', [this.#keys.clock], [])) as string[]
-      const [epoch, leaseEndUs, nowUs, clock = '', fenced, newestEpoch] = reply
+      const { clock: clockKey, appointment: appointmentKey } = this.#keys
+      const reply = (await this.#library.readText('status', [clockKey, appointmentKey], [])) as string[]
+      const [epoch, leaseEndUs, nowUs, clock = '', fenced, newestEpoch, appointment, region, untilUs] = reply
       return {
         ...{ loaded: true, epoch: Number(epoch), live: fenced === '', newestEpoch: Number(newestEpoch) },
         ...{ nowUs: Number(nowUs), leaseEndUs: Number(leaseEndUs), clock: parsePosition(clock) },
+        appointment: parseAppointment(appointment),
+        makesWay: region ? { region, untilUs: Number(untilUs) } : undefined,
       }
     } catch (error) {
       if (!isLibraryMissing(error)) throw error
@@ -88,9 +96,11 @@ export class OwnRedis {
     // A Redis that lost even the functions is unclaimed.
     const [seconds, us] = (await this.connection.call('TIME')) as string[]
     const clock = (await this.connection.call('GET', this.#keys.clock)) as string | null
+    const appointment = (await this.connection.call('GET', this.#keys.appointment)) as string | null
     return {
       ...{ loaded: false, epoch: 0, live: false, newestEpoch: 0, leaseEndUs: 0 },
       ...{ nowUs: Number(seconds) * 1e6 + Number(us), clock: clock ? parsePosition(clock) : undefined },
+      ...{ appointment: parseAppointment(appointment), makesWay: undefined },
     }
   }
 

@@ -67,8 +67,12 @@ export class FunctionLibrary {
 
   /** The newest version that is loaded, 0 when there is none. */
   async newestVersion(): Promise<number> {
-    const reply = await this.#connection.call(...LIST_LIBRARIES)
-    return Math.max(0, ...loadedVersions(reply))
+    return Math.max(0, ...(await this.versions()))
+  }
+
+  /** The versions that are loaded. */
+  async versions(): Promise<number[]> {
+    return loadedVersions(await this.#connection.call(...LIST_LIBRARIES))
   }
 
   /** Calls a function that may write, or must not run on a replica; strings in the reply are text. */

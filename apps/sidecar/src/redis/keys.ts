@@ -26,6 +26,11 @@ export class Keys {
     return `${this.#root}forks`
   }
 
+  /** The newest promotion by an operator: the epoch of the claim that did it, and the region. */
+  get appointment(): string {
+    return `${this.#root}appointment`
+  }
+
   /** The change log, a stream. */
   get log(): string {
     return `${this.#root}log`
@@ -137,6 +142,11 @@ export class Keys {
   /** In the index Redis: the run id of the data Redis that claimed, or followed a primary, last. */
   get wholeRun(): string {
     return `${this.#root}whole-run`
+  }
+
+  /** In the index Redis: the newest promotion by an operator that this region has heard of. */
+  get knownAppointment(): string {
+    return `${this.#root}known-appointment`
   }
 
   /** In the index Redis: hash of Sentinels whose down-after was raised, and what it was before. */

@@ -17,7 +17,7 @@ import { durationOf, timestampOf } from '../wire-time.ts'
 import { type IndexAuditHandlersOptions, indexAuditHandlers } from './index-audit-handlers.ts'
 import { checkProbeLag, checkWatchStatus } from './validation/cluster-requests.ts'
 
-type Handlers = Omit<ServiceHandlers<typeof ClusterService.method>, 'promote'>
+type Handlers = ServiceHandlers<typeof ClusterService.method>
 
 /** How often a watched status is compared with what was told last. */
 const COMPARE_MS = 50
@@ -30,14 +30,16 @@ export interface ClusterServiceOptions extends IndexAuditHandlersOptions {
   readonly probes: MarkWatch
   /** Writes one lag probe at the primary. @throws StatusError */
   readonly writeProbe: ProbeOptions['write']
+  readonly promote: Handlers['promote']
 }
 
-/** `perigee.v1.ClusterService`; what it lacks answers NOT_YET. */
+/** `perigee.v1.ClusterService`. */
 export function createClusterService(options: ClusterServiceOptions): ServiceRegistration {
-  const { view, clock, probes, writeProbe } = options
+  const { view, clock, probes, writeProbe, promote } = options
 
   const handlers: Handlers = {
     ...indexAuditHandlers(options),
+    promote,
 
     async getStatus() {
       return view.status()

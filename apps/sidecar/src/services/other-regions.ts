@@ -1,14 +1,17 @@
 import { laterPosition, ORIGIN, type Position, parsePosition } from '@perigee/core'
 import { type GetRegionResponse, Role } from '@perigee/protocol'
+import type { Appointment } from '../primary/appointments.ts'
 import type { OtherRegionNow, OtherRegionSays, OtherRegions } from '../primary/other-regions.ts'
 import type { OtherRegion } from '../status/other-region.ts'
 
 /** What the other regions' sidecars answer, as claims need it. */
 export class PeerRegions implements OtherRegions {
   readonly #regions: readonly OtherRegion[]
+  #newestEpoch = 0
 
   constructor(regions: readonly OtherRegion[]) {
     this.#regions = regions
+    this.onAnswer(() => this.newestEpoch())
   }
 
   since(ms: number): ReadonlyMap<string, OtherRegionNow> {
@@ -28,12 +31,19 @@ export class PeerRegions implements OtherRegions {
     const epochs = this.#regions.flatMap(({ newest }) =>
       newest ? [Number(newest.claimedEpoch), positionOf(newest.newestPosition).epoch] : [],
     )
-    return Math.max(0, ...epochs)
+    this.#newestEpoch = Math.max(this.#newestEpoch, ...epochs)
+    return this.#newestEpoch
   }
 
   onAnswer(listener: () => void): void {
     for (const other of this.#regions) other.onAnswer(listener)
   }
+}
+
+/** The newest promotion by an operator that a region tells of. */
+export function appointmentOf(answer: GetRegionResponse | undefined): Appointment | undefined {
+  if (!answer?.appointedRegion) return undefined
+  return { region: answer.appointedRegion, epoch: Number(answer.appointedEpoch) }
 }
 
 function whatItSays(answer: GetRegionResponse): OtherRegionSays {

@@ -5,6 +5,7 @@ import {
   ForwardResponseSchema,
   GetRegionResponseSchema,
   InitializeResponseSchema,
+  MakeWayResponseSchema,
   PeerService,
   type RegionStatus,
   Role,
@@ -12,17 +13,25 @@ import {
 } from '@perigee/protocol'
 import type { ServiceHandlers, ServiceRegistration, UnaryHandler } from '../grpc/call.ts'
 import { methodName } from '../grpc/call.ts'
+import type { Appointment } from '../primary/appointments.ts'
 import type { Claim } from '../primary/claim.ts'
 import { whyNot } from '../primary/claim.ts'
 import type { OwnReport } from '../primary/own-report.ts'
+import { OtherPromotion, type WayMaker } from '../primary/way-maker.ts'
 import type { Writer } from '../primary/writer.ts'
 import type { PrimaryClock } from '../primary-clock.ts'
+import { readError } from '../redis/redis-status.ts'
 import { invalidField, refusal } from '../status-error.ts'
 import { durationOf, timestampOf, unixMsOf } from '../wire-time.ts'
 import type { PrimaryRegion } from './primary-region.ts'
+import { otherPromotion } from './promotion/refusals.ts'
+import { waitMsOf } from './validation/duration.ts'
 import { checkMessage } from './validation/message-walk.ts'
 
 type Handlers = ServiceHandlers<typeof PeerService.method>
+
+/** A promotion that died holds nobody up for longer. */
+const HOLD_MS_MAX = 60_000
 
 export interface PeerServiceOptions {
   readonly primary: PrimaryRegion
@@ -35,6 +44,9 @@ export interface PeerServiceOptions {
   readonly report: () => Promise<OwnReport>
   /** The forks of an epoch's history. @throws StatusError DATA_UNAVAILABLE */
   readonly forksOf: (epoch: number) => Promise<Forks>
+  /** The newest promotion by an operator that this region knows of. */
+  readonly appointment: () => Appointment | undefined
+  readonly wayMaker: WayMaker
   /** `host:port` by which all regions know it. */
   readonly redisAddress: string
   readonly usedMemoryBytes: () => number
@@ -89,6 +101,7 @@ export function createPeerService(options: PeerServiceOptions): ServiceRegistrat
         claimed: epoch !== undefined,
         claimedEpoch: BigInt(epoch ?? 0),
         ...(history && { history }),
+        ...appointmentFields(options.appointment()),
         leaseLeft: durationOf(claim.leaseLeftMs),
         redisRole: role === 'master' ? Role.PRIMARY : Role.REPLICA,
         ...{ redisAddress, runId, justRestarted, appendsAlways },
@@ -113,8 +126,24 @@ export function createPeerService(options: PeerServiceOptions): ServiceRegistrat
       const took = durationOf(performance.now() - startedMs)
       return create(InitializeResponseSchema, { position: formatPosition(done), took })
     },
+
+    async makeWay({ region, promotionId, hold }) {
+      try {
+        const holdMs = Math.min(waitMsOf('hold', hold, 0), HOLD_MS_MAX)
+        const { clock, released } = await options.wayMaker.makeWay({ region, id: promotionId }, holdMs)
+        void claim.refresh()
+        return create(MakeWayResponseSchema, { heldPosition: positionText(clock ?? ORIGIN), released })
+      } catch (error) {
+        throw error instanceof OtherPromotion ? otherPromotion(error) : readError(error)
+      }
+    },
   }
   return { service: PeerService, handlers: handlers as unknown as ServiceRegistration['handlers'] }
+}
+
+function appointmentFields(appointment: Appointment | undefined) {
+  if (!appointment) return {}
+  return { appointedRegion: appointment.region, appointedEpoch: BigInt(appointment.epoch) }
 }
 
 function positionText(position: Position): string {

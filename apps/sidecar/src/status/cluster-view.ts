@@ -57,9 +57,9 @@ export class ClusterView {
 
 /** What of a status is a change when it differs; numbers that always move aren't. */
 export function changeKey({ primaryRegion, regions }: GetStatusResponse): string {
-  const parts = regions.map(({ region, role, state, epoch, version, indexes }) => {
+  const parts = regions.map(({ region, role, state, epoch, version, indexes, advice }) => {
     const copies = indexes.map((index) => [index.namespace, index.index, index.state])
-    return [region, role, state, String(epoch), version, copies]
+    return [region, role, state, String(epoch), version, copies, advice]
   })
   return JSON.stringify([primaryRegion, parts])
 }

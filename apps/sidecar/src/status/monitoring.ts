@@ -21,7 +21,7 @@ import { type RedisConnection, RedisFailure } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
 import { readRedisInfo } from '../redis/redis-info.ts'
 import type { TrackedKey, Tracking } from '../redis/tracking.ts'
-import { createClusterService } from '../services/cluster-service.ts'
+import { type ClusterServiceOptions, createClusterService } from '../services/cluster-service.ts'
 import type { PrimaryRegion } from '../services/primary-region.ts'
 import { unixMsOf } from '../wire-time.ts'
 import { ClusterView } from './cluster-view.ts'
@@ -63,10 +63,13 @@ export interface MonitoringOptions {
   readonly others: readonly OtherRegion[]
   /** Whether this region may be the primary, but others hold more. */
   readonly regressed: () => boolean
+  /** What keeps this region from taking writes though it is to be the primary; empty for nothing. */
+  readonly advice: () => string
   readonly skew: SkewEstimate
   readonly metrics: Metrics
   readonly indexes: RegionalIndexes
   readonly audit: IndexAudit
+  readonly promote: ClusterServiceOptions['promote']
 }
 
 /** All that watches over the sidecar and tells of it: clock estimate, lag, regions, health, metrics, HTTP. */
@@ -94,6 +97,7 @@ export class Monitoring {
         ...{ region: config.region, version: VERSION, lag: this.lag, staleAfterMs: config.staleAfterMs },
         claimed: () => primary.isHere,
         regressed: options.regressed,
+        advice: options.advice,
         position: () => watch.held,
         info: () => readRedisInfo(options.info),
         isLoading: (error) => error instanceof RedisFailure && error.word === 'LOADING',
@@ -107,6 +111,7 @@ export class Monitoring {
     })
     this.clusterService = createClusterService({
       ...{ view: this.view, clock: skew, probes: this.#probes, indexes, audit: options.audit },
+      promote: options.promote,
       writeProbe: (...probe) => this.#writeProbe(...probe),
     })
     this.#exchanges = new Poll(() => skew.measure(), EXCHANGE_MS)

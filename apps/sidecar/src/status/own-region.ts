@@ -20,6 +20,8 @@ export interface OwnRegionOptions {
   readonly claimed: () => boolean
   /** Whether it may be the primary, but another region holds more. */
   readonly regressed: () => boolean
+  /** What keeps it from taking writes though it is to be the primary; empty for nothing. */
+  readonly advice: () => string
   /** The newest position of the data Redis, as last seen; `undefined` when it held none. */
   readonly position: () => Position | undefined
   readonly lag: LagMeter
@@ -100,6 +102,7 @@ export class OwnRegion {
       }),
       indexes: [...this.#indexes],
       version,
+      advice: this.#options.advice(),
     })
   }
 

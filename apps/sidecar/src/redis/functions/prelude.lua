@@ -4,6 +4,8 @@
 
 -- `newest` outlives a release and a lease: the newest epoch that this process was claimed in.
 local claim = { epoch = nil, newest = nil, lease_end_us = 0, released_us = 0, last_us = 0 }
+-- The promotion by an operator that this Redis makes way for, or made way for last: see make-way.lua.
+local promotion = { region = nil, id = nil, until_us = 0 }
 
 -- Numbers up to 2^53 as text; `..` would give 1e+14.
 local function text(number)

@@ -1,8 +1,9 @@
 -- Tells of this Redis process's claim.
--- KEYS   1 clock
+-- KEYS   1 clock, 2 appointment, may be left out
 -- ARGV   none
 -- Reply: claimed epoch or '', lease's end in Unix us, Unix us now, clock or '', why it is fenced or '', newest epoch
---        that this process has ever been claimed in or ''
+--        that this process has ever been claimed in or '', appointment or '', the region whose promotion this process
+--        made way for last or '', until when in Unix us
 -- Errors: none
 redis.register_function {
   function_name = 'PREFIX_status',
@@ -10,8 +11,10 @@ redis.register_function {
     local us = now_us()
     local epoch = claim.epoch and text(claim.epoch) or ''
     local newest = claim.newest and text(claim.newest) or ''
+    local appointment = keys[2] and redis.call('GET', keys[2]) or ''
     return {
       epoch, text(claim.lease_end_us), text(us), redis.call('GET', keys[1]) or '', fenced(keys[1], us) or '', newest,
+      appointment, promotion.region or '', text(promotion.until_us),
     }
   end,
   flags = { 'no-writes', 'allow-stale' },

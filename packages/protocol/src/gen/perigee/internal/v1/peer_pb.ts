@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file perigee/internal/v1/peer.proto.
  */
 export const file_perigee_internal_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("Ch5wZXJpZ2VlL2ludGVybmFsL3YxL3BlZXIucHJvdG8SE3BlcmlnZWUuaW50ZXJuYWwudjEidAoORm9yd2FyZFJlcXVlc3QSDgoGbWV0aG9kGAEgASgJEg8KB3JlcXVlc3QYAiABKAwSEwoLZnJvbV9yZWdpb24YAyABKAkSLAoIZGVhZGxpbmUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiMKD0ZvcndhcmRSZXNwb25zZRIQCghyZXNwb25zZRgBIAEoDCJDChRFeGNoYW5nZUNsb2NrUmVxdWVzdBIrCgdzZW50X2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ5ChVFeGNoYW5nZUNsb2NrUmVzcG9uc2USLwoLcmVjZWl2ZWRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2Fuc3dlcmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCISChBHZXRSZWdpb25SZXF1ZXN0IqgDChFHZXRSZWdpb25SZXNwb25zZRIoCgZzdGF0dXMYASABKAsyGC5wZXJpZ2VlLnYxLlJlZ2lvblN0YXR1cxIXCg9uZXdlc3RfcG9zaXRpb24YAiABKAkSFgoOcHJpbWFyeV9yZWdpb24YAyABKAkSDwoHY2xhaW1lZBgEIAEoCBIVCg1jbGFpbWVkX2Vwb2NoGAUgASgEEi0KCmxlYXNlX2xlZnQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNaGVsZF9wb3NpdGlvbhgHIAEoCRIOCgZydW5faWQYCCABKAkSJAoKcmVkaXNfcm9sZRgJIAEoDjIQLnBlcmlnZWUudjEuUm9sZRIVCg1yZWRpc19hZGRyZXNzGAogASgJEhYKDmp1c3RfcmVzdGFydGVkGAsgASgIEhYKDmFwcGVuZHNfYWx3YXlzGAwgASgIEhkKEXVzZWRfbWVtb3J5X2J5dGVzGA0gASgEEjIKB2hpc3RvcnkYDiABKAsyIS5wZXJpZ2VlLmludGVybmFsLnYxLkNsYWltSGlzdG9yeSKIAQoMQ2xhaW1IaXN0b3J5Eg0KBWVwb2NoGAEgASgEEjsKBWZvcmtzGAIgAygLMiwucGVyaWdlZS5pbnRlcm5hbC52MS5DbGFpbUhpc3RvcnkuRm9ya3NFbnRyeRosCgpGb3Jrc0VudHJ5EgsKA2tleRgBIAEoBBINCgV2YWx1ZRgCIAEoBDoCOAEiNQoRV3JpdGVQcm9iZVJlcXVlc3QSEAoIcHJvYmVfaWQYASABKAkSDgoGc2FtcGxlGAIgASgNIkQKEldyaXRlUHJvYmVSZXNwb25zZRIuCgp3cml0dGVuX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCITChFJbml0aWFsaXplUmVxdWVzdCJPChJJbml0aWFsaXplUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkSJwoEdG9vaxgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbjLlAwoLUGVlclNlcnZpY2USVAoHRm9yd2FyZBIjLnBlcmlnZWUuaW50ZXJuYWwudjEuRm9yd2FyZFJlcXVlc3QaJC5wZXJpZ2VlLmludGVybmFsLnYxLkZvcndhcmRSZXNwb25zZRJmCg1FeGNoYW5nZUNsb2NrEikucGVyaWdlZS5pbnRlcm5hbC52MS5FeGNoYW5nZUNsb2NrUmVxdWVzdBoqLnBlcmlnZWUuaW50ZXJuYWwudjEuRXhjaGFuZ2VDbG9ja1Jlc3BvbnNlEloKCUdldFJlZ2lvbhIlLnBlcmlnZWUuaW50ZXJuYWwudjEuR2V0UmVnaW9uUmVxdWVzdBomLnBlcmlnZWUuaW50ZXJuYWwudjEuR2V0UmVnaW9uUmVzcG9uc2USXQoKV3JpdGVQcm9iZRImLnBlcmlnZWUuaW50ZXJuYWwudjEuV3JpdGVQcm9iZVJlcXVlc3QaJy5wZXJpZ2VlLmludGVybmFsLnYxLldyaXRlUHJvYmVSZXNwb25zZRJdCgpJbml0aWFsaXplEiYucGVyaWdlZS5pbnRlcm5hbC52MS5Jbml0aWFsaXplUmVxdWVzdBonLnBlcmlnZWUuaW50ZXJuYWwudjEuSW5pdGlhbGl6ZVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_perigee_v1_cluster]);
+  fileDesc("Ch5wZXJpZ2VlL2ludGVybmFsL3YxL3BlZXIucHJvdG8SE3BlcmlnZWUuaW50ZXJuYWwudjEidAoORm9yd2FyZFJlcXVlc3QSDgoGbWV0aG9kGAEgASgJEg8KB3JlcXVlc3QYAiABKAwSEwoLZnJvbV9yZWdpb24YAyABKAkSLAoIZGVhZGxpbmUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiMKD0ZvcndhcmRSZXNwb25zZRIQCghyZXNwb25zZRgBIAEoDCJDChRFeGNoYW5nZUNsb2NrUmVxdWVzdBIrCgdzZW50X2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ5ChVFeGNoYW5nZUNsb2NrUmVzcG9uc2USLwoLcmVjZWl2ZWRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2Fuc3dlcmVkX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCISChBHZXRSZWdpb25SZXF1ZXN0ItsDChFHZXRSZWdpb25SZXNwb25zZRIoCgZzdGF0dXMYASABKAsyGC5wZXJpZ2VlLnYxLlJlZ2lvblN0YXR1cxIXCg9uZXdlc3RfcG9zaXRpb24YAiABKAkSFgoOcHJpbWFyeV9yZWdpb24YAyABKAkSDwoHY2xhaW1lZBgEIAEoCBIVCg1jbGFpbWVkX2Vwb2NoGAUgASgEEi0KCmxlYXNlX2xlZnQYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFQoNaGVsZF9wb3NpdGlvbhgHIAEoCRIOCgZydW5faWQYCCABKAkSJAoKcmVkaXNfcm9sZRgJIAEoDjIQLnBlcmlnZWUudjEuUm9sZRIVCg1yZWRpc19hZGRyZXNzGAogASgJEhYKDmp1c3RfcmVzdGFydGVkGAsgASgIEhYKDmFwcGVuZHNfYWx3YXlzGAwgASgIEhkKEXVzZWRfbWVtb3J5X2J5dGVzGA0gASgEEjIKB2hpc3RvcnkYDiABKAsyIS5wZXJpZ2VlLmludGVybmFsLnYxLkNsYWltSGlzdG9yeRIYChBhcHBvaW50ZWRfcmVnaW9uGA8gASgJEhcKD2FwcG9pbnRlZF9lcG9jaBgQIAEoBCKIAQoMQ2xhaW1IaXN0b3J5Eg0KBWVwb2NoGAEgASgEEjsKBWZvcmtzGAIgAygLMiwucGVyaWdlZS5pbnRlcm5hbC52MS5DbGFpbUhpc3RvcnkuRm9ya3NFbnRyeRosCgpGb3Jrc0VudHJ5EgsKA2tleRgBIAEoBBINCgV2YWx1ZRgCIAEoBDoCOAEiNQoRV3JpdGVQcm9iZVJlcXVlc3QSEAoIcHJvYmVfaWQYASABKAkSDgoGc2FtcGxlGAIgASgNIkQKEldyaXRlUHJvYmVSZXNwb25zZRIuCgp3cml0dGVuX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCITChFJbml0aWFsaXplUmVxdWVzdCJPChJJbml0aWFsaXplUmVzcG9uc2USEAoIcG9zaXRpb24YASABKAkSJwoEdG9vaxgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJfCg5NYWtlV2F5UmVxdWVzdBIOCgZyZWdpb24YASABKAkSFAoMcHJvbW90aW9uX2lkGAIgASgJEicKBGhvbGQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iOgoPTWFrZVdheVJlc3BvbnNlEhUKDWhlbGRfcG9zaXRpb24YASABKAkSEAoIcmVsZWFzZWQYAiABKAgyuwQKC1BlZXJTZXJ2aWNlElQKB0ZvcndhcmQSIy5wZXJpZ2VlLmludGVybmFsLnYxLkZvcndhcmRSZXF1ZXN0GiQucGVyaWdlZS5pbnRlcm5hbC52MS5Gb3J3YXJkUmVzcG9uc2USZgoNRXhjaGFuZ2VDbG9jaxIpLnBlcmlnZWUuaW50ZXJuYWwudjEuRXhjaGFuZ2VDbG9ja1JlcXVlc3QaKi5wZXJpZ2VlLmludGVybmFsLnYxLkV4Y2hhbmdlQ2xvY2tSZXNwb25zZRJaCglHZXRSZWdpb24SJS5wZXJpZ2VlLmludGVybmFsLnYxLkdldFJlZ2lvblJlcXVlc3QaJi5wZXJpZ2VlLmludGVybmFsLnYxLkdldFJlZ2lvblJlc3BvbnNlEl0KCldyaXRlUHJvYmUSJi5wZXJpZ2VlLmludGVybmFsLnYxLldyaXRlUHJvYmVSZXF1ZXN0GicucGVyaWdlZS5pbnRlcm5hbC52MS5Xcml0ZVByb2JlUmVzcG9uc2USXQoKSW5pdGlhbGl6ZRImLnBlcmlnZWUuaW50ZXJuYWwudjEuSW5pdGlhbGl6ZVJlcXVlc3QaJy5wZXJpZ2VlLmludGVybmFsLnYxLkluaXRpYWxpemVSZXNwb25zZRJUCgdNYWtlV2F5EiMucGVyaWdlZS5pbnRlcm5hbC52MS5NYWtlV2F5UmVxdWVzdBokLnBlcmlnZWUuaW50ZXJuYWwudjEuTWFrZVdheVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_perigee_v1_cluster]);
 
 /**
  * @generated from message perigee.internal.v1.ForwardRequest
@@ -224,6 +224,19 @@ export type GetRegionResponse = Message<"perigee.internal.v1.GetRegionResponse">
    * @generated from field: perigee.internal.v1.ClaimHistory history = 14;
    */
   history?: ClaimHistory | undefined;
+
+  /**
+   * The newest promotion by an operator that this region knows of: what was
+   * promoted, and the epoch of the claim that did it. Empty and 0 for none.
+   *
+   * @generated from field: string appointed_region = 15;
+   */
+  appointedRegion: string;
+
+  /**
+   * @generated from field: uint64 appointed_epoch = 16;
+   */
+  appointedEpoch: bigint;
 };
 
 /**
@@ -336,6 +349,66 @@ export const InitializeResponseSchema: GenMessage<InitializeResponse> = /*@__PUR
   messageDesc(file_perigee_internal_v1_peer, 10);
 
 /**
+ * @generated from message perigee.internal.v1.MakeWayRequest
+ */
+export type MakeWayRequest = Message<"perigee.internal.v1.MakeWayRequest"> & {
+  /**
+   * The region that is being promoted.
+   *
+   * @generated from field: string region = 1;
+   */
+  region: string;
+
+  /**
+   * Of one promotion.
+   *
+   * @generated from field: string promotion_id = 2;
+   */
+  promotionId: string;
+
+  /**
+   * How long; zero ends it.
+   *
+   * @generated from field: google.protobuf.Duration hold = 3;
+   */
+  hold?: Duration | undefined;
+};
+
+/**
+ * Describes the message perigee.internal.v1.MakeWayRequest.
+ * Use `create(MakeWayRequestSchema)` to create a new message.
+ */
+export const MakeWayRequestSchema: GenMessage<MakeWayRequest> = /*@__PURE__*/
+  messageDesc(file_perigee_internal_v1_peer, 11);
+
+/**
+ * @generated from message perigee.internal.v1.MakeWayResponse
+ */
+export type MakeWayResponse = Message<"perigee.internal.v1.MakeWayResponse"> & {
+  /**
+   * Newest position that its data Redis holds, in the same step; empty when it
+   * holds nothing.
+   *
+   * @generated from field: string held_position = 1;
+   */
+  heldPosition: string;
+
+  /**
+   * Whether a live claim was given up: the position is the last it gave out.
+   *
+   * @generated from field: bool released = 2;
+   */
+  released: boolean;
+};
+
+/**
+ * Describes the message perigee.internal.v1.MakeWayResponse.
+ * Use `create(MakeWayResponseSchema)` to create a new message.
+ */
+export const MakeWayResponseSchema: GenMessage<MakeWayResponse> = /*@__PURE__*/
+  messageDesc(file_perigee_internal_v1_peer, 12);
+
+/**
  * Between sidecars only. A client that calls it gets no promise of stability.
  *
  * @generated from service perigee.internal.v1.PeerService
@@ -392,6 +465,17 @@ export const PeerService: GenService<{
     methodKind: "unary";
     input: typeof InitializeRequestSchema;
     output: typeof InitializeResponseSchema;
+  },
+  /**
+   * Sees to it that for a while nobody claims in this region but the region
+   * that is being promoted; a primary gives its claim up.
+   *
+   * @generated from rpc perigee.internal.v1.PeerService.MakeWay
+   */
+  makeWay: {
+    methodKind: "unary";
+    input: typeof MakeWayRequestSchema;
+    output: typeof MakeWayResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_perigee_internal_v1_peer, 0);

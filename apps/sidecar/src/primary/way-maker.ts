@@ -1,0 +1,76 @@
+import { type Position, parsePosition } from '@perigee/core'
+import { RedisFailure } from '../redis/connection.ts'
+import { type FunctionLibrary, functionName } from '../redis/function-library.ts'
+import type { Keys } from '../redis/keys.ts'
+
+/** A promotion of a region by an operator, while it is carried out. */
+export interface PromotionUnderWay {
+  readonly region: string
+  /** Unique. */
+  readonly id: string
+}
+
+/** How a data Redis made way. */
+export interface MadeWay {
+  /** What it holds, in the same step. */
+  readonly clock: Position | undefined
+  /** Whether a live claim was given up: the clock is the last position it gave out. */
+  readonly released: boolean
+}
+
+/** Another region is being promoted. */
+export class OtherPromotion extends Error {
+  override name = 'OtherPromotion'
+}
+
+/**
+ * Makes this region's data Redis make way for a promotion: nobody else claims it for a while, and no other promotion begins.
+ * That is kept in the memory of the Redis process, shared by the region's sidecars; whoever promotes and dies holds nobody
+ * up for longer than that.
+ */
+export class WayMaker {
+  readonly #region: string
+  readonly #library: FunctionLibrary
+  readonly #keys: Keys
+
+  constructor(options: { region: string; library: FunctionLibrary; keys: Keys }) {
+    this.#region = options.region
+    this.#library = options.library
+    this.#keys = options.keys
+  }
+
+  /**
+   * @param holdMs how long from now; 0 ends it.
+   * @throws OtherPromotion, RedisFailure
+   */
+  async makeWay({ region, id }: PromotionUnderWay, holdMs: number): Promise<MadeWay> {
+    const { connection } = this.#library
+    let versions = await this.#library.versions()
+    if (versions.length === 0) {
+      // An empty Redis: without the functions nothing would keep it from being claimed meanwhile.
+      await this.#library.load()
+      versions = await this.#library.versions()
+    }
+    const args = [region, id, Math.round(holdMs * 1000), this.#region]
+    let made: MadeWay = { clock: undefined, released: false }
+    // Each version of the library has a claim of its own.
+    for (const version of versions) {
+      const name = functionName(version, 'make_way')
+      try {
+        const reply = await connection.call('FCALL_RO', name, 1, this.#keys.clock, ...args)
+        const [clock, released] = reply as [string, number]
+        made = { clock: parsePosition(clock), released: made.released || released === 1 }
+      } catch (error) {
+        if (
+          error instanceof RedisFailure &&
+          error.word === 'BUSY' &&
+          / is being promoted/.test(error.message)
+        ) {
+          throw new OtherPromotion(error.message.replace(/^BUSY /, ''))
+        }
+        throw error
+      }
+    }
+    return made
+  }
+}
