@@ -25,6 +25,7 @@ export class Recorder {
   readonly #claims: Claim[] = []
   #final: FinalState | undefined
   #events = 0
+  #writes = 0
   #calls = 0
 
   constructor(file: string, settings: RunSettings) {
@@ -37,6 +38,11 @@ export class Recorder {
   /** How many calls have ended. */
   get ended(): number {
     return this.#operations.length
+  }
+
+  /** How many writes were acknowledged. */
+  get writes(): number {
+    return this.#writes
   }
 
   get failed(): number {
@@ -53,6 +59,7 @@ export class Recorder {
 
   operation(operation: Operation): void {
     this.#operations.push(operation)
+    if (operation.value !== undefined && operation.outcome.kind === 'ok') this.#writes += 1
     this.#write('operation', operation)
   }
 

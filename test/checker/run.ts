@@ -182,6 +182,7 @@ class Run {
     return new Nemesis(faults, {
       ...{ cluster: this.#cluster, regions, seed },
       readLife: (region) => this.#readLife(region),
+      writes: () => this.recorder.writes,
       note: (text) => {
         this.recorder.note(text)
         onProgress?.(text)

@@ -13,6 +13,8 @@ export interface SceneOptions {
   readonly seed: number
   /** Takes down what a region's data Redis has on disk, before it is harmed. */
   readonly readLife: (region: string) => void
+  /** How many writes were acknowledged by now. */
+  readonly writes: () => number
   /** Tells what was done. */
   readonly note: (text: string) => void
 }
@@ -23,6 +25,7 @@ export class Scene {
   readonly regions: readonly string[]
   readonly readLife: (region: string) => void
   readonly note: (text: string) => void
+  readonly #writes: () => number
   readonly #random: () => number
 
   constructor(options: SceneOptions) {
@@ -30,6 +33,7 @@ export class Scene {
     this.regions = options.regions
     this.readLife = options.readLife
     this.note = options.note
+    this.#writes = options.writes
     this.#random = randomNumbers(options.seed + 1)
   }
 
@@ -49,6 +53,13 @@ export class Scene {
   /** Lets time pass, a drawn number of milliseconds. */
   pause(leastMs: number, mostMs: number): Promise<void> {
     return pause(this.between(leastMs, mostMs))
+  }
+
+  /** Waits until so many more writes were acknowledged, at most so long. */
+  async acknowledged(count: number, withinMs: number): Promise<void> {
+    const wanted = this.#writes() + count
+    const endMs = performance.now() + withinMs
+    while (this.#writes() < wanted && performance.now() < endMs) await pause(5)
   }
 
   /** Kills a data Redis, and takes down what it had. */

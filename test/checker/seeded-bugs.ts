@@ -169,6 +169,21 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     shows: ['index-not-the-fold', 'loss-not-told'],
   },
   {
+    name: 'newer-copies-kept',
+    what: 'a repair skips copies that are newer than the surviving chunk',
+    replacements: [
+      {
+        package: 'sidecar',
+        file: 'follower/repair-scan.ts',
+        from: '(versions[i] ?? false) !== wanted[i]',
+        to: "(versions[i] ?? false) !== wanted[i] && !(Number(versions[i]?.split('-')[1]) > Number(String(wanted[i]).split('-')[1]))",
+      },
+    ],
+    faults: 'failover',
+    ops: 6_000,
+    shows: ['index-not-the-fold', 'loss-not-told'],
+  },
+  {
     name: 'late-twin',
     what: 'a write that is tried again is done again',
     replacements: [
