@@ -114,6 +114,8 @@ export interface Config {
   readonly indexRedis: string
   /** `host:port`s of the other regions' sidecars, one or more a region. */
   readonly peers: ReadonlyMap<string, readonly string[]>
+  /** `host:port`s of the other sidecars of this region. */
+  readonly siblings: readonly string[]
   readonly domain: string
   readonly localAddress: string | undefined
   readonly prefix: string
@@ -250,7 +252,7 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
     dataRedisAddress: s.DATA_REDIS_ADDRESS ?? hostAndPort(s.DATA_REDIS),
     gateUser: s.GATE_USER,
     indexRedis: s.INDEX_REDIS,
-    peers: peersOf(s, problems),
+    ...peersOf(s, problems),
     domain: s.DOMAIN,
     localAddress: s.LOCAL_ADDRESS,
     prefix: s.PREFIX,
@@ -322,7 +324,7 @@ const PEER_PORT = 7700
 function peersOf(
   s: z.infer<z.ZodObject<typeof SETTINGS>>,
   problems: string[],
-): ReadonlyMap<string, readonly string[]> {
+): Pick<Config, 'peers' | 'siblings'> {
   const peers = new Map<string, string[]>()
   for (const peer of s.PEERS ?? []) {
     const [name = '', at = ''] = peer.split('=', 2)
@@ -330,9 +332,10 @@ function peersOf(
     else if (!address.safeParse(at).success) problems.push(`PERIGEE_PEERS: ${peer} must be region=host:port`)
     else peers.set(name, [...(peers.get(name) ?? []), at])
   }
+  const siblings = peers.get(s.REGION) ?? []
+  peers.delete(s.REGION)
   for (const name of s.REGIONS) {
-    if (name === s.REGION) peers.delete(name)
-    else if (!peers.has(name)) peers.set(name, [`api.${name}.${s.DOMAIN}:${PEER_PORT}`])
+    if (name !== s.REGION && !peers.has(name)) peers.set(name, [`api.${name}.${s.DOMAIN}:${PEER_PORT}`])
   }
-  return peers
+  return { peers, siblings: siblings.filter((at) => at !== s.GRPC_LISTEN) }
 }

@@ -3,6 +3,7 @@ import {
   GetRegionRequestSchema,
   MultiplexService,
   PeerService,
+  Role,
   SemanticCacheService,
 } from '@perigee/protocol'
 import type { Logger } from 'pino'
@@ -65,6 +66,7 @@ export class Sidecar {
   readonly #connections: readonly RedisConnection[]
   readonly #tracking: Tracking
   readonly #peers: PeerClient
+  readonly #sibling: OtherRegion | undefined
   readonly #claiming: Claiming
   readonly #heartbeat: Heartbeat
   readonly #sweep: Sweep
@@ -116,14 +118,17 @@ export class Sidecar {
     const watch = new ClockWatch({ connection: reads, keys, tracking: this.#tracking })
     const data = new DataRedis({ reads, bulk, keys, history, watch, primaryClock })
 
-    this.#peers = new PeerClient({ peers: config.peers, connectMs: config.peerConnectMs })
+    const siblings = { region, addresses: config.siblings }
+    this.#peers = new PeerClient({ peers: config.peers, siblings, connectMs: config.peerConnectMs })
     const others = this.#peers.regions.map((other) => this.#otherRegion(other))
+    this.#sibling = this.#peers.reaches(region) ? this.#otherRegion(region) : undefined
     const says = new PeerRegions(others)
     this.#claiming = new Claiming({ config, keys, control, memory, redisTime, log, others: says })
     const { claim, own, appointments } = this.#claiming
     for (const other of others) other.onAnswer(() => appointments.hear(appointmentOf(other.newest)))
     const primary = new PrimaryRegion({
       ...{ region, claim, others, peers: this.#peers, clock: primaryClock },
+      sibling: this.#sibling,
       configured: config.primary,
     })
     // The clock of another Redis is another clock.
@@ -219,10 +224,18 @@ export class Sidecar {
   }
 
   #otherRegion(region: string): OtherRegion {
-    const ask = () =>
-      this.#peers.call(region, PeerService.method.getRegion, create(GetRegionRequestSchema), {
-        deadlineMs: Date.now() + PEER_TIMEOUT_MS,
-      })
+    const ask = async () => {
+      const demand = { deadlineMs: Date.now() + PEER_TIMEOUT_MS }
+      const answer = await this.#peers.call(
+        region,
+        PeerService.method.getRegion,
+        create(GetRegionRequestSchema),
+        demand,
+      )
+      // Another sidecar of that region may have the claim that this one doesn't share.
+      if (!answer.claimed && answer.redisRole === Role.PRIMARY) this.#peers.tryAnother(region)
+      return answer
+    }
     return new OtherRegion({ region, ask, intervalMs: PEER_PAUSE_MS })
   }
 
@@ -235,6 +248,7 @@ export class Sidecar {
     for (const connection of this.#connections) connection.start()
     this.#tracking.start()
     this.#peers.start()
+    this.#sibling?.start()
     this.#claiming.start()
     this.#heartbeat.start()
     this.#sweep.start()
@@ -257,6 +271,7 @@ export class Sidecar {
     this.#sweep.stop()
     this.#heartbeat.stop()
     await this.#claiming.stop()
+    this.#sibling?.stop()
     this.#peers.stop()
     this.#tracking.stop()
     for (const connection of this.#connections) connection.stop()

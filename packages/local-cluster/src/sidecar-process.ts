@@ -96,7 +96,7 @@ function sidecarEnvironment(plan: SidecarPlan): Record<string, string> {
     PERIGEE_DATA_REDIS: loginUrl(user, addressText(layout.dataRedisItself(region))),
     PERIGEE_DATA_REDIS_ADDRESS: addressText(layout.dataRedis(region)),
     PERIGEE_INDEX_REDIS: `redis://${addressText(layout.indexRedis(region))}`,
-    PERIGEE_PEERS: peers(layout, region),
+    PERIGEE_PEERS: peers(layout, region, index),
     PERIGEE_DOMAIN: plan.domain,
     PERIGEE_LOCAL_ADDRESS: layout.host(region),
   }
@@ -115,12 +115,15 @@ function topologyEnvironment(
   }
 }
 
-/** `region=host:port,…`: the other regions' sidecars, each behind a relay of this region. */
-function peers(layout: Layout, region: string): string {
-  const others = layout.regions.filter((other) => other !== region)
-  return others
+/** `region=host:port,…`: the other regions' sidecars, each behind a relay of this region, and the region's own others. */
+function peers(layout: Layout, region: string, own: number): string {
+  return layout.regions
     .flatMap((other) => {
       const indexes = Array.from({ length: layout.sidecars }, (_, index) => index)
+      if (other === region) {
+        const siblings = indexes.filter((index) => index !== own)
+        return siblings.map((index) => `${region}=${addressText(layout.grpc(region, index))}`)
+      }
       return indexes.map((index) => `${other}=${addressText(layout.grpcSeenFrom(region, other, index))}`)
     })
     .join(',')

@@ -40,25 +40,44 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.use_local_subchannel_pool': 1,
 }
 
-/** Calls the other regions' sidecars, over one lasting connection to each of their addresses. */
+/** Calls other sidecars, over one lasting connection to each of their addresses. */
 export class PeerClient {
   readonly #addresses: ReadonlyMap<string, readonly string[]>
   readonly #connectMs: number
   readonly #clients = new Map<string, Client>()
+  /** Which address of a region comes first. */
+  readonly #first = new Map<string, number>()
+  readonly #own: string | undefined
 
   constructor(options: {
-    /** `host:port`s a region. */
+    /** `host:port`s of the other regions. */
     peers: ReadonlyMap<string, readonly string[]>
+    /** The own region and its other sidecars. */
+    siblings?: { readonly region: string; readonly addresses: readonly string[] }
     /** Longest wait for a connection, milliseconds. */
     connectMs: number
   }) {
-    this.#addresses = options.peers
+    const { peers, siblings } = options
+    this.#addresses = siblings?.addresses.length
+      ? new Map([...peers, [siblings.region, siblings.addresses]])
+      : peers
+    this.#own = siblings?.region
     this.#connectMs = options.connectMs
   }
 
   /** The other regions. */
   get regions(): readonly string[] {
-    return [...this.#addresses.keys()]
+    return [...this.#addresses.keys()].filter((region) => region !== this.#own)
+  }
+
+  /** Whether a region, or this one, has a sidecar to call. */
+  reaches(region: string): boolean {
+    return this.#addresses.has(region)
+  }
+
+  /** Calls go to another sidecar of the region from now on, if it has one: this one couldn't help. */
+  tryAnother(region: string): void {
+    this.#first.set(region, (this.#first.get(region) ?? 0) + 1)
   }
 
   /** Connects to all of them in the background. */
@@ -139,7 +158,9 @@ export class PeerClient {
 
   /** A client with a connection, the first that has one. */
   async #connected(region: string, deadlineMs: number): Promise<Client> {
-    const clients = (this.#addresses.get(region) ?? []).map((address) => this.#client(address))
+    const addresses = this.#addresses.get(region) ?? []
+    const first = (this.#first.get(region) ?? 0) % (addresses.length || 1)
+    const clients = [...addresses.slice(first), ...addresses.slice(0, first)].map((at) => this.#client(at))
     const ready = clients.find((c) => c.getChannel().getConnectivityState(true) === connectivityState.READY)
     if (ready) return ready
     const untilMs = Math.min(deadlineMs, Date.now() + this.#connectMs)

@@ -7,7 +7,7 @@ import type { Claim } from '../primary/claim.ts'
 import { whyNot } from '../primary/claim.ts'
 import type { PrimaryClock } from '../primary-clock.ts'
 import type { OtherRegion } from '../status/other-region.ts'
-import { refusal, type StatusError } from '../status-error.ts'
+import { refusal, StatusError } from '../status-error.ts'
 import { timestampOf } from '../wire-time.ts'
 
 /**
@@ -19,7 +19,9 @@ export class PrimaryRegion {
   /** This sidecar's own region. */
   readonly own: string
   readonly #claim: Claim
-  readonly #others: readonly OtherRegion[]
+  /** What is asked for a claim: the other regions, and this one's other sidecars. */
+  readonly #asked: readonly OtherRegion[]
+  readonly #sibling: OtherRegion | undefined
   readonly #peers: PeerClient
   readonly #clock: PrimaryClock
   readonly #listeners = new Set<(name: string) => void>()
@@ -31,17 +33,20 @@ export class PrimaryRegion {
     configured: string | undefined
     claim: Claim
     others: readonly OtherRegion[]
+    /** The other sidecars of this region, if it has any. */
+    sibling: OtherRegion | undefined
     peers: PeerClient
     clock: PrimaryClock
   }) {
     this.own = options.region
     this.#last = options.configured ?? ''
     this.#claim = options.claim
-    this.#others = options.others
+    this.#sibling = options.sibling
+    this.#asked = options.sibling ? [...options.others, options.sibling] : options.others
     this.#peers = options.peers
     this.#clock = options.clock
     this.#claim.onChange(() => this.name)
-    for (const other of this.#others) other.onAnswer(() => this.name)
+    for (const other of this.#asked) other.onAnswer(() => this.name)
   }
 
   /** The region that takes writes; empty while none is known. */
@@ -69,15 +74,19 @@ export class PrimaryRegion {
     return this.#claim.epoch
   }
 
-  /** Whether calls can be passed on: the primary is another region. */
+  /**
+   * Whether calls can be passed on: the primary is another region, or another sidecar of this region has the claim and
+   * this one doesn't share it, such as one beside a newer one.
+   */
   get isElsewhere(): boolean {
     const { name } = this
-    return name !== '' && name !== this.own
+    if (name === this.own) return !this.isHere && this.#sibling?.claimed === true
+    return name !== ''
   }
 
   /** Looks again whether the claim is held, and asks the other regions about theirs. */
   lookAgain(): Promise<void> {
-    for (const other of this.#others) other.askAgain()
+    for (const other of this.#asked) other.askAgain()
     return this.#claim.refresh()
   }
 
@@ -100,16 +109,25 @@ export class PrimaryRegion {
       fromRegion: this.own,
       ...(known && { deadline: timestampOf(demand.deadlineMs + aheadMs + uncertaintyMs) }),
     })
-    const { response } = await this.#peers.call(this.name, PeerService.method.forward, envelope, demand)
-    return fromBinary(method.output, response)
+    const { name } = this
+    try {
+      const { response } = await this.#peers.call(name, PeerService.method.forward, envelope, demand)
+      return fromBinary(method.output, response)
+    } catch (error) {
+      if (error instanceof StatusError && error.details.reason === 'NOT_PRIMARY') this.#peers.tryAnother(name)
+      throw error
+    }
   }
 
   /** The error for a forwarded call that came to the wrong sidecar, or to the right one without a claim. */
   notHere(): StatusError {
-    if (!this.isElsewhere) return this.noPrimary(whyNot(this.#claim.state))
+    const outdated = this.#claim.state.kind === 'outdated'
+    if (!this.isElsewhere && !outdated) return this.noPrimary(whyNot(this.#claim.state))
     return refusal(
       'NOT_PRIMARY',
-      `The primary is ${this.name}, not ${this.own}. Look again, and send the call there.`,
+      outdated
+        ? `Newer sidecars are at work, and this one of ${this.own} is outdated: update it, or ask another.`
+        : `The primary is ${this.name}, not this sidecar of ${this.own}. Look again, and send the call there.`,
       { metadata: { primary: this.name } },
     )
   }
@@ -124,7 +142,7 @@ export class PrimaryRegion {
 
   #claimedElsewhere(): string | undefined {
     let best: OtherRegion | undefined
-    for (const other of this.#others) {
+    for (const other of this.#asked) {
       if (other.claimed && (!best || other.claimedEpoch > best.claimedEpoch)) best = other
     }
     return best?.region
