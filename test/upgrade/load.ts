@@ -40,7 +40,7 @@ export class Load {
   }
 
   /** Waits until some more calls have been made. */
-  async goesOn(count = 200): Promise<void> {
+  async goesOn(count = 100): Promise<void> {
     const until = this.#calls + count
     await waitFor(`${count} more calls`, () => this.#calls >= until, {
       timeoutMs: 60_000,
