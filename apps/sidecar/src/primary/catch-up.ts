@@ -66,7 +66,7 @@ export class CatchUp {
       return this.#failed.why
     }
     const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(says.address) ?? []
-    log.info({ ...ahead, from: says.address }, 'following the old primary until level with it')
+    log.info({ ahead, from: says.address }, 'following the old primary until level with it')
     await redis.call('REPLICAOF', host, port)
     this.#run = { ahead, address: says.address, startedMs: performance.now() }
     return undefined
@@ -98,7 +98,7 @@ export class CatchUp {
     }
     this.#run = undefined
     await redis.call('REPLICAOF', 'NO', 'ONE')
-    log.info({ ...run.ahead, level: Boolean(level), tookMs }, 'stopped following the old primary')
+    log.info({ ahead: run.ahead, level: Boolean(level), tookMs }, 'stopped following the old primary')
     return false
   }
 }

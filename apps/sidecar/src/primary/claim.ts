@@ -214,10 +214,10 @@ export class Claim {
     const { runId } = await own.process()
     const look = await own.look()
     await authority.learn?.(look)
-    await gate.follow(look)
     await this.#rememberWhole(look, runId)
     this.#masterSinceMs = look.role === 'master' ? (this.#masterSinceMs ?? performance.now()) : undefined
     const verdict = authority.verdict(this.#masterSinceMs ?? performance.now())
+    await gate.follow(look, this.#givesWayAsFurthest(look, verdict))
     const fetching = await this.#goOnCatchingUp(look, verdict)
     if (fetching) return { kind: 'catching-up', ahead: fetching }
     if (look.role === 'replica') {
@@ -266,6 +266,15 @@ export class Claim {
     await library.call('release', [keys.clock], [epoch])
     log.warn({ epoch }, 'another region claimed a later epoch while it was cut off: claiming anew')
     return { kind: 'waiting', why: 'it claims anew, above an epoch of another region' }
+  }
+
+  /** Another one is named, and nobody holds more than this one: that one is to fetch from here what it lacks. */
+  #givesWayAsFurthest({ role, clock }: OwnLook, verdict: Verdict): boolean {
+    const { wayOut, others } = this.#options
+    if (wayOut.by !== 'sentinel' || verdict.kind !== 'other' || role !== 'master' || !clock) return false
+    return [...others.since(this.#connectedMs).values()].every(
+      (now) => typeof now === 'object' && comparePositions(now.held, clock) <= 0,
+    )
   }
 
   /** Joins a live claim, and prolongs its lease while this Redis is vouched for. */

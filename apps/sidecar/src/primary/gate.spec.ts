@@ -19,7 +19,12 @@ it.each([
   ['a live claim', look({ epoch: 7, newestEpoch: 7, live: true }), 'open'],
   ['a claim that was given up, or ran out', look({ newestEpoch: 7 }), 'as-it-is'],
 ])('is for %s', (_, seen, wanted) => {
-  expect(wantedGate(seen)).toBe(wanted)
+  expect(wantedGate(seen, false)).toBe(wanted)
+})
+
+it('is open at a master that gives way to another and holds the most of all, never at a replica', () => {
+  expect(wantedGate(look(), true)).toBe('open')
+  expect(wantedGate(look({ role: 'replica' }), true)).toBe('closed')
 })
 
 async function linkOf(replica: RedisProcess): Promise<string> {

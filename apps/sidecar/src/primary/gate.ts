@@ -26,9 +26,14 @@ export class Gate {
     this.#log = options.log
   }
 
-  /** Opens or closes it as a look at the Redis asks for. @throws RedisFailure */
-  async follow(look: OwnLook): Promise<void> {
-    const wanted = wantedGate(look)
+  /**
+   * Opens or closes it as a look at the Redis asks for.
+   *
+   * @param furthest whether no other region holds more, for certain, and this one isn't to be claimed.
+   * @throws RedisFailure
+   */
+  async follow(look: OwnLook, furthest = false): Promise<void> {
+    const wanted = wantedGate(look, furthest)
     if (wanted !== 'as-it-is') await this.#turn(wanted === 'open')
   }
 
@@ -49,12 +54,13 @@ export class Gate {
 }
 
 /**
- * Open with a live claim. As it is while the newest epoch is one that this very process was claimed in: a primary that
+ * Open with a live claim, and at a master that gives way to another and holds the most of all: that one is to fetch it.
+ * As it is while the newest epoch is one that this very process was claimed in: a primary that
  * was told to give way, or whose lease ran out, holds all that its replicas have. Closed at everything else.
  */
-export function wantedGate(look: OwnLook): 'open' | 'closed' | 'as-it-is' {
+export function wantedGate(look: OwnLook, furthest: boolean): 'open' | 'closed' | 'as-it-is' {
   if (look.role === 'replica') return 'closed'
-  if (look.live) return 'open'
+  if (look.live || furthest) return 'open'
   const claimedBefore = look.newestEpoch > 0 && look.clock?.epoch === look.newestEpoch
   return claimedBefore ? 'as-it-is' : 'closed'
 }
