@@ -3,7 +3,7 @@
 # as Sentinel's failovers have left it.
 #
 #   ADDRESS   by which other regions and Sentinels know it, host:port
-#   FOLLOWS   whom it follows the first time, `host port`; empty: nobody
+#   FOLLOWS   whom it follows the first time, host:port; empty: nobody
 set -eu
 
 settings=${SETTINGS:-/etc/perigee}
@@ -14,7 +14,7 @@ umask 077
 if [ -f "$config" ]; then
   follows=$(sed -n 's/^replicaof //p' "$config")
 else
-  follows=${FOLLOWS-}
+  follows=${FOLLOWS:+${FOLLOWS%:*} ${FOLLOWS##*:}}
 fi
 
 {

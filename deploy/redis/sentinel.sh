@@ -2,7 +2,9 @@
 # Starts a Sentinel. Its configuration is made once: Sentinel writes into it what it learns, such as who the primary is.
 #
 #   ADDRESS   by which other regions know it, host:port
-#   PRIMARY   the data Redis that is the primary the first time, `host port`
+#   PRIMARY   the data Redis that is the primary the first time, host:port
+#   REPLICAS  the others, separated by spaces. Sentinel looks for them every 10 s, and at first the gate keeps them out: a
+#             primary that died before the second look would have nobody to take over.
 set -eu
 
 settings=${SETTINGS:-/etc/perigee}
@@ -14,7 +16,8 @@ if [ ! -f "$config" ]; then
   {
     echo "bind 127.0.0.1 ${ADDRESS%:*}"
     echo "port ${ADDRESS##*:}"
-    echo "sentinel monitor pg $PRIMARY 2"
+    echo "sentinel monitor pg ${PRIMARY%:*} ${PRIMARY##*:} 2"
+    for replica in $REPLICAS; do echo "sentinel known-replica pg ${replica%:*} ${replica##*:}"; done
     cat "$settings/sentinel.conf"
     echo "dir ${DATA:-/data}"
     echo "aclfile $credentials/sentinel-users.acl"

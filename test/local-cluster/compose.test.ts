@@ -110,8 +110,11 @@ describe('the scripts of docker-compose.yml', () => {
     ]
     const [first, second] = await Promise.all([
       start('a', 'data.sh', a, {}),
-      start('b', 'data.sh', b, { FOLLOWS: `${a.host} ${a.port}` }),
-      start('sentinel', 'sentinel.sh', s, { PRIMARY: `${a.host} ${a.port}` }),
+      start('b', 'data.sh', b, { FOLLOWS: `${a.host}:${a.port}` }),
+      start('sentinel', 'sentinel.sh', s, {
+        PRIMARY: `${a.host}:${a.port}`,
+        REPLICAS: `${b.host}:${b.port}`,
+      }),
     ])
     const replication = async (of: RedisAddress) => String(await redisCall(of, ['INFO', 'replication']))
 
@@ -128,10 +131,8 @@ describe('the scripts of docker-compose.yml', () => {
       const row = (await redisCall(s, ['SENTINEL', 'MASTER', 'pg'])) as string[]
       return Object.fromEntries(row.flatMap((name, i) => (i % 2 ? [] : [[name, row[i + 1]]])))
     }
-    await waitFor('Sentinel to know b', async () => (await master())['num-slaves'] === '1', {
-      timeoutMs: 20_000,
-    })
-    expect(await master()).toMatchObject({ ip: a.host, port: String(a.port), flags: 'master', quorum: '2' })
+    const watched = { ip: a.host, port: String(a.port), flags: 'master', quorum: '2', 'num-slaves': '1' }
+    expect(await master()).toMatchObject(watched)
 
     // As after a failover: b is the master, a follows it, and Sentinel has had both write it down.
     await redisCall(b, ['REPLICAOF', 'NO', 'ONE'])

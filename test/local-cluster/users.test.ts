@@ -21,7 +21,7 @@ describe('the users of a local cluster', () => {
     String(await redisCommand(dataRedis(user), args))
 
   // First, while the logs are empty but for what the cluster itself did.
-  it('are refused nothing that they need: replication, Sentinel, writes, reads and searches leave no line in ACL LOG beside those of the gate', async () => {
+  it('are refused nothing that they need: replication, writes, reads, searches and a failover leave no line in ACL LOG beside those of the gate', async () => {
     const [us, ...others] = cluster.state().regions.map(({ grpc }) => new RawClient(grpc)) as [RawClient]
     const search = {
       ...{ namespace: 'n', index: 'docs', model: MODEL, vector: vectorMessage(vectorOf('c')), k: 1 },
@@ -41,13 +41,19 @@ describe('the users of a local cluster', () => {
       const selection = { case: 'ids' as const, value: { values: ['c'] } }
       await us.search.deleteChunks({ namespace: 'n', index: 'docs', selection })
       await us.cache.clearNamespace({ namespace: 'n' })
-      for (const region of cluster.layout.regions) {
-        for (const redis of [cluster.dataRedis(region), cluster.sentinel(region)]) {
-          const log = (await redis.command('ACL', 'LOG')) as unknown[][]
-          const refusals = log.map((line) => Object.fromEntries(pairs(line)))
-          expect(refusals.filter((refusal) => !isAtTheGate(refusal))).toEqual([])
-        }
-      }
+      expect(await refusals()).toEqual([])
+
+      await cluster.stopProcess('us-east-1', 'dataRedis', 'SIGKILL')
+      await waitFor('a write after the failover', () => us.cache.set({ namespace: 'n', key: 'after' }), {
+        timeoutMs: 30_000,
+      })
+      await cluster.startProcess('us-east-1', 'dataRedis')
+      const role = async () => String(await cluster.dataRedis('us-east-1').command('ROLE'))
+      await waitFor('the old primary to follow', async () => /^slave,.*,connected,/.test(await role()), {
+        timeoutMs: 30_000,
+        explain: role,
+      })
+      expect(await refusals()).toEqual([])
     } finally {
       for (const client of [us, ...others]) client.close()
     }
@@ -75,6 +81,17 @@ describe('the users of a local cluster', () => {
   ] as const)('%s is refused %j', async (name, args) => {
     expect(await told(as(name), ...args)).toMatch(/NOPERM|no permissions|has no permissions/)
   })
+
+  /** What any Redis or Sentinel has refused to anybody, but for replicas at the gate. */
+  async function refusals(): Promise<Record<string, unknown>[]> {
+    const servers = cluster.layout.regions.flatMap((region) => [
+      cluster.dataRedis(region),
+      cluster.sentinel(region),
+    ])
+    const logs = await Promise.all(servers.map((redis) => redis.command('ACL', 'LOG')))
+    const lines = (logs as unknown[][][]).flat().map((line) => Object.fromEntries(pairs(line)))
+    return lines.filter((line) => !isAtTheGate(line))
+  }
 
   /** A replica that came before the claim. */
   function isAtTheGate({ reason, username }: Record<string, unknown>): boolean {

@@ -78,5 +78,17 @@ export function sentinelConfig(
     ['sentinel', 'down-after-milliseconds', sentinelGroup, 3_000],
     ['sentinel', 'failover-timeout', sentinelGroup, 10_000],
     ['sentinel', 'parallel-syncs', sentinelGroup, 2],
+    ...knownReplicas(layout, primary),
   ]
+}
+
+/**
+ * Told from the start: Sentinel looks for replicas every 10 s, and when it first looks the gate still keeps them out. A
+ * primary that died before the second look would have nobody to take over.
+ */
+function knownReplicas(layout: Layout, primary: string): ConfigLine[] {
+  return layout.regions
+    .filter((region) => region !== primary)
+    .map((region) => layout.dataRedis(region))
+    .map(({ host, port }) => ['sentinel', 'known-replica', sentinelGroup, host, port])
 }
