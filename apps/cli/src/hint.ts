@@ -28,6 +28,7 @@ const OF_REASON: Partial<Record<Reason, Hint>> = {
     '`perigee alias list` shows the aliases there are; --namespace chooses another namespace',
   PRECONDITION_FAILED: () => 'somebody else wrote the key first: read it again with `perigee get KEY --meta`',
   BEHIND_SESSION: () => 'the region is still catching up: try again, or ask another one with --region',
+  WOULD_LOSE_WRITES: () => 'nothing was changed; `perigee status` shows what each region holds',
   NO_PRIMARY: () =>
     'no region takes writes right now: `perigee status` shows why; for a cluster that never wrote, `perigee init`',
   OUTCOME_UNKNOWN: () => 'the write may or may not have happened: read the key back before writing again',

@@ -7,6 +7,7 @@ import { indexCommand } from './commands/index.ts'
 import { initCommand } from './commands/init.ts'
 import { keysCommand } from './commands/keys.ts'
 import { lagCommand } from './commands/lag.ts'
+import { promoteCommand } from './commands/promote.ts'
 import { rebuildCommand } from './commands/rebuild.ts'
 import { searchCommand } from './commands/search.ts'
 import { setCommand } from './commands/set.ts'
@@ -61,6 +62,7 @@ function createProgram(io: Io): Command {
     indexCommand(act),
     verifyCommand(act),
     rebuildCommand(act),
+    promoteCommand(act),
     aliasCommand(act),
   ]
   for (const command of commands) {

@@ -32,6 +32,8 @@ export interface RegionStatus {
   readonly indexes: readonly RegionalIndex[]
   /** Of its sidecar. */
   readonly version: string
+  /** What keeps it from taking writes though it is to be the primary, and what to do about it; empty for nothing. */
+  readonly advice: string
 }
 
 /** All regions, as one of them knows them. */
@@ -105,6 +107,7 @@ function regionStatusFrom(wire: WireRegionStatus): RegionStatus {
     roundTripMs: wire.roundTrip && durationMs(wire.roundTrip),
     indexes: wire.indexes.map(regionalIndexFromWire),
     version: wire.version,
+    advice: wire.advice,
   }
 }
 

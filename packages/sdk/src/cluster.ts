@@ -22,6 +22,7 @@ import {
 import { durationFromMs } from './duration.ts'
 import type { Failover } from './failover.ts'
 import type { RegionalIndex } from './index-definition.ts'
+import { type PromoteOptions, type PromotionStep, promote } from './promotion.ts'
 
 const methods = ClusterService.method
 
@@ -115,6 +116,14 @@ export class Cluster {
     options: VerifyIndexOptions = {},
   ): AsyncGenerator<IndexFindings, void, undefined> {
     return verifyIndex({ failover: this.#failover, defaultTimeoutMs: this.#defaultTimeoutMs }, index, options)
+  }
+
+  /**
+   * Makes a region the primary, telling each step. Without `force` nothing is lost that any region holds; it fails with
+   * `WOULD_LOSE_WRITES` where that can't be made sure, and changes nothing. Broken off, it can be called again.
+   */
+  promote(region: string, options: PromoteOptions = {}): AsyncGenerator<PromotionStep, void, undefined> {
+    return promote({ failover: this.#failover, defaultTimeoutMs: this.#defaultTimeoutMs }, region, options)
   }
 
   /**

@@ -41,6 +41,7 @@ export type {
 } from './index-definition.ts'
 export { Perigee } from './perigee.ts'
 export { PerigeeError } from './perigee-error.ts'
+export type { PromoteOptions, PromotionStep } from './promotion.ts'
 export type { Receipt } from './receipt.ts'
 export { regionFromHeaders } from './region-from-headers.ts'
 export { type Coordinates, type RegionPlaces, regionFromLocation } from './region-from-location.ts'

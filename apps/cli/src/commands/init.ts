@@ -1,7 +1,7 @@
-import { createInterface } from 'node:readline/promises'
 import { durationMs } from '@bufbuild/protobuf/wkt'
 import { PeerService } from '@perigee/protocol'
 import { Command } from 'commander'
+import { confirm } from '../confirm.ts'
 import { connect } from '../connect.ts'
 import type { Act, Context } from '../context.ts'
 import { formatMs } from '../duration.ts'
@@ -29,7 +29,14 @@ holds anything. A silent region that holds data after all would have to give it 
 async function init(context: Context, options: { readonly yes?: boolean }): Promise<void> {
   const { output, signal } = context
   const address = await primaryAddress(context)
-  if (!options.yes) await confirm(context, address)
+  if (!options.yes) {
+    await confirm(context, {
+      about: `This lets the sidecar at ${address} claim the right to write, without waiting for regions that are silent.
+A silent region that holds data would have to give it up.`,
+      question: 'Initialize?',
+      refused: 'not initialized',
+    })
+  }
   output.progress('waiting for the claim')
   using sidecar = new Sidecar(address)
   const { position, took } = await sidecar.call(
@@ -55,25 +62,4 @@ async function primaryAddress(context: Context): Promise<string> {
     `${target.description} is ${region}; only the primary region, ${primaryRegion}, can be initialized`,
     `give the address of ${primaryRegion}'s sidecar with --address`,
   )
-}
-
-async function confirm({ io, output, signal }: Context, address: string): Promise<void> {
-  if (!io.input.isTTY) {
-    throw Failure.usage(
-      'init asks before it acts, and nobody is there to answer',
-      'add --yes to do it without asking',
-    )
-  }
-  output.note(
-    `This lets the sidecar at ${address} claim the right to write, without waiting for regions that are silent.\n` +
-      'A silent region that holds data would have to give it up.',
-  )
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    const answer = await terminal.question('Initialize? Type yes: ', { signal })
-    if (answer.trim().toLowerCase() === 'yes') return
-  } finally {
-    terminal.close()
-  }
-  throw Failure.usage('not initialized', 'type yes when asked, or add --yes')
 }

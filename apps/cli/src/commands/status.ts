@@ -49,8 +49,10 @@ function renderStatus(status: ClusterStatus, colors: Colors): string {
     .toSorted((a, b) => compare(`${a.namespace}/${a.index}`, `${b.namespace}/${b.index}`))
     .map((index) => regionalIndexRow(index, colors))
   const when = status.observedAt ? `, ${status.observedAt.toISOString()}` : ''
+  const advice = status.regions.filter((r) => r.advice).map((r) => colors.yellow(`${r.region}: ${r.advice}`))
   const parts = [
     renderRegions(status, colors),
+    ...(advice.length ? [advice.join('\n')] : []),
     ...(indexes.length ? [renderTable(regionalIndexColumns, indexes, colors)] : []),
     ...(status.primaryRegion ? [] : [colors.yellow('no primary is known: no region takes writes')]),
     colors.dim(`as ${status.region} knows it${when}`),
@@ -100,6 +102,7 @@ function statusJson(status: ClusterStatus) {
       lagUncertaintyMs: r.lagUncertaintyMs ?? null,
       roundTripMs: r.roundTripMs ?? null,
       version: r.version || null,
+      advice: r.advice || null,
       indexes: r.indexes.map(regionalIndexJson),
     })),
   }

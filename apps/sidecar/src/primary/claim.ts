@@ -419,5 +419,6 @@ export class Claim {
 
 /** Whether waiting a little longer may help. */
 function mayStillClaim({ kind }: ClaimState): boolean {
-  return kind === 'waiting' || kind === 'unreachable' || kind === 'catching-up'
+  // Claimed by a tick in between: the next look says so.
+  return kind === 'waiting' || kind === 'unreachable' || kind === 'catching-up' || kind === 'claimed'
 }
