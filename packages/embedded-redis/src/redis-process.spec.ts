@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { removeTemporaryFolder, temporaryFolder } from './process-guard.ts'
@@ -29,6 +29,24 @@ describe('a Redis process', () => {
       'maxmemory',
       String(123 * 1024 * 1024),
     ])
+  })
+
+  it('is one of users, whose files nobody else may read', async () => {
+    const user = { name: 'me', password: 'secret' }
+    await using redis = await startRedis({
+      user,
+      files: { 'users.acl': 'user default off\nuser me on >secret ~* +@all\n' },
+      config: [['aclfile', 'users.acl']],
+    })
+    expect(await redis.command('ACL', 'WHOAMI')).toBe('me')
+    expect(redis.url).toBe(`redis://me:secret@127.0.0.1:${redis.port}`)
+    for (const file of ['users.acl', 'redis.conf']) {
+      expect(statSync(join(redis.dir, file)).mode & 0o777).toBe(0o600)
+    }
+    const { host, port } = redis
+    expect(String(await redisCommand({ host, port }, ['PING']))).toContain('NOAUTH')
+    const wrong = { host, port, user: { ...user, password: 'guess' } }
+    expect(String(await redisCommand(wrong, ['PING']))).toContain('WRONGPASS')
   })
 
   it('stays dead when it is killed, says so, and starts again on request', async () => {
