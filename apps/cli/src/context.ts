@@ -23,6 +23,8 @@ export interface Context {
   readonly signal: AbortSignal
   /** Finds the cluster; asked once. */
   target(): Promise<Target>
+  /** The same, asking from within a region, whatever the command line says. */
+  within(region: string): Context
 }
 
 /** Makes commander's action of a command's work, which gets its arguments and then its options. */
@@ -61,13 +63,15 @@ export function contextOf(command: unknown, io: Io): Context {
     target ??= findTarget(targetOptions(command))
     return target
   }
-  return {
+  const context: Context = {
     io,
     output,
     timeoutMs,
     signal: io.signal,
     target: find,
+    within: (region) => ({ ...context, target: () => findTarget({ ...targetOptions(command), region }) }),
   }
+  return context
 }
 
 /** Which cluster: flags first, then the environment; an address before a state file before a domain. */

@@ -28,15 +28,17 @@ and what else there is to do, and changes nothing (exit code 4). Broken off, it 
     .action(act(promote))
 }
 
-async function promote(context: Context, region: string, options: PromoteOptions): Promise<void> {
-  const { output, signal } = context
+async function promote(given: Context, region: string, options: PromoteOptions): Promise<void> {
+  const { output, signal } = given
   const { force = false } = options
-  const { regions } = await context.target()
+  const { regions, region: asked } = await given.target()
   if (regions.length > 0 && !regions.includes(region)) {
     throw Failure.usage(`${region} is not one of ${regions.join(', ')}`, 'name the region to promote')
   }
+  // Its own sidecar does it: another one only passes it on, and may be cut off from it.
+  const context = asked === undefined ? given.within(region) : given
   await using perigee = await connect(context)
-  const ask = regions.length > 0 ? { region, signal } : { signal }
+  const ask = regions.length > 0 ? { region: asked ?? region, signal } : { signal }
   if (!options.yes) {
     await confirm(context, {
       about: aboutTo(region, force, await perigee.cluster.status(ask)),
