@@ -14,7 +14,7 @@ export interface KillsOptions {
 }
 
 /** How a primary's Redis was killed, and how long it took until the next write was acknowledged. */
-export interface Kill {
+interface Kill {
   readonly how: 'a replica takes over' | 'restarted at once without the last second'
   readonly region: string
   readonly secondsWithoutWrites: number

@@ -25,7 +25,7 @@ export interface VectorProfile {
   readonly norm: Spread
 }
 
-export interface Spread {
+interface Spread {
   readonly mean: number
   readonly deviation: number
 }
