@@ -4,6 +4,9 @@
  * A Sentinel that finds no good replica, since all have been disconnected for ten times its down-after, is given a long
  * down-after for as long as it takes, and asked again. What it was before is kept in the index Redis until it is restored:
  * if this process dies meanwhile, the next one of this region restores it.
+ *
+ * A Sentinel that made the wrong choice is busy with it until it gives up: its replicas can't follow a Redis whose gate
+ * is closed. So another one is asked; what that one decides is newer, and counts.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
@@ -13,7 +16,7 @@ import type { FailoverAnswer, Sentinel } from '../redis/sentinel.ts'
 
 const PAUSE_MS = 1000
 const RAISED_DOWN_AFTER_MS = 3_600_000
-const PROMOTION_MS = 15_000
+const PROMOTION_MS = 10_000
 
 export interface FailoverRequestOptions {
   readonly sentinels: readonly Sentinel[]
@@ -29,6 +32,7 @@ export class FailoverRequest {
   readonly #options: FailoverRequestOptions
   readonly #stop = new AbortController()
   #asking = false
+  #startedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: FailoverRequestOptions) {
     this.#options = options
@@ -45,7 +49,8 @@ export class FailoverRequest {
 
   /** Asks in the background, at most once a second. */
   ask(): void {
-    if (this.#asking || this.#stop.signal.aborted) return
+    const promoting = performance.now() - this.#startedMs < PROMOTION_MS
+    if (this.#asking || promoting || this.#stop.signal.aborted) return
     this.#asking = true
     this.#ask()
       .catch((error: Error) =>
@@ -68,7 +73,9 @@ export class FailoverRequest {
         continue
       }
       log.info({ sentinel: sentinel.title, answer }, 'asked a Sentinel for a failover')
+      if (answer === 'in-progress') continue
       if (answer === 'no-good-replica') await this.#askWithPatience(sentinel)
+      else this.#startedMs = performance.now()
       return
     }
   }
