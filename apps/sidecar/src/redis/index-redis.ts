@@ -48,7 +48,9 @@ export class IndexRedis {
       retryStrategy: (attempt) => Math.min(50 * attempt, 500),
     })
     this.#redis.on('ready', () => void this.#prepare())
-    this.#redis.on('close', () => this.#lost('the connection is down'))
+    this.#redis.on('close', () => {
+      if (this.#usable) this.#lost('the connection is down')
+    })
     this.#redis.on('error', (error: Error) => this.#lost(error.message))
   }
 
