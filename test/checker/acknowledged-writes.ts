@@ -117,8 +117,8 @@ export function checkSurvival(history: History, writes: KnownWrites, lineage: Li
   const state = positionFrom(final.clock)
   const held = new Map<string, KnownWrite | undefined>()
   const primary = final.regions[0]
-  for (const { item, value } of primary?.items ?? [])
-    held.set(item, value === undefined ? undefined : writes.of(value))
+  for (const { item, value, at } of primary?.items ?? [])
+    held.set(item, value === undefined ? undefined : writes.of(value, at))
   const violations: Violation[] = []
   let lost = 0
   const complain = (operation: Operation, why: string) =>

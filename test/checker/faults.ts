@@ -102,9 +102,12 @@ export const pauseSidecar: Fault = async (scene) => {
 export const cutOff: Fault = async (scene) => {
   const old = scene.primary
   scene.note(`${old}, the primary, is cut off`)
+  // Two Sentinels are left, which would vote for themselves again and again if they heard of each other late.
+  await scene.weather.lull(20)
   await scene.cluster.setLinks(old, { mode: 'cut' })
   try {
     await scene.takenOverFrom(old)
+    await scene.weather.lull()
     await scene.pause(0, 3_000)
   } finally {
     scene.readLife(old)
@@ -119,6 +122,26 @@ export const byHand: Fault = async (scene) => {
   scene.note(`a failover from ${old} is ordered by hand`)
   await scene.cluster.sentinel(old).command('SENTINEL', 'FAILOVER', 'pg')
   await scene.takenOverFrom(old)
+}
+
+/**
+ * Where there is no Sentinel: the primary takes writes that no replica gets, dies, and an operator promotes another region
+ * by force.
+ */
+export const force: Fault = async (scene) => {
+  const { cluster } = scene
+  const old = scene.primary
+  const next = scene.oneOf(scene.regions.filter((region) => region !== old))
+  scene.note(`${old}, the primary, is cut off, takes writes and dies; ${next} is promoted by force`)
+  await cluster.setLinks(old, { mode: 'cut' })
+  await scene.acknowledged(scene.between(5, 50), 10_000)
+  await scene.kill(old)
+  await scene.promote(next)
+  await scene.takenOverFrom(old)
+  await scene.pause(0, 3_000)
+  await cluster.setLinks(old, { mode: 'open' })
+  await scene.start(old)
+  scene.note(`${old} is back`)
 }
 
 /** A process that isn't the truth's keeper dies and is started again: a sidecar, an index Redis, a replica. */

@@ -42,9 +42,14 @@ export class KnownWrites {
     for (const writes of this.#byItem.values()) writes.sort((a, b) => byTime(a.at, b.at))
   }
 
-  /** Where a value was written, if that is known. */
-  of(value: string): KnownWrite | undefined {
-    return this.#byValue.get(value)
+  /**
+   * Where a value was written, if that is known.
+   *
+   * @param at of several places, which it should be in there only by mistake, this one.
+   */
+  of(value: string, at?: PositionText): KnownWrite | undefined {
+    const there = at === undefined ? undefined : this.#byPosition.get(at)
+    return there?.value === value ? there : this.#byValue.get(value)
   }
 
   all(): Iterable<KnownWrite> {

@@ -5,6 +5,7 @@ import {
   cutOff,
   type Fault,
   failover,
+  force,
   freeze,
   pauseRedis,
   pauseRedisShortly,
@@ -25,6 +26,7 @@ interface FaultPlan {
 const PLANS = {
   none: { topology: 'static', faults: [] },
   failover: { topology: 'sentinel', faults: [failover] },
+  force: { topology: 'static', faults: [force] },
   restart: { topology: 'sentinel', faults: [restart] },
   pause: { topology: 'sentinel', faults: [pauseRedis, pauseRedisShortly, pauseSidecar] },
   freeze: { topology: 'sentinel', faults: [freeze] },

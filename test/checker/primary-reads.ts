@@ -28,9 +28,9 @@ export function checkPrimaryReads(history: History, writes: KnownWrites, lineage
       if (!before || byTime(write.at, before.at) > 0) newest.set(operation.item, write)
     }
     if (read.outcome.kind !== 'ok') continue
-    for (const { item, value } of read.outcome.found) {
+    for (const { item, value, at: told } of read.outcome.found) {
       const missed = newest.get(item)
-      const at = value === undefined ? NOTHING : writes.of(value)?.at
+      const at = value === undefined ? NOTHING : writes.of(value, told)?.at
       if (!missed?.operation || !at || byTime(at, missed.at) >= 0) continue
       violations.push({
         kind: 'one-order',

@@ -17,7 +17,8 @@ export function checkIndexes(history: History, writes: KnownWrites, lineage: Lin
     for (const copy of copies) {
       const fold = writes.newest(copy.item, from, lineage)
       if (copy.value === undefined && !fold) continue
-      const at = copy.value === undefined ? undefined : (writes.of(copy.value)?.at ?? positionFrom(copy.at))
+      const at =
+        copy.value === undefined ? undefined : (writes.of(copy.value, copy.at)?.at ?? positionFrom(copy.at))
       if (at && fold && samePosition(at, fold.at)) continue
       const newer = at && !lineage.includes(from, at) && lineage.includes(to, at)
       if (newer && !samePosition(from, to)) continue

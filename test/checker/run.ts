@@ -130,7 +130,7 @@ class Run {
     await this.#prime()
     const weather = new Weather(this.#cluster, seed)
     const sampler = new IndexSampler({ stores: this.#stores, recorder, regions })
-    const nemesis = this.#nemesis(regions)
+    const nemesis = this.#nemesis(regions, weather)
     const progress = setInterval(() => onProgress?.(this.#progress()), PROGRESS_EVERY_MS)
     try {
       await weather.start()
@@ -177,10 +177,10 @@ class Run {
     cpSync(this.#cluster.dir, logs, { recursive: true, filter: isLogOrFolder })
   }
 
-  #nemesis(regions: readonly string[]): Nemesis {
+  #nemesis(regions: readonly string[], weather: Weather): Nemesis {
     const { faults, seed, onProgress } = this.#options
     return new Nemesis(faults, {
-      ...{ cluster: this.#cluster, regions, seed },
+      ...{ cluster: this.#cluster, clients: this.#clients, regions, weather, seed },
       readLife: (region) => this.#readLife(region),
       writes: () => this.recorder.writes,
       note: (text) => {

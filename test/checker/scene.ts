@@ -1,7 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { LocalCluster } from '@perigee/local-cluster'
+import type { Perigee } from '@perigee/sdk'
 import { randomNumbers } from '../support/vectors.ts'
 import { waitFor } from '../support/wait-for.ts'
+import type { Weather } from './weather.ts'
 
 const SETTLED_WITHIN_MS = 90_000
 const TAKEN_OVER_WITHIN_MS = 60_000
@@ -10,6 +12,9 @@ const TAKEN_OVER_WITHIN_MS = 60_000
 export interface SceneOptions {
   readonly cluster: LocalCluster
   readonly regions: readonly string[]
+  /** A client in each region. */
+  readonly clients: ReadonlyMap<string, Perigee>
+  readonly weather: Weather
   readonly seed: number
   /** Takes down what a region's data Redis has on disk, before it is harmed. */
   readonly readLife: (region: string) => void
@@ -23,6 +28,8 @@ export interface SceneOptions {
 export class Scene {
   readonly cluster: LocalCluster
   readonly regions: readonly string[]
+  readonly clients: ReadonlyMap<string, Perigee>
+  readonly weather: Weather
   readonly readLife: (region: string) => void
   readonly note: (text: string) => void
   readonly #writes: () => number
@@ -31,6 +38,8 @@ export class Scene {
   constructor(options: SceneOptions) {
     this.cluster = options.cluster
     this.regions = options.regions
+    this.clients = options.clients
+    this.weather = options.weather
     this.readLife = options.readLife
     this.note = options.note
     this.#writes = options.writes
@@ -71,6 +80,18 @@ export class Scene {
   async start(region: string): Promise<void> {
     await this.cluster.startProcess(region, 'dataRedis')
     await keepWholeLife(this.cluster, region)
+  }
+
+  /** Promotes a region by force, as often as it takes. */
+  async promote(region: string): Promise<void> {
+    const { cluster } = this.clients.get(region) as Perigee
+    const once = async () => {
+      let done = false
+      const steps = cluster.promote(region, { region, force: true, timeoutMs: TAKEN_OVER_WITHIN_MS })
+      for await (const step of steps) done = step.done
+      return done
+    }
+    await waitFor(`${region} to be promoted`, once, { timeoutMs: TAKEN_OVER_WITHIN_MS, everyMs: 500 })
   }
 
   /** Waits until another region is the primary. */

@@ -234,12 +234,15 @@ class SessionCheck {
   /** Where an acknowledged write is, if anybody knows. */
   #placeOfWrite({ value, outcome }: Operation): Position | undefined {
     if (value === undefined || outcome.kind !== 'ok') return undefined
-    return this.#writes.of(value)?.at ?? (outcome.at === undefined ? undefined : positionFrom(outcome.at))
+    return (
+      this.#writes.of(value, outcome.at)?.at ??
+      (outcome.at === undefined ? undefined : positionFrom(outcome.at))
+    )
   }
 
   #placeOf({ value, at }: Found): Position {
     if (value === undefined) return NOTHING
-    return this.#writes.of(value)?.at ?? positionFrom(at)
+    return this.#writes.of(value, at)?.at ?? positionFrom(at)
   }
 
   #stateOf(session: number): SessionState {

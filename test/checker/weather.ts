@@ -9,6 +9,7 @@ export class Weather {
   readonly #cluster: LocalCluster
   readonly #random: () => number
   #timer: NodeJS.Timeout | undefined
+  #maxMs = DELAY_MS_MAX
 
   constructor(cluster: LocalCluster, seed: number) {
     this.#cluster = cluster
@@ -16,19 +17,25 @@ export class Weather {
   }
 
   async start(): Promise<void> {
-    await this.#set(() => Math.floor(this.#random() * (DELAY_MS_MAX + 1)))
+    await this.#draw()
     this.#timer = setTimeout(() => void this.start(), EVERY_MS)
+  }
+
+  /** Draws shorter delays from now on, until told otherwise. */
+  async lull(maxMs = DELAY_MS_MAX): Promise<void> {
+    this.#maxMs = maxMs
+    await this.#draw()
   }
 
   /** From now on there is no delay. */
   async calm(): Promise<void> {
     clearTimeout(this.#timer)
-    await this.#set(() => 0)
+    await this.lull(0)
   }
 
-  async #set(delay: () => number): Promise<void> {
+  async #draw(): Promise<void> {
     for (const { from, to } of this.#cluster.links()) {
-      await this.#cluster.setLink(from, to, { delayMs: delay() })
+      await this.#cluster.setLink(from, to, { delayMs: Math.floor(this.#random() * (this.#maxMs + 1)) })
     }
   }
 }
