@@ -46,7 +46,7 @@ function profile(vectors: readonly Buffer[]): VectorProfile {
 }
 
 it('warns of no batch of the same model, be it of one topic or of many', () => {
-  for (let seed = 1; seed <= 5; seed++) {
+  for (let seed = 1; seed <= 3; seed++) {
     const make = model(seed)
     const index = profile(many(make, 256))
     expect(index.concentration).toBeGreaterThan(0.3)
@@ -66,7 +66,7 @@ it('warns of no batch of the same model, be it of one topic or of many', () => {
 })
 
 it("warns of another model's batch, be it of one topic or of many", () => {
-  for (let seed = 1; seed <= 5; seed++) {
+  for (let seed = 1; seed <= 3; seed++) {
     const index = profile(many(model(seed), 256))
     const other = model(seed + 100)
     for (const count of [16, 200]) {
