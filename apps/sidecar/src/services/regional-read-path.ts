@@ -5,26 +5,17 @@
  * `max_staleness` is of a region whose lag is known and no more than that. A region that can't read its state has no
  * answer either: it never counts as a miss.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { create, type DescMessage, type DescMethodUnary, type MessageShape } from '@bufbuild/protobuf'
-import {
-  coverageOf,
-  encodeToken,
-  formatPosition,
-  type Position,
-  positionsOf,
-  type Reason,
-  type SessionToken,
-  samePosition,
-} from '@perigee/core'
+import { coverageOf, encodeToken, type Position, type SessionToken } from '@perigee/core'
 import { FallbackReason, type ReadOptions, type Receipt, ReceiptSchema } from '@perigee/protocol'
 import { innerDeadlineMs, within } from '../deadline.ts'
 import type { CallContext } from '../grpc/call.ts'
 import { PeerUnreachable } from '../grpc/peer-client.ts'
 import type { DataRedis } from '../redis/data-redis.ts'
 import { dataUnavailable } from '../redis/redis-status.ts'
-import { invalidField, refusal, StatusError } from '../status-error.ts'
+import { invalidField, StatusError } from '../status-error.ts'
 import { durationOf } from '../wire-time.ts'
+import { alsoUnanswered, behind, type Fallback, fallbackFrom, tooStale } from './fallback.ts'
 import type { NewestHistory } from './newest-history.ts'
 import type { PrimaryRegion } from './primary-region.ts'
 import type { LocalAnswer, LocalRead, ReadPath } from './read-path.ts'
@@ -38,27 +29,9 @@ import {
   tokenBeside,
 } from './session.ts'
 import { type ReadChoice, readChoiceOf } from './validation/options.ts'
+import { LOCAL_SHARE, WaitingRead } from './waiting-read.ts'
 
 type WithReceipt = { receipt?: Receipt | undefined }
-
-/** Why this region has no answer, and the primary's is asked. */
-interface Fallback {
-  readonly reason: FallbackReason
-  readonly error: StatusError
-}
-
-const FALLBACK_OF_REASON: Partial<Record<Reason, FallbackReason>> = {
-  BEHIND_SESSION: FallbackReason.BEHIND,
-  DATA_UNAVAILABLE: FallbackReason.DATA_UNAVAILABLE,
-  INDEX_BUILDING: FallbackReason.INDEX_BUILDING,
-}
-
-/** Of the time left, how much this region's Redis may take; the rest is for asking the primary instead. */
-const LOCAL_SHARE = 0.6
-/** How long a wait lasts at most before the state is read again, whatever wakes it. */
-const LOOK_AGAIN_MS = 500
-/** How long it lasts at least when it was woken for nothing. */
-const WOKEN_FOR_NOTHING_MS = 10
 
 export class RegionalReadPath implements ReadPath {
   readonly #primary: PrimaryRegion
@@ -92,7 +65,13 @@ export class RegionalReadPath implements ReadPath {
   ): Promise<MessageShape<O>> {
     const choice = readChoiceOf(request.options)
     const mayForward = choice.whenBehind === 'FORWARD' && this.#primary.isElsewhere && !local.localOnly
-    const read = new Read({ choice, waitMs: choice.maxWaitMs ?? this.#maxWaitMs, mayForward, call, local })
+    const read = new WaitingRead({
+      choice,
+      waitMs: choice.maxWaitMs ?? this.#maxWaitMs,
+      mayForward,
+      call,
+      local,
+    })
     if (call.forwardedFrom !== undefined) {
       if (!this.#primary.isHere) throw this.#primary.notHere()
       return this.#atPrimary(read)
@@ -114,7 +93,7 @@ export class RegionalReadPath implements ReadPath {
   }
 
   /** Answers from this region's own state, whatever region this is. */
-  async #atHome<O extends WithReceipt>(read: Read<O>): Promise<{ response: O } | Fallback> {
+  async #atHome<O extends WithReceipt>(read: WaitingRead<O>): Promise<{ response: O } | Fallback> {
     const { token, consistency, maxStalenessMs } = read.choice
     const needed = consistency === 'SESSION' ? token : undefined
     let floor: Position | undefined
@@ -140,18 +119,17 @@ export class RegionalReadPath implements ReadPath {
           if (read.choice.whenBehind === 'FORWARD') read.waitToTheEnd()
         }
         if (read.waitLeftMs <= 0) return behind(missing, answer.applied)
-        await this.#wait(read, answer.applied)
+        await read.wait(answer.applied)
       }
     } catch (error) {
-      const reason =
-        error instanceof StatusError && error.details.reason && FALLBACK_OF_REASON[error.details.reason]
-      if (!reason) throw error
-      return { reason, error: error as StatusError }
+      const fallback = fallbackFrom(error)
+      if (!fallback) throw error
+      return fallback
     }
   }
 
   /** Answers as the primary: with a live claim, checked in the same step. */
-  async #atPrimary<O extends WithReceipt>(read: Read<O>): Promise<O> {
+  async #atPrimary<O extends WithReceipt>(read: WaitingRead<O>): Promise<O> {
     const { token, consistency, maxStalenessMs } = read.choice
     const needed = consistency === 'EVENTUAL' ? undefined : token
     if (needed && !(await this.#checkAtPrimary(needed))) throw this.#primary.notHere()
@@ -167,14 +145,14 @@ export class RegionalReadPath implements ReadPath {
       const missing = (needed && !includesToken(applied, needed) && needed) || lacks(applied, floor)
       if (!missing) return this.#sealed(read, answer, clusterId)
       if (read.waitLeftMs <= 0) throw behind(missing, answer.applied).error
-      await this.#wait(read, answer.applied)
+      await read.wait(answer.applied)
     }
   }
 
   async #forward<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageShape<I>,
-    read: Read<WithReceipt>,
+    read: WaitingRead<WithReceipt>,
     fallback: Fallback | undefined,
   ): Promise<MessageShape<O>> {
     const { call } = read
@@ -199,7 +177,7 @@ export class RegionalReadPath implements ReadPath {
     return response
   }
 
-  #answer<O>(read: Read<O>, primary: boolean): Promise<LocalAnswer<O>> {
+  #answer<O>(read: WaitingRead<O>, primary: boolean): Promise<LocalAnswer<O>> {
     const timeoutMs = (read.call.deadlineMs - Date.now()) * LOCAL_SHARE
     return within(read.local.answer(primary), timeoutMs, () => dataUnavailable('it takes too long'))
   }
@@ -221,21 +199,7 @@ export class RegionalReadPath implements ReadPath {
     return true
   }
 
-  async #wait(read: Read<unknown>, known: Position): Promise<void> {
-    const { signal } = read.call
-    const startedMs = performance.now()
-    const leftMs = () => Math.min(read.waitLeftMs, LOOK_AGAIN_MS) - (performance.now() - startedMs)
-    const forNothing = read.waitedFor !== undefined && samePosition(read.waitedFor, known)
-    read.waitedFor = known
-    await read.local.changed(known, leftMs(), signal)
-    if (forNothing && performance.now() - startedMs < WOKEN_FOR_NOTHING_MS && leftMs() > 0) {
-      await delay(Math.min(leftMs(), WOKEN_FOR_NOTHING_MS), undefined, { signal }).catch(() => {})
-    }
-    read.waitedMs += performance.now() - startedMs
-    signal.throwIfAborted()
-  }
-
-  #sealed<O extends WithReceipt>(read: Read<O>, answer: LocalAnswer<O>, clusterId: string): O {
+  #sealed<O extends WithReceipt>(read: WaitingRead<O>, answer: LocalAnswer<O>, clusterId: string): O {
     if (answer.refusal) throw answer.refusal
     const { response } = answer
     const staleness = this.#primary.isHere ? undefined : this.#stalenessMs()
@@ -247,45 +211,6 @@ export class RegionalReadPath implements ReadPath {
       ...(read.waitedMs > 0 && { waited: durationOf(read.waitedMs) }),
     })
     return response
-  }
-}
-
-/** One read on its way. */
-class Read<O> {
-  readonly choice: ReadChoice
-  readonly call: CallContext
-  readonly local: LocalRead<O>
-  /** Milliseconds spent waiting. */
-  waitedMs = 0
-  /** The state that was last waited to be left behind. */
-  waitedFor: Position | undefined
-  #waitUntilMs: number
-
-  constructor(options: {
-    choice: ReadChoice
-    waitMs: number
-    /** Leave time to ask the primary after the wait. */
-    mayForward: boolean
-    call: CallContext
-    local: LocalRead<O>
-  }) {
-    const { choice, waitMs, mayForward, call, local } = options
-    this.choice = choice
-    this.call = call
-    this.local = local
-    const leftMs = mayForward
-      ? (call.deadlineMs - Date.now()) * LOCAL_SHARE
-      : innerDeadlineMs(call.deadlineMs) - Date.now()
-    this.#waitUntilMs = Date.now() + Math.min(waitMs, leftMs)
-  }
-
-  get waitLeftMs(): number {
-    return this.#waitUntilMs - Date.now()
-  }
-
-  /** From now on it waits as long as its deadline allows. */
-  waitToTheEnd(): void {
-    this.#waitUntilMs = Math.max(this.#waitUntilMs, innerDeadlineMs(this.call.deadlineMs) - 1)
   }
 }
 
@@ -305,31 +230,4 @@ function tokenOf(
   return hasLost({ position, forks }, token)
     ? encodeToken(token)
     : tokenBeside({ position, forks, clusterId }, token)
-}
-
-function behind(missing: SessionToken | Position, applied: Position): Fallback {
-  const wanted = 'epoch' in missing ? [missing] : positionsOf(missing)
-  const error = refusal(
-    'BEHIND_SESSION',
-    `This region has applied ${formatPosition(applied)}, and is to include ${wanted.map(formatPosition).join(' and ')}. ` +
-      'Wait longer (max_wait), or let the read be forwarded (when_behind).',
-    { retryDelayMs: 50 },
-  )
-  return { reason: FallbackReason.BEHIND, error }
-}
-
-function tooStale(lagMs: number | undefined, maxStalenessMs: number): Fallback {
-  const lag = lagMs === undefined ? "isn't known" : `is ${Math.ceil(lagMs)} ms`
-  const error = refusal(
-    'BEHIND_SESSION',
-    `This region's lag ${lag}, and max_staleness is ${Math.floor(maxStalenessMs)} ms. ` +
-      'Allow more, or let the read be forwarded (when_behind).',
-    { retryDelayMs: 100 },
-  )
-  return { reason: FallbackReason.BEHIND, error }
-}
-
-function alsoUnanswered(error: StatusError, cause: Error): StatusError {
-  const message = `${error.message} The primary was asked instead: ${cause.message}`
-  return new StatusError(error.status, message, error.details, { cause })
 }
