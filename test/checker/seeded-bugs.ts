@@ -94,7 +94,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
         package: 'sidecar',
         file: 'primary/epoch.ts',
         from: 'if (epoch > known) return epoch',
-        to: 'if (known > 0) return known',
+        to: 'return known > 0 ? known : epoch',
       },
       {
         package: 'sidecar',
@@ -102,10 +102,16 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
         from: 'if old_epoch and epoch <= old_epoch then',
         to: 'if old_epoch and epoch < old_epoch then',
       },
+      {
+        package: 'sidecar',
+        file: 'redis/functions/claim.lua',
+        from: "append(keys[2], args[5], position, 'claim', '', '')",
+        to: "if epoch ~= old_epoch then append(keys[2], args[5], position, 'claim', '', '') end",
+      },
     ],
     faults: 'failover',
     ops: 6_000,
-    shows: ['position-given-twice', 'epoch-claimed-twice'],
+    shows: ['position-given-twice', 'epoch-claimed-twice', 'two-writers'],
   },
   {
     name: 'no-lease',
