@@ -34,6 +34,8 @@ export class Claiming {
   readonly appointments: Appointments
   /** Whom it goes by where the configuration names the primary. */
   readonly appointed: AppointedAuthority | undefined
+  /** Whom it goes by where Sentinels do. */
+  readonly bySentinel: { readonly watch: SentinelWatch; readonly failover: FailoverRequest } | undefined
   readonly #watch: SentinelWatch | undefined
   readonly #failover: FailoverRequest | undefined
 
@@ -82,6 +84,7 @@ export class Claiming {
       const { catchUpMs, catchUpBytesMax } = config
       const catchUp = new CatchUp({ redis: control, catchUpMs, catchUpBytesMax, log })
       wayOut = { by: 'sentinel', failover, catchUp }
+      this.bySentinel = { watch, failover }
       this.#watch = watch
       this.#failover = failover
     }

@@ -53,7 +53,8 @@ export class Following implements Promotions {
   async mend(look: OwnLook): Promise<void> {
     const { named } = this.#authority
     const appointed = this.#appointments.newest !== undefined
-    if (this.#authority.promoting) return
+    // Another sidecar of the region may be the one that promotes it.
+    if (this.#authority.promoting || this.#isBeingPromoted(look)) return
     if (named === this.#region) {
       if (appointed && look.role === 'replica' && this.#nobodyClaims()) await this.#followNobody(look)
       return
@@ -73,6 +74,10 @@ export class Following implements Promotions {
   async #followNobody(look: OwnLook): Promise<void> {
     this.#log.warn({ before: look.follows }, 'this region was promoted: its Redis follows nobody any more')
     await this.#redis.call('REPLICAOF', 'NO', 'ONE')
+  }
+
+  #isBeingPromoted({ makesWay, nowUs }: OwnLook): boolean {
+    return makesWay?.region === this.#region && makesWay.untilUs > nowUs
   }
 
   /** Whether a promotion of this region made this very process a master, and was broken off before it claimed. */

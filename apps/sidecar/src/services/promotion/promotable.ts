@@ -8,6 +8,7 @@ import type { OtherRegion } from '../../status/other-region.ts'
 import { refusal } from '../../status-error.ts'
 import type { Promotable } from './promote-handler.ts'
 import { Promotion } from './promotion.ts'
+import { SentinelPromotion } from './sentinel-promotion.ts'
 
 /** How this region is promoted, by topology. */
 export function promotionOf(options: {
@@ -21,19 +22,19 @@ export function promotionOf(options: {
   log: Logger
 }): Promotable {
   const { config, claiming, ...rest } = options
-  const { appointed } = claiming
-  if (appointed) {
-    const { region, regions } = config
-    return new Promotion({ ...rest, region, regions, appointed, claim: claiming.claim, own: claiming.own })
+  const { region, regions, leaseMs, dataRedisAddress: address } = config
+  const { claim, own, appointed, bySentinel } = claiming
+  if (appointed) return new Promotion({ ...rest, region, regions, appointed, claim, own })
+  if (bySentinel) {
+    return new SentinelPromotion({ ...bySentinel, region, address, claim, leaseMs, others: rest.others })
   }
-  const how =
-    config.topology === 'external'
-      ? 'the managed service moves the role: promote there, and the sidecars follow'
-      : 'promoting under Sentinel comes with a later version'
   return {
     // biome-ignore lint/correctness/useYield: it has no step
     async *run() {
-      throw refusal('NOT_YET', `PERIGEE_TOPOLOGY is ${config.topology}: ${how}. Nothing was changed.`)
+      throw refusal(
+        'NOT_YET',
+        'PERIGEE_TOPOLOGY is external: the managed service moves the role. Promote there; the sidecars follow. Nothing was changed.',
+      )
     },
   }
 }

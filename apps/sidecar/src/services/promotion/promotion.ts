@@ -174,8 +174,9 @@ export class Promotion {
       const after = await this.#look()
       await appointed.learn(after)
       if (!('why' in clock)) return clock.epoch
-      if (how.force || claim.state.kind === 'unreachable') throw notClaimed(this.#options.region, clock.why)
-      throw this.#wouldLose(after, clock.why)
+      const atRisk = claim.state.kind === 'regressed' || claim.state.kind === 'waiting'
+      if (!how.force && atRisk) throw this.#wouldLose(after, clock.why)
+      throw notClaimed(this.#options.region, clock.why)
     } finally {
       appointed.endPromotion()
     }
