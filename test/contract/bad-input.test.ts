@@ -24,6 +24,7 @@ import {
   ProbeLagRequestSchema,
   PromoteRequestSchema,
   PutAliasRequestSchema,
+  RebuildIndexRequestSchema,
   SearchRequestSchema,
   SearchService,
   SemanticCacheService,
@@ -100,7 +101,12 @@ const cacheCases: Case[] = [
     get({ options: { sessionToken: new Uint8Array([1, 2, 3]) } }),
     'INVALID_ARGUMENT INVALID_TOKEN options.session_token',
   ],
-  ['max_staleness', cache.get, get({ options: { maxStaleness: duration(1) } }), 'UNIMPLEMENTED NOT_YET'],
+  [
+    'a negative max_staleness',
+    cache.get,
+    get({ options: { maxStaleness: duration(-1) } }),
+    'INVALID_ARGUMENT INVALID_FIELD options.max_staleness',
+  ],
   ['an unknown field', cache.get, withUnknownField(get({})), 'UNIMPLEMENTED UNKNOWN_FIELD 100'],
   [
     'no keys',
@@ -491,7 +497,24 @@ const streamCases: Case[] = [
     create(ProbeLagRequestSchema, { samples: 10_001 }),
     'INVALID_ARGUMENT TOO_LARGE samples',
   ],
-  ['a verification', cluster.verifyIndex, create(VerifyIndexRequestSchema), 'UNIMPLEMENTED NOT_YET'],
+  [
+    'a verification of nothing',
+    cluster.verifyIndex,
+    create(VerifyIndexRequestSchema),
+    'INVALID_ARGUMENT INVALID_FIELD namespace',
+  ],
+  [
+    'a verification of an index that does not exist',
+    cluster.verifyIndex,
+    create(VerifyIndexRequestSchema, { namespace: NAMESPACE, index: 'nothing' }),
+    'NOT_FOUND INDEX_NOT_FOUND',
+  ],
+  [
+    'a rebuild of an index that does not exist',
+    cluster.rebuildIndex,
+    create(RebuildIndexRequestSchema, { namespace: NAMESPACE, index: 'nothing' }),
+    'NOT_FOUND INDEX_NOT_FOUND',
+  ],
   [
     'a promotion',
     cluster.promote,
