@@ -14,8 +14,9 @@ import { judge, type Verdict } from './judge.ts'
 import { clusterFor, type FaultName, Nemesis } from './nemesis.ts'
 import { allItems, CHUNKS, chunkItem, ENTRIES, entryItem, type PlannedCall, planOf } from './plan.ts'
 import { Recorder } from './recorder.ts'
+import { restOf } from './rest.ts'
 import { keepWholeLife } from './scene.ts'
-import { type DataReading, finalState, type IndexReading, Stores } from './stores.ts'
+import { type DataReading, finalState, Stores } from './stores.ts'
 import { Weather } from './weather.ts'
 
 /** How to run. */
@@ -46,7 +47,6 @@ export interface RunResult {
   readonly seconds: number
 }
 
-const QUIET_WITHIN_MS = 60_000
 /** Calls of one session in flight at once, at most. */
 const LANES_MAX = 4
 const PROGRESS_EVERY_MS = 10_000
@@ -147,7 +147,8 @@ class Run {
       await nemesis.end()
       await weather.calm()
       const unrest = nemesis.failure ? [nemesis.failure.message] : []
-      unrest.push(...(await this.#quiet(regions)))
+      onProgress?.('waiting until all regions are level')
+      unrest.push(...(await restOf(this.#cluster, this.#stores, regions)))
       await this.#rollCall(
         all.map(({ session }) => session),
         regions,
@@ -219,28 +220,6 @@ class Run {
     )
   }
 
-  /** Waits until every region stands where the primary does; gives what doesn't come to rest. */
-  async #quiet(regions: readonly string[]): Promise<string[]> {
-    const { onProgress } = this.#options
-    onProgress?.('waiting until all regions are level')
-    let unrest: string[] = ['nothing could be read']
-    const level = async () => {
-      const data = new Map<string, DataReading>()
-      const indexes = new Map<string, IndexReading>()
-      for (const region of regions) {
-        data.set(region, await this.#stores.data(region))
-        indexes.set(region, await this.#stores.index(region))
-      }
-      unrest = unrestOf(this.#primary(), data, indexes)
-      return unrest.length === 0
-    }
-    const options = { timeoutMs: QUIET_WITHIN_MS, everyMs: 100 }
-    return waitFor('all regions to be level', level, options).then(
-      () => [],
-      (error: Error) => [...unrest, ...(error.cause ? [String(error.cause)] : [])],
-    )
-  }
-
   async #readStores(regions: readonly string[], unrest: readonly string[]): Promise<void> {
     const found = regions.map((region) => this.#readLife(region))
     if (Math.max(...found) === 0) throw new Error("no write was found in any region's append-only file")
@@ -283,27 +262,4 @@ async function makeIndex(client: Perigee): Promise<string> {
   const wanted = { dimensions: DIMENSIONS, algorithm: 'flat' as const }
   const made = await waitFor('a first write', () => index.ensureIndex(wanted), { timeoutMs: 20_000 })
   return made.uid
-}
-
-function unrestOf(
-  primary: string,
-  data: ReadonlyMap<string, DataReading>,
-  indexes: ReadonlyMap<string, IndexReading>,
-): string[] {
-  const at = data.get(primary)
-  if (!at) return [`there is no data Redis in ${primary}`]
-  const unrest: string[] = []
-  for (const [region, { clock }] of data) {
-    if (clock !== at.clock)
-      unrest.push(`The data Redis of ${region} is at ${clock}, that of ${primary} at ${at.clock}.`)
-  }
-  for (const [region, { log, applied, seen, incomplete }] of indexes) {
-    if (incomplete || log !== at.log || applied !== seen) {
-      const state = incomplete ? 'is incomplete' : `has applied ${applied} and seen ${seen}`
-      unrest.push(
-        `The index of ${region} ${state}, with the log at ${log}; the log of ${primary} is at ${at.log}.`,
-      )
-    }
-  }
-  return unrest
 }

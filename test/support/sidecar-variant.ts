@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** A package whose source can be varied. */
-export type VariedPackage = 'core' | 'sdk' | 'sidecar'
+type VariedPackage = 'core' | 'sdk' | 'sidecar'
 
 /** One change of one source file. */
 export interface Replacement {
