@@ -1,0 +1,101 @@
+import { startRedis } from '@perigee/embedded-redis'
+import { expect, it, vi } from 'vitest'
+import { startClaimedRedis } from './claimed-redis.spec-support.ts'
+import { OwnRedis } from './own-redis.ts'
+import { RedisTime } from './redis-time.ts'
+import { WayMaker } from './way-maker.ts'
+
+const promoted = { region: 'there', id: 'one' }
+
+async function start() {
+  const redis = await startClaimedRedis({ regions: ['here', 'there'], others: new Map([['there', held]]) })
+  const { library, keys } = redis
+  const wayMaker = new WayMaker({ region: 'here', library, keys })
+  const own = new OwnRedis({ library, keys, redisTime: new RedisTime() })
+  return { redis, wayMaker, own, [Symbol.asyncDispose]: () => redis[Symbol.asyncDispose]() }
+}
+const held = { epoch: 0, seq: 0 }
+
+it('gives the claim up in the same step, tells how far it got, and lets nobody claim until it is over', async () => {
+  await using here = await start()
+  const { redis, wayMaker } = here
+  const epoch = redis.claim.epoch ?? 0
+  await redis.writer.setEntries('n', [{ key: 'k', value: new Uint8Array([1]), contentType: '' }], {
+    deadlineMs: Date.now() + 5000,
+  })
+  expect(await wayMaker.makeWay(promoted, 60_000)).toEqual({ clock: { epoch, seq: 1 }, released: true })
+  await redis.claim.refresh()
+  expect(redis.claim.state).toMatchObject({
+    kind: 'waiting',
+    why: expect.stringContaining('there is being promoted'),
+  })
+  await wayMaker.makeWay(promoted, 0)
+  await vi.waitFor(() => expect(redis.claim.epoch).toBeGreaterThan(epoch), 5000)
+})
+
+it('is over by itself after a while', async () => {
+  await using here = await start()
+  const { redis, wayMaker } = here
+  const epoch = redis.claim.epoch ?? 0
+  await wayMaker.makeWay(promoted, 300)
+  await vi.waitFor(() => expect(redis.claim.epoch).toBeGreaterThan(epoch), 5000)
+})
+
+it('makes way for one region at a time, whoever promotes it, and only that promotion ends it', async () => {
+  await using here = await start()
+  const { wayMaker, own } = here
+  await wayMaker.makeWay(promoted, 60_000)
+  await expect(wayMaker.makeWay({ region: 'elsewhere', id: 'two' }, 60_000)).rejects.toThrow(
+    'there is being promoted',
+  )
+  await wayMaker.makeWay({ region: 'there', id: 'three' }, 60_000)
+  await wayMaker.makeWay(promoted, 0)
+  const { makesWay, nowUs } = await own.look()
+  expect(makesWay?.region).toBe('there')
+  expect(makesWay?.untilUs).toBeGreaterThan(nowUs)
+})
+
+it('leaves the claim of the region that is promoted itself alone', async () => {
+  await using here = await start()
+  const { redis, wayMaker } = here
+  const { epoch } = redis.claim
+  expect(await wayMaker.makeWay({ region: 'here', id: 'one' }, 60_000)).toMatchObject({ released: false })
+  await redis.claim.refresh()
+  expect(redis.claim.epoch).toBe(epoch)
+})
+
+it('works on a replica, and on an empty Redis that lacks the functions', async () => {
+  await using here = await start()
+  const { redis, wayMaker, own } = here
+  await using primary = await startRedis()
+  await redis.connection.call('FUNCTION', 'FLUSH')
+  expect(await wayMaker.makeWay(promoted, 60_000)).toMatchObject({ released: false })
+  await redis.connection.call('REPLICAOF', primary.host, primary.port)
+  expect((await own.look()).makesWay).toMatchObject({ region: 'there' })
+})
+
+it('writes the appointment with the claim of a promotion, and with no other', async () => {
+  await using here = await start()
+  const { redis, own } = here
+  expect((await own.look()).appointment).toBeUndefined()
+  const epoch = (redis.claim.epoch ?? 0) + 1_000_000
+  const { library, keys } = redis
+  await redis.claim.stop()
+  await library.call('release', [keys.clock], ['*'])
+  const nowUs = (await own.look()).nowUs
+  await library.call(
+    'claim',
+    [keys.clock, keys.log, keys.forks, keys.cluster, keys.appointment],
+    [
+      epoch,
+      nowUs + 2_000_000,
+      String(await redis.connection.call('GET', keys.clock)),
+      'id',
+      1000,
+      nowUs,
+      'here',
+      'appoint',
+    ],
+  )
+  expect((await own.look()).appointment).toEqual({ region: 'here', epoch })
+})
