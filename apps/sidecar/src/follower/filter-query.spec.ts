@@ -221,8 +221,11 @@ function matches({ expression }: Filter, chunk: Metadata & { readonly text: stri
 }
 
 /** The keys that a filter finds, alone and before a search for the nearest. */
-async function hits(filter: Filter): Promise<{ alone: string[]; nearest: string[] }> {
-  const { query, params } = compileFilter(filter, definition)
+async function hits(
+  filter: Filter | undefined,
+  livingAtMs?: number,
+): Promise<{ alone: string[]; nearest: string[] }> {
+  const { query, params } = compileFilter(filter, definition, livingAtMs)
   const find = async (text: string, more = {}) => {
     const options = { fields: [], params: { ...params, ...more }, count: 1000, timeoutMs: 5000 }
     const found = await index.search(searchCommand('i', text, options))
@@ -233,6 +236,13 @@ async function hits(filter: Filter): Promise<{ alone: string[]; nearest: string[
     alone: await find(query),
     nearest: await find(`${query}=>[KNN 1000 @embedding $vector]`, { vector }),
   }
+}
+
+const NOW_MS = 1_763_848_912_345.678
+
+/** Of two chunks in three: one expires this very moment, or just after it. */
+function expiryOf(i: number): number {
+  return i % 3 === 1 ? NOW_MS : NOW_MS + 0.5
 }
 
 async function fill(all: readonly (readonly [Metadata, string])[]): Promise<void> {
@@ -249,6 +259,7 @@ async function fill(all: readonly (readonly [Metadata, string])[]): Promise<void
         regionTags: [],
         position: { epoch: 1, seq: i },
         writtenAtMs: 1,
+        ...(i % 3 > 0 && { expiresAtMs: expiryOf(i) }),
       }
       return ['HSET', `c:${i}`, ...copyFields(chunk, definition)] as const
     }),
@@ -265,10 +276,19 @@ it('gives the same hits as the filter means, for any chunks and filters', { time
           matches(each, { ...fields, text }) ? [`c:${i}`] : [],
         )
         expect(await hits(each)).toEqual({ alone: expected.sort(), nearest: expected })
+        const living = expected.filter((key) => Number(key.slice(2)) % 3 !== 1)
+        expect(await hits(each, NOW_MS)).toEqual({ alone: living, nearest: living })
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   )
+})
+
+it('leaves out what has expired, and nothing that never does, without a filter too', async () => {
+  await fill(Array.from({ length: 6 }, () => [{}, ''] as const))
+  const living = ['c:0', 'c:2', 'c:3', 'c:5']
+  expect(await hits(undefined, NOW_MS)).toEqual({ alone: living, nearest: living })
+  expect((await hits(undefined)).nearest).toHaveLength(6)
 })
 
 it('negates a word of one field without taking it for one of another, at the end of the index too', async () => {
