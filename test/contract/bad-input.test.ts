@@ -359,6 +359,24 @@ const searchCases: Case[] = [
     'INVALID_ARGUMENT INVALID_FIELD chunks[0].region_tags',
   ],
   [
+    'two expected versions for one chunk',
+    searches.upsertChunks,
+    create(UpsertChunksRequestSchema, {
+      ...{ namespace: NAMESPACE, index: 'docs', chunks: [chunk({})], model: MODEL },
+      expectedVersions: ['', '*'],
+    }),
+    'INVALID_ARGUMENT INVALID_FIELD expected_versions',
+  ],
+  [
+    'an expected version that is none',
+    searches.upsertChunks,
+    create(UpsertChunksRequestSchema, {
+      ...{ namespace: NAMESPACE, index: 'docs', chunks: [chunk({})], model: MODEL },
+      expectedVersions: ['new'],
+    }),
+    'INVALID_ARGUMENT INVALID_FIELD expected_versions[0]',
+  ],
+  [
     'another model',
     searches.upsertChunks,
     create(UpsertChunksRequestSchema, {

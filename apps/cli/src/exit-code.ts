@@ -15,6 +15,8 @@ export const EXIT = {
   UNAVAILABLE: 5,
   /** `verify` found an index that differs from its chunks, and wasn't told to repair it, or couldn't. */
   DIFFERENT: 6,
+  /** The embedding command that `reindex` was given failed, or wrote what it shouldn't. */
+  EMBEDDING: 7,
   INTERRUPTED: 130,
 } as const
 

@@ -9,6 +9,7 @@ import { keysCommand } from './commands/keys.ts'
 import { lagCommand } from './commands/lag.ts'
 import { promoteCommand } from './commands/promote.ts'
 import { rebuildCommand } from './commands/rebuild.ts'
+import { reindexCommand } from './commands/reindex.ts'
 import { searchCommand } from './commands/search.ts'
 import { setCommand } from './commands/set.ts'
 import { statusCommand } from './commands/status.ts'
@@ -64,6 +65,7 @@ function createProgram(io: Io): Command {
     rebuildCommand(act),
     promoteCommand(act),
     aliasCommand(act),
+    reindexCommand(act),
   ]
   for (const command of commands) {
     for (const leaf of command.commands.length ? command.commands : [command]) withCommonOptions(leaf)

@@ -20,6 +20,11 @@ export interface ChunkInput {
   readonly regions?: readonly string[] | undefined
   /** Expiry in milliseconds from now, above zero. Default: the index's. */
   readonly ttlMs?: number | undefined
+  /**
+   * Write it only while the chunk there has this version; an empty string means: only while there is none. Else it is left
+   * out and not counted. Default: whatever there is.
+   */
+  readonly ifVersion?: string | undefined
 }
 
 /** A chunk as it was stored. Which parts are there depends on the view asked for. */

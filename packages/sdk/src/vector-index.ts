@@ -145,7 +145,7 @@ export class VectorIndex {
       const wire = batch.map((chunk) => chunkToWire(chunk, asFloat32))
       const { response, receipt } = await this.#calls.write(
         methods.upsertChunks,
-        { ...target, chunks: wire },
+        { ...target, chunks: wire, expectedVersions: expectedVersions(batch) },
         options,
         BULK_TIMEOUT_MS,
       )
@@ -233,12 +233,13 @@ export class VectorIndex {
   }
 
   /**
-   * Deletes chunks by id, or all those for which a filter holds once everything written before is indexed.
+   * Deletes chunks by id, or all those for which a filter holds once everything written before is indexed. A map of ids and
+   * versions deletes each only while it has its version.
    *
    * @returns how many there were.
    */
   async delete(
-    selection: string | readonly string[] | { readonly filter: Filter },
+    selection: string | readonly string[] | ReadonlyMap<string, string> | { readonly filter: Filter },
     options?: WriteOptions,
   ): Promise<{ readonly deleted: number; readonly receipt: Receipt | undefined }> {
     const target = { namespace: this.namespace, index: this.name }
@@ -254,13 +255,17 @@ export class VectorIndex {
       const { response, receipt } = await this.#calls.write(methods.deleteChunks, fields, options)
       return { deleted: response.deleted, receipt }
     }
-    let rest = typeof selection === 'string' ? [selection] : [...new Set(selection)]
+    const versions = selection instanceof Map ? (selection as ReadonlyMap<string, string>) : undefined
+    const ids = versions ? versions.keys() : (selection as string | readonly string[])
+    let rest = typeof ids === 'string' ? [ids] : [...new Set(ids)]
     let deleted = 0
     let last: Receipt | undefined
     while (rest.length > 0) {
       const values = firstBatch(rest)
       rest = rest.slice(values.length)
-      const fields = { ...target, selection: { case: 'ids' as const, value: { values } } }
+      const expected = versions ? values.map((id) => versions.get(id) ?? '*') : []
+      const value = { values, expectedVersions: expected }
+      const fields = { ...target, selection: { case: 'ids' as const, value } }
       const { response, receipt } = await this.#calls.write(methods.deleteChunks, fields, options)
       deleted += response.deleted
       last = receipt
@@ -360,8 +365,14 @@ export class VectorIndex {
   }
 }
 
+/** None when no chunk names one: a sidecar that is older doesn't know of them. */
+function expectedVersions(chunks: readonly ChunkInput[]): string[] {
+  if (chunks.every(({ ifVersion }) => ifVersion === undefined)) return []
+  return chunks.map(({ ifVersion }) => ifVersion ?? '*')
+}
+
 function isByFilter(
-  selection: string | readonly string[] | { readonly filter: Filter },
+  selection: string | readonly string[] | ReadonlyMap<string, string> | { readonly filter: Filter },
 ): selection is { readonly filter: Filter } {
-  return typeof selection === 'object' && !Array.isArray(selection)
+  return typeof selection === 'object' && 'filter' in selection && typeof selection.filter !== 'function'
 }

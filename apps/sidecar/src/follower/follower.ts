@@ -169,6 +169,7 @@ export class Follower {
     const checkpoint = this.#looked(await this.#writer.watch())
     const leads = this.#lead.holds(checkpoint)
     const batch = await this.#reader.after(checkpoint?.log ?? NEWEST, leads ? pace.count : 0)
+    pace.behind = leads && !checkpoint?.repair ? this.pending : 0
     const situation = situationOf(checkpoint, batch, region)
     if (situation === 'no-data' || situation === 'data-behind') {
       this.#forget()

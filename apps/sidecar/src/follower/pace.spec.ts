@@ -30,3 +30,14 @@ it('counts its own work alone: searches that make it wait do not make it slower 
   expect(pace.wrote(10, 35, 30)).toBe(5)
   expect(pace.wrote(10, 5, 30)).toBe(0)
 })
+
+it('writes more at once the further it is behind, while someone searches', () => {
+  const pace = new Pace(() => 0)
+  pace.searched()
+  for (let i = 0; i < 20; i++) pace.wrote(pace.count, pace.count * 50, 0)
+  expect(pace.count).toBe(1)
+  pace.behind = 40
+  expect(pace.count).toBe(10)
+  pace.behind = 100_000
+  expect(pace.count).toBe(32)
+})

@@ -1,5 +1,5 @@
 import { formatPosition } from '@perigee/core'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { type ClaimedRedis, soon, startClaimedRedis } from './claimed-redis.spec-support.ts'
 import type { ChunkWrite, EntryWrite, NewIndex } from './writer.ts'
 
@@ -204,11 +204,33 @@ it('deletes chunks of the versions named, and spares those that were written ane
   )
   await redis.writer.upsertChunks(definition, [chunk('b')], soon())
   await redis.writer.deleteChunks(definition, ['c'], soon())
-  const deleted = await redis.writer.deleteChunks(definition, ['a', 'b', 'c'], soon(), written.positions)
+  const versions = written.positions.map(formatPosition)
+  const deleted = await redis.writer.deleteChunks(definition, ['a', 'b', 'c'], soon(), versions)
   expect(deleted).toMatchObject({ found: 1, positions: { length: 1 } })
   const demand = { primary: true, fields: 'position', bytesMax: 1e6 } as const
   const { chunks } = await redis.data.readChunks(definition.uid, ['a', 'b', 'c'], demand)
   expect(chunks.map((found) => typeof found === 'object' && found.id)).toEqual([false, 'b', false])
+})
+
+it('writes chunks only over the versions expected, and leaves the others out', async () => {
+  const namespace = fresh()
+  const { definition } = await redis.writer.createIndex(index(namespace), soon())
+  const first = await redis.writer.upsertChunks(definition, [chunk('a'), chunk('b'), chunk('c')], soon())
+  const [a, b] = first.positions.map(formatPosition)
+  await redis.writer.upsertChunks(definition, [chunk('b')], soon())
+  await redis.writer.upsertChunks(definition, [chunk('gone', { ttlMs: 1 })], soon())
+  await vi.waitFor(async () => {
+    const demand = { primary: true, fields: 'position', bytesMax: 1e6 } as const
+    const { chunks } = await redis.data.readChunks(definition.uid, ['gone'], demand)
+    expect(chunks).toEqual([undefined])
+  })
+  const ids = ['a', 'b', 'c', 'new', 'gone']
+  const chunks = ids.map((id) => chunk(id))
+  const outcome = await redis.writer.upsertChunks(definition, chunks, soon(), [a ?? '', b ?? '', '', '', ''])
+  // Not b, which has another version, nor c, which is there.
+  expect(outcome.positions.length).toBe(3)
+  const any = await redis.writer.upsertChunks(definition, [chunk('b'), chunk('x')], soon(), ['*', '1-1'])
+  expect(any.positions.length).toBe(1)
 })
 
 it('refuses chunks for an index that was dropped and made again meanwhile', async () => {

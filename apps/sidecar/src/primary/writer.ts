@@ -229,6 +229,7 @@ export class Writer {
   /**
    * Writes chunks whole; each takes a position.
    *
+   * @param expected versions of the chunks there: `''` for none, `*` for any. One that isn't so is left out. Absent: any.
    * @throws StatusError INDEX_NOT_FOUND when the index isn't this one any more; AliasMoved when the alias it was named by
    *   points elsewhere by now.
    */
@@ -236,6 +237,7 @@ export class Writer {
     index: WrittenIndex,
     chunks: readonly ChunkWrite[],
     demand: WriteDemand & ByAlias,
+    expected: readonly string[] = [],
   ): Promise<WriteOutcome> {
     const { namespace, name, uid } = index
     const chunkKeys = chunks.map(({ id }) => this.#keys.chunk(uid, id))
@@ -249,22 +251,22 @@ export class Writer {
       optionalNumber(chunk.ttlMs),
     ])
     const call = { name: 'upsert_chunks', method: 'UpsertChunks', namespace, keys }
-    return this.#write({ ...call, args: [uid, name, demand.alias ?? '', ...rows] }, demand)
+    return this.#write({ ...call, args: [uid, name, demand.alias ?? '', ...rows, ...expected] }, demand)
   }
 
   /**
    * Deletes chunks; each that was there takes a position.
    *
-   * @param versions of each of them: one that has another by now is left alone. Absent: whatever their version.
+   * @param versions of each of them: one that has another by now is left alone. Absent, or `*`: whatever their version.
    * @throws StatusError INDEX_NOT_FOUND when the index isn't this one any more; AliasMoved.
    */
   deleteChunks(
     index: WrittenIndex,
     ids: readonly string[],
     demand: WriteDemand & ByAlias,
-    versions?: readonly Position[],
+    versions?: readonly string[],
   ): Promise<WriteOutcome> {
-    const which = versions ? ['2', ...ids, ...versions.map(formatPosition)] : ['0', ...ids]
+    const which = versions ? ['2', ...ids, ...versions] : ['0', ...ids]
     return this.#deleteChunks([index], ids, which, demand)
   }
 

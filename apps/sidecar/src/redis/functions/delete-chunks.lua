@@ -4,7 +4,7 @@
 --        index
 -- ARGV   1 to 4 as every write, 5 index uids separated by commas, 6 their names likewise, or '' for a sweep, 7 the alias
 --        they were named by or '', 8 '1' to delete expired ones only, '2' to leave those alone that aren't of the
---        version given, 9… ids, with '2' then as many versions
+--        version given, 9… ids, with '2' then as many versions, '*' for any
 -- Reply: as close_write; found counts the ids that a reader could have seen
 -- Errors: as open_write; INDEX_NOT_FOUND an index isn't there any more, or another one of that name; ALIAS_MOVED the
 --         alias doesn't point at them any more
@@ -25,7 +25,10 @@ register_write('delete_chunks', function(keys, args)
     local expires = redis.call('HGET', keys[i], 'expires')
     local expired = expires and expires ~= '' and tonumber(expires) <= write.us
     local meant = expired or args[8] ~= '1'
-    if args[8] == '2' then meant = redis.call('HGET', keys[i], 'position') == args[9 + count + place] end
+    if args[8] == '2' then
+      local version = args[9 + count + place]
+      meant = version == '*' or redis.call('HGET', keys[i], 'position') == version
+    end
     if expires and meant then
       take_logged(write, 'delete', uid, id)
       redis.call('DEL', keys[i])

@@ -151,6 +151,13 @@ local function chunk_of(key)
   return fields[5] and fields or nil
 end
 
+-- The version of the chunk that a reader would see, '' when there is none.
+local function chunk_version(key, us)
+  local fields = redis.call('HMGET', key, 'position', 'expires')
+  local expired = fields[2] and fields[2] ~= '' and tonumber(fields[2]) <= us
+  return fields[1] and not expired and fields[1] or ''
+end
+
 -- The uid of an index by its name, or nothing.
 local function index_uid(indexes_key, name)
   local definition = redis.call('HGET', indexes_key, name)

@@ -1,4 +1,4 @@
-import type { SessionToken } from '@perigee/core'
+import { formatPosition, type SessionToken } from '@perigee/core'
 import type { Filter } from '@perigee/protocol'
 import { innerDeadlineMs } from '../../deadline.ts'
 import { VERSION_FIELDS } from '../../follower/copy.ts'
@@ -94,7 +94,7 @@ async function deleteFromOne(
     const whole = after === undefined && result.next === undefined
     // Sent again, nothing matches any more: then the first answer, if there is one, has the count.
     if (ids.length > 0 || (whole && requestId !== undefined)) {
-      const versions = result.copies.map((copy) => copy.position)
+      const versions = result.copies.map((copy) => formatPosition(copy.position))
       const asked = { ...demand, ...(whole && { requestId, bodyHash }) }
       const outcome = await writer.deleteChunks(definition, ids, asked, versions)
       count(tally, ids, outcome.found)

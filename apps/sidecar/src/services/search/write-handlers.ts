@@ -18,6 +18,7 @@ import {
   UpsertChunksResponseSchema,
 } from '@perigee/protocol'
 import type { UnaryHandler } from '../../grpc/call.ts'
+import { invalidField } from '../../status-error.ts'
 import { checkDeleteChunks, checkUpsertChunks, chunkInputs } from '../validation/chunk-requests.ts'
 import { checkCreateIndex, checkDropIndex } from '../validation/index-requests.ts'
 import { indexOfModel } from '../validation/model.ts'
@@ -69,14 +70,15 @@ export function upsertChunksHandler(
 ): UnaryHandler<UpsertChunksRequest, UpsertChunksResponse> {
   const { data, writer, writePath, limits, regions, drift } = options
   return (request, call) => {
-    const { namespace, index, model, chunks, choice } = checkUpsertChunks(request, limits)
+    const { namespace, index, model, chunks, expectedVersions, choice } = checkUpsertChunks(request, limits)
     return writePath.run(upsertChunks, request, call, async (epoch) => {
       const asked = { schema: upsertChunks.input, request: withMetadataInOrder(request), choice, call }
       const demand = writeDemand(asked, epoch)
       return atNamed(data, { namespace, name: index }, async (found) => {
         const definition = indexOfModel(model, found)
         const rows = chunkInputs(chunks, definition, regions, limits)
-        const outcome = await writer.upsertChunks(definition, rows, { ...demand, alias: found.alias?.name })
+        const byAlias = { ...demand, alias: found.alias?.name }
+        const outcome = await writer.upsertChunks(definition, rows, byAlias, expectedVersions)
         const vectors = rows.map(({ vector }) => vector)
         return create(UpsertChunksResponseSchema, {
           upserted: outcome.positions.length,
@@ -103,11 +105,25 @@ export function deleteChunksHandler(
           return create(DeleteChunksResponseSchema, { deleted, receipt: receiptOf(last) })
         }
         const { indexes, alias } = found
-        const outcome = await writer.deleteFromAll(indexes, selection.ids, { ...demand, alias: alias?.name })
+        const byAlias = { ...demand, alias: alias?.name }
+        const { ids, expectedVersions } = selection
+        const [index, ...more] = indexes
+        if (expectedVersions.length > 0 && more.length > 0) throw versionsOfSeveral(alias?.name ?? '')
+        const outcome =
+          index && expectedVersions.length > 0
+            ? await writer.deleteChunks(index, ids, byAlias, expectedVersions)
+            : await writer.deleteFromAll(indexes, ids, byAlias)
         return create(DeleteChunksResponseSchema, { deleted: outcome.found, receipt: receiptOf(outcome) })
       })
     })
   }
+}
+
+function versionsOfSeveral(alias: string) {
+  return invalidField(
+    'ids.expected_versions',
+    `can't be given with alias ${alias}: it has several indexes, and a version is of a chunk in one of them`,
+  )
 }
 
 function withMetadataInOrder(request: UpsertChunksRequest): UpsertChunksRequest {

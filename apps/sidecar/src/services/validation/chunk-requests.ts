@@ -1,4 +1,4 @@
-import type { Limits } from '@perigee/core'
+import { type Limits, parsePosition } from '@perigee/core'
 import {
   type Chunk,
   ChunkView,
@@ -28,6 +28,8 @@ export interface UpsertChunksInput {
   readonly index: string
   readonly model: IndexDefinition['model']
   readonly chunks: readonly Chunk[]
+  /** None, or one for each chunk. */
+  readonly expectedVersions: readonly string[]
   readonly choice: WriteChoice
 }
 
@@ -49,7 +51,12 @@ export interface DeleteChunksInput {
   readonly namespace: string
   readonly index: string
   readonly selection:
-    | { readonly kind: 'ids'; readonly ids: readonly string[] }
+    | {
+        readonly kind: 'ids'
+        readonly ids: readonly string[]
+        /** None, or one for each id. */
+        readonly expectedVersions: readonly string[]
+      }
     | { readonly kind: 'filter'; readonly filter: Filter }
   readonly choice: WriteChoice
 }
@@ -77,7 +84,7 @@ export interface ListChunksInput {
 
 /** All that can be told without the index. */
 export function checkUpsertChunks(request: UpsertChunksRequest, limits: Limits): UpsertChunksInput {
-  const { namespace, index, chunks, options } = request
+  const { namespace, index, chunks, expectedVersions, options } = request
   checkName('namespace', namespace)
   checkName('index', index)
   const model = modelOf('model', request.model)
@@ -87,7 +94,8 @@ export function checkUpsertChunks(request: UpsertChunksRequest, limits: Limits):
     chunks.map((chunk) => chunk.id),
     (i) => `chunks[${i}].id`,
   )
-  return { namespace, index, model, chunks, choice: writeChoiceOf(options, limits) }
+  checkExpectedVersions('expected_versions', expectedVersions, chunks.length)
+  return { namespace, index, model, chunks, expectedVersions, choice: writeChoiceOf(options, limits) }
 }
 
 /**
@@ -123,9 +131,10 @@ export function checkDeleteChunks(request: DeleteChunksRequest, limits: Limits):
   const choice = writeChoiceOf(options, limits)
   switch (selection.case) {
     case 'ids': {
-      const ids = selection.value.values
+      const { values: ids, expectedVersions } = selection.value
       checkIds('ids.values', ids, limits)
-      return { namespace, index, selection: { kind: 'ids', ids }, choice }
+      checkExpectedVersions('ids.expected_versions', expectedVersions, ids.length)
+      return { namespace, index, selection: { kind: 'ids', ids, expectedVersions }, choice }
     }
     case 'filter':
       checkFilterSize(selection.value, limits)
@@ -171,6 +180,19 @@ function checkChunk(chunk: Chunk, path: string, limits: Limits): void {
   checkBytes(`${path}.text`, chunk.text, limits.valueBytesMax)
   checkVectorForm(`${path}.vector`, chunk.vector, limits)
   ttlMsOf(`${path}.ttl`, chunk.ttl)
+}
+
+function checkExpectedVersions(field: string, versions: readonly string[], count: number): void {
+  if (versions.length !== 0 && versions.length !== count) {
+    throw invalidField(field, `has ${versions.length} items for ${count} chunks; give none, or one for each`)
+  }
+  for (const [i, version] of versions.entries()) {
+    if (version === '' || version === '*' || parsePosition(version)) continue
+    throw invalidField(
+      `${field}[${i}]`,
+      'must be a version as an answer gave it, empty for none, or * for any',
+    )
+  }
 }
 
 function checkIds(field: string, ids: readonly string[], limits: Limits): void {
