@@ -14,10 +14,9 @@ interface Glimpse {
 type Past = readonly Glimpse[]
 
 interface SessionState {
-  life: number
   past: Past
-  /** The newest position that survived the last loss. */
-  survives: Position | undefined
+  /** For each loss that the session was told of, the newest position that survived. Their count is the session's life. */
+  readonly losses: Position[]
 }
 
 /**
@@ -61,8 +60,8 @@ class SessionCheck {
   }
 
   /** What an answer must include: of what was lost, nothing, if the session accepted the loss while it was under way. */
-  #demanded({ life }: Operation, { life: now, survives }: SessionState, past: Past): Past {
-    return life < now && survives ? this.#surviving(past, survives) : past
+  #demanded({ life }: Operation, { losses }: SessionState, past: Past): Past {
+    return losses.slice(life).reduce((rest, survives) => this.#surviving(rest, survives), past)
   }
 
   #surviving(past: Past, survives: Position): Past {
@@ -206,7 +205,8 @@ class SessionCheck {
   #learn(operation: Operation, state: SessionState): void {
     const { outcome, life } = operation
     if (outcome.kind !== 'ok') {
-      if (outcome.reason === 'LOST_HISTORY' && life === state.life) this.#lose(state, outcome.survives)
+      if (outcome.reason === 'LOST_HISTORY' && life === state.losses.length)
+        this.#lose(state, outcome.survives)
       return
     }
     const seen = outcome.found.map((found) => this.#placeOf(found))
@@ -214,15 +214,14 @@ class SessionCheck {
     if (written) seen.push(written)
     for (const at of seen) {
       // Asked before the session accepted a loss: what was lost is accepted as well.
-      const kept = life < state.life && state.survives ? this.#lineage.common(at, state.survives) : at
+      const kept = state.losses.slice(life).reduce((rest, loss) => this.#lineage.common(rest, loss), at)
       state.past = this.#joined(state.past, { at: kept, by: operation })
     }
   }
 
   #lose(state: SessionState, survives: string | undefined): void {
     const position = survives === undefined ? NOTHING : positionFrom(survives)
-    state.life += 1
-    state.survives = position
+    state.losses.push(position)
     state.past = this.#surviving(state.past, position)
   }
 
@@ -248,7 +247,7 @@ class SessionCheck {
   #stateOf(session: number): SessionState {
     let state = this.#sessions.get(session)
     if (!state) {
-      state = { life: 0, past: [], survives: undefined }
+      state = { past: [], losses: [] }
       this.#sessions.set(session, state)
     }
     return state
