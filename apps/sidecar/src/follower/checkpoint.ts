@@ -35,7 +35,7 @@ export interface Checkpoint {
 }
 
 /** A comparison of all copies with all chunks, under way. */
-export interface Repair {
+interface Repair {
   readonly reason: RepairReason
   /** Part done of each index, 0 to 1. */
   readonly progress: ReadonlyMap<string, number>

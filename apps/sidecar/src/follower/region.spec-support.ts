@@ -20,7 +20,7 @@ import { Pace } from './pace.ts'
 import { RegionalIndexes } from './regional-indexes.ts'
 import { TAG_SEPARATOR } from './tag-value.ts'
 
-export const log = pino({ level: process.env.SPEC_LOG ?? 'silent' })
+const log = pino({ level: process.env.SPEC_LOG ?? 'silent' })
 export const keys = new Keys('pg')
 const primaryClock = { nowMs: () => Date.now(), uncertaintyMs: () => 1 }
 const cleanups: (() => Promise<void> | void)[] = []
