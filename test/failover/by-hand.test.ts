@@ -3,7 +3,13 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { waitFor } from '../support/wait-for.ts'
 import { accountFor } from './account.ts'
 import { tell } from './figures.ts'
-import { type SentinelRegions, settled, startSentinelRegions, Writers } from './sentinel-regions.ts'
+import {
+  ELECTED_MS,
+  type SentinelRegions,
+  settled,
+  startSentinelRegions,
+  Writers,
+} from './sentinel-regions.ts'
 
 let regions: SentinelRegions
 
@@ -24,7 +30,7 @@ it('a failover by hand under writes loses none that was acknowledged: the promot
     await cluster.sentinel(old).command('SENTINEL', 'FAILOVER', 'pg')
     const epochs = () => new Set(writers.acknowledged.map(({ version = '' }) => version.split('-')[0]))
     await waitFor('a write in another epoch', () => epochs().size > 1, {
-      timeoutMs: 30_000,
+      timeoutMs: ELECTED_MS,
       explain: () => writers.tried.slice(-5),
     })
     const first = writers.acknowledged.at(-1)

@@ -35,7 +35,6 @@ it("when the primary's Redis is killed another region takes over: writes are bac
   expect(survived.length).toBeGreaterThan(50)
   // Only what was under way to the replicas when it died.
   for (const { endedMs } of lost) expect(killedMs - endedMs).toBeLessThan(500)
-  expect(first.tookMs).toBeLessThan(15_000)
 })
 
 it('when the whole primary region is lost another region takes over, and it comes back as a replica', async () => {
@@ -56,5 +55,4 @@ it('when the whole primary region is lost another region takes over, and it come
   const { lost, violations } = await accountFor(regions, writers.acknowledged)
   expect(violations).toEqual([])
   for (const { endedMs } of lost) expect(killedMs - endedMs).toBeLessThan(500)
-  expect(first.tookMs).toBeLessThan(20_000)
 })

@@ -4,7 +4,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { waitFor } from '../support/wait-for.ts'
 import { accountFor } from './account.ts'
 import { tell } from './figures.ts'
-import { type SentinelRegions, settled, startSentinelRegions, Writers } from './sentinel-regions.ts'
+import {
+  ELECTED_MS,
+  type SentinelRegions,
+  settled,
+  startSentinelRegions,
+  Writers,
+} from './sentinel-regions.ts'
 
 let regions: SentinelRegions
 
@@ -57,7 +63,7 @@ describe.each(FATES)('a primary Redis that is killed and started at once, %s', (
         const [first = ''] = epochsOf(writers)
         return epochsOf(writers).find((epoch) => epoch !== first)
       },
-      { timeoutMs: 30_000, explain: () => writers.tried.slice(-5) },
+      { timeoutMs: ELECTED_MS, explain: () => writers.tried.slice(-5) },
     )
     const first = writers.acknowledged.find(({ version = '' }) => version.startsWith(newEpoch))
     tell(
@@ -110,7 +116,7 @@ it('says REGRESSED and keeps its replicas as they are while no Sentinel helps', 
       seen.add(statuses.find(({ region }) => region === old)?.state ?? RegionState.UNSPECIFIED)
       return primaryRegion !== old
     },
-    { timeoutMs: 30_000 },
+    { timeoutMs: ELECTED_MS },
   )
   expect(seen).toContain(RegionState.REGRESSED)
   await settled(regions)

@@ -115,6 +115,9 @@ export interface TriedWrite {
 
 export const NAMESPACE = 'failover'
 
+/** The longest that Sentinels take: an election that nobody won is held again after twice their failover-timeout of 10 s. */
+export const ELECTED_MS = 60_000
+
 function failureOf(error: unknown): string {
   return error instanceof CallError ? (error.details.reason ?? error.status) : String(error)
 }
@@ -141,7 +144,7 @@ export class Writers {
     ms: number,
     options: { region?: string; timeoutMs?: number } = {},
   ): Promise<TriedWrite & { tookMs: number }> {
-    const { region, timeoutMs = 30_000 } = options
+    const { region, timeoutMs = ELECTED_MS } = options
     const found = await waitFor(
       'a write to be acknowledged again',
       () =>
