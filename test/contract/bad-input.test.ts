@@ -534,10 +534,10 @@ const streamCases: Case[] = [
     'NOT_FOUND INDEX_NOT_FOUND',
   ],
   [
-    'a promotion',
+    'a promotion of a region that does not exist',
     cluster.promote,
-    create(PromoteRequestSchema, { region: 'eu-west-1' }),
-    'UNIMPLEMENTED NOT_YET',
+    create(PromoteRequestSchema, { region: 'nowhere' }),
+    'INVALID_ARGUMENT INVALID_FIELD region',
   ],
 ]
 

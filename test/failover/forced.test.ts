@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { waitFor } from '../support/wait-for.ts'
 import { LostWrites } from './lost-writes.ts'
@@ -47,6 +48,45 @@ describe('without Sentinel', () => {
     await writes.isTold(regions.regions)
     await writes.allAgree()
     await writes.isNeverServed(regions.regions, 2000)
+  }, 180_000)
+})
+
+describe('without Sentinel, of two regions', () => {
+  beforeAll(async () => {
+    regions = await startStaticRegions({ regions: ['us-east-1', 'eu-west-1'] })
+    old = regions.cluster.primary
+  }, 180_000)
+
+  afterAll(() => regions?.[Symbol.asyncDispose]())
+
+  it('an old primary that claims once more while it is cut off gives way as soon as it hears of the promotion, and its later epoch is left behind', async () => {
+    const { cluster } = regions
+    const [next = ''] = regions.others(old)
+    const writes = new LostWrites(regions)
+    await writes.writeKept(old)
+    await level(regions)
+    await cluster.setLinks(old, { mode: 'cut' })
+    await waitFor('it to be silent', async () => (await statusOf(regions, old, next)).version === '')
+    const promoted = await promote(regions, next, { force: true })
+    expect(promoted, promoted.stderr).toMatchObject({ exitCode: 0 })
+    const epochOf = async (region: string) => Number((await clockOf(regions, region)).split('-')[0])
+    const promotedEpoch = await epochOf(next)
+
+    await cluster.stopProcess(old, 'sidecar', 'SIGKILL')
+    // Its lease runs out meanwhile.
+    await pause(2500)
+    await cluster.startProcess(old, 'sidecar')
+    await waitFor('the old primary to claim once more', async () => (await epochOf(old)) > promotedEpoch)
+    await writes.writeLost(old)
+    const stray = await epochOf(old)
+
+    await cluster.setLinks(old, { mode: 'open' })
+    await primaryIs(regions, next)
+    await waitFor('a claim above the stray one', async () => (await epochOf(next)) > stray)
+    await settled(regions)
+    await writes.isTold(regions.regions)
+    await writes.allAgree()
+    await writes.isNeverServed(regions.regions, 1000)
   }, 180_000)
 })
 

@@ -53,5 +53,6 @@ const OF_STATUS: Partial<Record<StatusName, Hint>> = {
   RESOURCE_EXHAUSTED: () => 'ask for less at once, or try again in a moment',
   UNAUTHENTICATED: () => 'this cluster wants credentials',
   PERMISSION_DENIED: () => 'these credentials do not allow it',
+  ABORTED: () => 'something else was faster: look at `perigee status`, and decide anew',
   CANCELLED: () => 'what was already acknowledged stays',
 }

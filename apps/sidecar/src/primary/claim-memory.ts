@@ -41,6 +41,15 @@ export class ClaimMemory {
     await this.#set(this.#keys.knownAppointment, appointment)
   }
 
+  /** The id of the cluster that the region's copies are of; `undefined` when there are none. */
+  async clusterId(): Promise<string | undefined> {
+    try {
+      return String((await this.#redis.call('HGET', this.#keys.checkpoint, 'cluster')) ?? '') || undefined
+    } catch {
+      return undefined
+    }
+  }
+
   /** The newest position that the region's copies have seen. */
   async indexed(): Promise<Position> {
     try {

@@ -45,6 +45,16 @@ it('never makes the first claim while another region holds writes', async () => 
   expect(await redis.claim.initialize()).toMatchObject({ why: expect.stringContaining('5-7') })
 })
 
+it('claims an empty Redis although writes were seen only when told to accept that, and stays the same cluster', async () => {
+  await using process = await startRedis()
+  await process.command('HSET', 'pg:{0}:checkpoint', 'seen', '5-7', 'cluster', '0123456789abcdef')
+  const kept = Object.assign(Object.create(process), { [Symbol.asyncDispose]: async () => {} })
+  await using redis = await startClaimedRedis({ process: kept })
+  expect(redis.claim.state).toMatchObject({ why: expect.stringContaining('"perigee promote here --force"') })
+  expect(await redis.claim.acceptLoss()).toEqual({ epoch: epochOf(redis), seq: 0 })
+  expect(await redis.connection.call('GET', redis.keys.cluster)).toBe('0123456789abcdef')
+})
+
 it('leaves a Redis alone that is not the configured primary', async () => {
   await using redis = await startClaimedRedis({ regions: ['here', 'there'], primary: 'there' })
   expect(redis.claim.state).toEqual({ kind: 'not-chosen', chosen: 'there' })

@@ -341,7 +341,8 @@ export class Claim {
     const claimKeys = [keys.clock, keys.log, keys.forks, keys.cluster, keys.appointment]
     const leaseEndUs = vouchedUs + leaseMs * 1000
     const clock = look.clock ? formatPosition(look.clock) : ''
-    const clusterId = randomBytes(8).toString('hex')
+    // An empty Redis whose loss was accepted is of the same cluster: sessions are told, not refused.
+    const clusterId = (await memory.clusterId()) ?? randomBytes(8).toString('hex')
     try {
       await library.call('claim', claimKeys, [
         ...[epoch, leaseEndUs, clock, clusterId, logEntriesMax, vouchedUs, region],
