@@ -1,6 +1,6 @@
 import { type Position, parsePosition } from '@perigee/core'
 import { RedisFailure } from '../redis/connection.ts'
-import { type FunctionLibrary, functionName } from '../redis/function-library.ts'
+import { type FunctionLibrary, functionName, LIBRARY_VERSION } from '../redis/function-library.ts'
 import type { Keys } from '../redis/keys.ts'
 
 /** A promotion of a region by an operator, while it is carried out. */
@@ -37,6 +37,11 @@ export class WayMaker {
     this.#region = options.region
     this.#library = options.library
     this.#keys = options.keys
+  }
+
+  /** Whether a newer sidecar has loaded newer functions: then this one never claims. @throws RedisFailure */
+  async isOutdated(): Promise<boolean> {
+    return (await this.#library.newestVersion()) > LIBRARY_VERSION
   }
 
   /**

@@ -30,7 +30,7 @@ import { readError } from '../../redis/redis-status.ts'
 import type { OtherRegion } from '../../status/other-region.ts'
 import { StatusError } from '../../status-error.ts'
 import { durationOf } from '../../wire-time.ts'
-import { holdsNothing, notClaimed, otherPromotion, type Stake, wouldLose } from './refusals.ts'
+import { holdsNothing, notClaimed, otherPromotion, outdated, type Stake, wouldLose } from './refusals.ts'
 
 /** What has been done; the last one says so and names the epoch. */
 export interface PromotionStep {
@@ -107,6 +107,7 @@ export class Promotion {
       yield { step: `${region} is the primary already`, epoch: claim.epoch }
       return
     }
+    if (await this.#options.wayMaker.isOutdated()) throw outdated(region)
     await this.#askAll(signal)
     const old = appointed.named
     const silent = this.#silent()

@@ -82,6 +82,14 @@ export function holdsNothing(promoted: Stake, others: readonly Stake[]): StatusE
   return refusal('WOULD_LOSE_WRITES', error)
 }
 
+/** The error of a sidecar that never claims, beside a newer one of its region. */
+export function outdated(region: string): StatusError {
+  return new StatusError(
+    'FAILED_PRECONDITION',
+    `A newer sidecar of ${region} has loaded newer functions, so this one can't promote it. Nothing was changed. Ask the newer one, by its address, or update this one.`,
+  )
+}
+
 /** The error for a promotion that got as far as the claim, and no further. */
 export function notClaimed(region: string, why: string): StatusError {
   return refusal(
