@@ -132,7 +132,10 @@ export class Sidecar {
       configured: config.primary,
     })
     // The clock of another Redis is another clock.
-    primary.onChange(() => primaryClock.forget())
+    primary.onChange(() => {
+      primaryClock.forget()
+      primaryClock.measure().catch(() => {})
+    })
     primary.onChange((name) => log.info({ primary: name }, 'the primary is another region now'))
     const library = new FunctionLibrary(writes)
     const replicated =

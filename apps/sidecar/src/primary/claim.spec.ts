@@ -1,8 +1,12 @@
 import { ORIGIN } from '@perigee/core'
 import { startRedis } from '@perigee/embedded-redis'
+import { pino } from 'pino'
 import { expect, it, vi } from 'vitest'
 import { RedisFailure } from '../redis/connection.ts'
+import { librarySource } from '../redis/function-library.ts'
+import { ExternalAuthority } from './authority.ts'
 import { type ClaimedRedis, soon, startClaimedRedis } from './claimed-redis.spec-support.ts'
+import { Farewells } from './farewells.ts'
 
 const entry = { key: 'k', value: new Uint8Array([1]), contentType: '' }
 
@@ -120,4 +124,62 @@ it('claims above the epoch that the index Redis remembers, though the clock has 
   const kept = Object.assign(Object.create(process), { [Symbol.asyncDispose]: async () => {} })
   await using redis = await startClaimedRedis({ process: kept })
   expect(epochOf(redis)).toBeGreaterThan(remembered)
+})
+
+it('never claims beside a newer library, and holds on to a claim that it has', async () => {
+  await using redis = await startClaimedRedis()
+  const before = epochOf(redis)
+  const newer = librarySource().replaceAll('perigee_1', 'perigee_2').replaceAll('pg1_', 'pg2_')
+  await redis.process.command('FUNCTION', 'LOAD', newer)
+  await redis.claim.refresh()
+  expect(epochOf(redis)).toBe(before)
+  // A newer sidecar claims: the clock is of its epoch then.
+  await redis.process.command('SET', redis.keys.clock, `${before + 1000}-0`)
+  await vi.waitFor(() => expect(redis.claim.state).toEqual({ kind: 'outdated', version: 2 }), 5000)
+})
+
+it('waits until the lease of another Redis that has not let go is over', async () => {
+  const there = new Map([['there', { epoch: 5, seq: 0 }]])
+  const process = await startRedis()
+  await process.command('SET', 'pg:{0}:clock', '5-0')
+  const startedMs = performance.now()
+  await using redis = await startClaimedRedis({
+    ...{ process, regions: ['here', 'there'], others: there, leaseMs: 500, renewMs: 100 },
+    farewells: new Farewells({
+      ...{
+        addresses: () => new Map([['there', '127.0.0.1:1']]),
+        onGone: () => {},
+        log: pino({ level: 'silent' }),
+      },
+      ask: async () => ({ gone: false, why: 'it is silent' }),
+    }),
+  })
+  expect(redis.claim.state).toMatchObject({ kind: 'waiting', why: expect.stringContaining('old primary') })
+  await vi.waitFor(() => epochOf(redis), 5000)
+  expect(performance.now() - startedMs).toBeGreaterThan(550)
+})
+
+it('claims in the topology external whatever others hold, since nothing can keep it: the fork tells', async () => {
+  const others = new Map([['there', { epoch: 7, seq: 9 }]])
+  const process = await startRedis()
+  await process.command('SET', 'pg:{0}:clock', '7-5')
+  await using redis = await startClaimedRedis({
+    ...{ process, regions: ['here', 'there'], others, leaseMs: 500, renewMs: 100 },
+    ...{ authority: new ExternalAuthority(), wayOut: { by: 'nobody' } },
+  })
+  await vi.waitFor(() => expect(epochOf(redis)).toBeGreaterThan(7), 5000)
+  expect(await redis.process.command('HGETALL', redis.keys.forks)).toEqual(['7', '5'])
+})
+
+it('takes no epoch for claimed once its lease is certainly over, though nobody told it so', async () => {
+  await using redis = await startClaimedRedis({ leaseMs: 500, renewMs: 200 })
+  expect(redis.claim.leaseLeftMs).toBeLessThanOrEqual(500)
+  await redis.process.kill('SIGSTOP')
+  try {
+    await vi.waitFor(() => expect(redis.claim.epoch).toBeUndefined(), { timeout: 1000, interval: 10 })
+    expect(redis.claim.state.kind).toBe('claimed')
+    expect(redis.claim.leaseLeftMs).toBe(0)
+  } finally {
+    await redis.process.kill('SIGCONT')
+  }
 })
