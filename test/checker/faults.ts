@@ -3,24 +3,27 @@ import { keepWholeLife, type Scene } from './scene.ts'
 /** One disturbance from its beginning to its mending. */
 export type Fault = (scene: Scene) => Promise<void>
 
-/**
- * The primary's data Redis dies, another region takes over, and the old one comes back as a replica. Half of the times
- * nothing leaves its region any more shortly before it dies, so that it has writes that no replica has.
- */
+/** The primary's data Redis dies, another region takes over, and the old one comes back as a replica. */
 export const failover: Fault = async (scene) => {
+  const old = scene.primary
+  scene.note(`the data Redis of ${old}, the primary, is killed`)
+  await scene.kill(old)
+  await takeOver(scene, old)
+}
+
+/** The same, after the primary took writes that no replica has: its region was cut off for less than a lease. */
+export const lostTail: Fault = async (scene) => {
   const { cluster } = scene
   const old = scene.primary
-  const silent = scene.oneOf([false, true])
-  scene.note(
-    `the data Redis of ${old}, the primary, is killed${silent ? ', after a while of being cut off' : ''}`,
-  )
-  if (silent) {
-    await cluster.setLinks(old, { mode: 'cut' })
-    // Shorter than a lease, which nobody vouches for any more.
-    await scene.acknowledged(scene.between(3, 20), 1_800)
-  }
+  scene.note(`the data Redis of ${old}, the primary, is cut off, takes writes and is killed`)
+  await cluster.setLinks(old, { mode: 'cut' })
+  await scene.acknowledged(scene.between(10, 50), 1_800)
   await scene.kill(old)
-  if (silent) await cluster.setLinks(old, { mode: 'open' })
+  await cluster.setLinks(old, { mode: 'open' })
+  await takeOver(scene, old)
+}
+
+async function takeOver(scene: Scene, old: string): Promise<void> {
   await scene.takenOverFrom(old)
   await scene.pause(500, 3_000)
   await scene.start(old)

@@ -7,6 +7,7 @@ import {
   failover,
   force,
   freeze,
+  lostTail,
   pauseRedis,
   pauseRedisShortly,
   pauseSidecar,
@@ -26,6 +27,7 @@ interface FaultPlan {
 const PLANS = {
   none: { topology: 'static', faults: [] },
   failover: { topology: 'sentinel', faults: [failover] },
+  'lost-tail': { topology: 'sentinel', faults: [lostTail] },
   force: { topology: 'static', faults: [force] },
   restart: { topology: 'sentinel', faults: [restart] },
   pause: { topology: 'sentinel', faults: [pauseRedis, pauseRedisShortly, pauseSidecar] },
@@ -35,7 +37,18 @@ const PLANS = {
   crash: { topology: 'sentinel', faults: [crash] },
   mixed: {
     topology: 'sentinel',
-    faults: [failover, restart, freeze, pauseRedis, pauseRedisShortly, pauseSidecar, cutOff, byHand, crash],
+    faults: [
+      failover,
+      lostTail,
+      restart,
+      freeze,
+      pauseRedis,
+      pauseRedisShortly,
+      pauseSidecar,
+      cutOff,
+      byHand,
+      crash,
+    ],
   },
 } as const satisfies Record<string, FaultPlan>
 
