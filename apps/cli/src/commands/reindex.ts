@@ -1,9 +1,10 @@
 import type { EmbeddingModel, IndexInput } from '@perigee/sdk'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import type { Act, Context } from '../context.ts'
 import { parseCount } from '../count.ts'
 import { parseDuration } from '../duration.ts'
 import { Failure } from '../failure.ts'
+import { parseModel } from '../model.ts'
 import { Reindex, type ReindexSummary } from '../reindex/reindex.ts'
 import { renderFacts } from '../table.ts'
 
@@ -112,12 +113,4 @@ function show({ output }: Context, summary: ReindexSummary): void {
   if (regions.length > 0)
     facts.push(['verified', regions.map(({ region, checked }) => `${region} (${checked})`).join(', ')])
   output.print(renderFacts(facts, output.colors))
-}
-
-/** A model as people type it: the revision comes after the last @. */
-function parseModel(text: string): EmbeddingModel {
-  const at = text.lastIndexOf('@')
-  const [id, revision] = [text.slice(0, Math.max(at, 0)), text.slice(at + 1)]
-  if (id && revision) return { id, revision }
-  throw new InvalidArgumentError('A model is its id and its revision: org/model@1.')
 }

@@ -1,10 +1,11 @@
-import type { Filter, Hits, IndexDefinition, Vector, VectorIndex } from '@perigee/sdk'
+import type { EmbeddingModel, Filter, Hits, IndexDefinition, Vector, VectorIndex } from '@perigee/sdk'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { connect } from '../connect.ts'
 import type { Act, Context } from '../context.ts'
 import { parseCount } from '../count.ts'
 import { Failure } from '../failure.ts'
 import { parseFilter } from '../filter.ts'
+import { parseModel } from '../model.ts'
 import { shorten, visible } from '../output.ts'
 import { receiptJson, showReceipt } from '../receipt.ts'
 import { type ReadOptions, withReadOptions } from '../session-options.ts'
@@ -19,6 +20,7 @@ interface SearchOptions extends ReadOptions {
   readonly filter?: string
   readonly maxDistance?: number
   readonly ef?: number
+  readonly model?: EmbeddingModel
 }
 
 /** Narrower than this, a text tells nothing. */
@@ -35,6 +37,9 @@ export function searchCommand(act: Act): Command {
     )
     .option('--like <chunk>', 'the vector of this chunk, which is left out of the answer')
     .addOption(new Option('-k <count>', 'how many').argParser(parseCount).default(10))
+    .addOption(
+      new Option('--model <id@revision>', 'of an alias, its index of this model').argParser(parseModel),
+    )
     .option('--filter <filter>', 'only chunks like \'lang=en|de,year>=2024,text~"vector search"\'')
     .addOption(new Option('--max-distance <distance>', 'only chunks at most this far').argParser(parseNumber))
     .addOption(
@@ -48,7 +53,8 @@ async function search(context: Context, name: string, options: SearchOptions): P
   await using perigee = await connect(context)
   const session = perigee.session(options.session)
   const { namespace } = options
-  const { definition } = await session.index(name, { namespace }).describe({ signal })
+  const named = session.index(name, { namespace, model: options.model })
+  const { definition } = await named.describe({ signal })
   const filter = options.filter === undefined ? undefined : parseFilter(options.filter, definition.attributes)
   const index = session.index(name, { namespace, model: definition.model })
   const vector = await vectorOf(index, definition, options, signal)

@@ -9,16 +9,17 @@
  * from there: what is left to do is told by comparing them.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type EmbeddingModel, type IndexInput, PerigeeError } from '@perigee/sdk'
+import type { EmbeddingModel, IndexInput } from '@perigee/sdk'
 import type { Context } from '../context.ts'
 import { formatMs } from '../duration.ts'
-import { EXIT } from '../exit-code.ts'
 import { Failure } from '../failure.ts'
-import { Copying, type CopyingOptions, contentsOf, type PassCounts } from './copy-pass.ts'
+import { writtenByClients } from './client-writes.ts'
+import { Copying, type CopyingOptions, type PassCounts } from './copy-pass.ts'
 import { EmbeddingCommand } from './embedding-command.ts'
-import { caughtUp, RegionClients, sessionOfNow } from './region-clients.ts'
+import { patiently } from './patience.ts'
+import { RegionClients } from './region-clients.ts'
+import { includes, verifiedChunks } from './region-copy.ts'
 import { planOf, type ReindexNames, type ReindexPlan, refused, targetInput } from './reindex-plan.ts'
-import { isLater } from './version.ts'
 
 export interface ReindexOptions extends ReindexNames {
   readonly input?: IndexInput | undefined
@@ -55,11 +56,7 @@ export interface ReindexSummary {
 const LEVEL_MS = 2_000
 const LEVEL_COUNT = 20
 const PASSES_MAX = 50
-const VERIFY_ATTEMPTS = 3
-const RETRY_EVERY_MS = 1_000
-const RETRY_FOR_MS = 60_000
 const FOLLOW_EVERY_MS = 1_000
-const COMPARED_AT_ONCE = 100
 
 /** A reindex under way. */
 export class Reindex implements AsyncDisposable {
@@ -216,7 +213,7 @@ export class Reindex implements AsyncDisposable {
   async #pass(): Promise<PassCounts> {
     const copying = await this.#copier()
     const shared = this.#aliased.includes(this.#plan.targetName)
-    const counts = await this.#patiently(() => copying.pass(shared))
+    const counts = await patiently(this.#context, () => copying.pass(shared))
     this.#sum.passes += 1
     for (const key of ['copied', 'deleted', 'unchanged', 'kept'] as const) this.#sum[key] += counts[key]
     const { total, copied, deleted, unchanged, kept, tookMs } = counts
@@ -266,13 +263,14 @@ export class Reindex implements AsyncDisposable {
   /** Holds every region's copy of the second index against its chunks. */
   async #verify(): Promise<void> {
     const { output, signal } = this.#context
+    const { namespace, targetName } = this.#plan
     const token = this.#copying?.token ?? ''
     const verified: Verified[] = []
     for (const [region, client] of await this.#regions.each()) {
       output.progress(`${region}: verifying`)
-      const checked = await this.#patiently(async () => {
-        await this.#listed(client, token)
-        return this.#verifyIn(region)
+      const checked = await patiently(this.#context, async () => {
+        await includes(client, { namespace, name: targetName, token }, signal)
+        return verifiedChunks(this.#regions.home, { region, namespace, index: targetName, signal })
       })
       verified.push({ region, checked })
       this.#note(`${region}: ${checked} chunks verified`)
@@ -281,100 +279,22 @@ export class Reindex implements AsyncDisposable {
     this.#verified = verified
   }
 
-  async #verifyIn(region: string): Promise<number> {
-    const { namespace, targetName } = this.#plan
-    const { signal } = this.#context
-    let faults = 0
-    for (let attempt = 1; attempt <= VERIFY_ATTEMPTS; attempt++) {
-      const repair = attempt > 1
-      for await (const found of this.#regions.home.cluster.verifyIndex(targetName, {
-        region,
-        namespace,
-        repair,
-        signal,
-      })) {
-        if (!found.done) continue
-        faults = found.missing + found.outdated + found.orphaned
-        if (faults === 0) return found.checked
-      }
-    }
-    throw new Failure({
-      message: `${region}'s copy of ${targetName} differs from its chunks in ${faults} places, also after it was mended`,
-      hint: `\`perigee rebuild ${targetName} --region ${region}\` fills it anew; then --resume`,
-      code: 'DIFFERENT',
-      exitCode: EXIT.DIFFERENT,
-    })
-  }
-
-  /** Resolves when a region's own copy of the second index includes what a session has seen. */
-  async #listed(client: RegionClients['home'], token: string, name = this.#plan.targetName): Promise<void> {
-    const { namespace } = this.#plan
-    const index = client.session(token).index(name, { namespace })
-    for await (const _ of index.list({ view: 'id', pageSize: 1, ...caughtUp(this.#context.signal) })) return
-  }
-
   /** Points the alias, and waits until every region has switched. */
   async #point(indexes: readonly string[]): Promise<void> {
     const { namespace, alias } = this.#plan
     const session = this.#regions.home.session()
     await session.aliases.put(alias, indexes, { namespace, ...this.#call })
     this.#aliased = indexes
+    const switched = { namespace, name: alias, token: session.token }
     for (const [, client] of await this.#regions.each())
-      await this.#patiently(() => this.#listed(client, session.token, alias))
+      await patiently(this.#context, () => includes(client, switched, this.#context.signal))
     this.#note(`${alias} points at ${indexes.join(', ')}`)
   }
 
-  /** Chunks of the second index that aren't copies of the first one's. */
-  async #writtenByClients(): Promise<number> {
-    const { namespace, source, targetName } = this.#plan
-    const { output, signal, timeoutMs } = this.#context
-    const home = this.#regions.home
-    const session = await sessionOfNow(home, { namespace, name: targetName }, { timeoutMs, signal })
-    const [first, second] = [source.name, targetName].map((name) => session.index(name, { namespace }))
-    let own = 0
-    let ids: string[] = []
-    const compare = async () => {
-      const read = { consistency: 'primary', ...this.#call } as const
-      const copies = await second?.getMany(ids, read)
-      const chunks = await first?.getMany(ids, read)
-      for (const copy of copies?.values() ?? []) {
-        const chunk = chunks?.get(copy.id)
-        if (!chunk || (contentsOf(chunk) !== contentsOf(copy) && isLater(copy.version, chunk.version)))
-          own += 1
-      }
-      ids = []
-    }
-    const clients = source.regionScoped ? await this.#regions.each() : [['', home] as const]
-    const seen = new Set<string>()
-    for (const [, client] of clients) {
-      const index = client.session(session.token).index(targetName, { namespace })
-      for await (const { id } of index.list({ view: 'id', pageSize: 1_000, ...caughtUp(signal) })) {
-        if (seen.has(id)) continue
-        seen.add(id)
-        ids.push(id)
-        if (ids.length < COMPARED_AT_ONCE) continue
-        await compare()
-        output.progress(`${seen.size} chunks compared`)
-      }
-    }
-    if (ids.length > 0) await compare()
-    return own
-  }
-
-  /** Tries again while a region or the primary is away: passes and comparisons may be done twice. */
-  async #patiently<T>(work: () => Promise<T>): Promise<T> {
-    const { signal } = this.#context
-    const until = performance.now() + RETRY_FOR_MS
-    for (;;) {
-      try {
-        return await work()
-      } catch (error) {
-        const again = error instanceof PerigeeError && error.retryable && performance.now() < until
-        if (!again || signal.aborted) throw error
-        this.#note(`${error.message}; trying again`)
-        await delay(RETRY_EVERY_MS, undefined, { signal })
-      }
-    }
+  #writtenByClients(): Promise<number> {
+    const { timeoutMs, signal, output } = this.#context
+    const onProgress = (compared: number) => output.progress(`${compared} chunks compared`)
+    return writtenByClients({ plan: this.#plan, regions: this.#regions, timeoutMs, signal, onProgress })
   }
 
   #note(text: string): void {
