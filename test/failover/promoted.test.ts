@@ -73,10 +73,10 @@ it('a promotion that is left half done, and not run again, is undone: the old pr
   const { cluster } = regions
   const [old, next] = await primaryAndNext()
   // What one does that dies right before the claim.
-  const makeWay = (region: string) =>
-    cluster
-      .dataRedis(region)
-      .command('FCALL_RO', 'pg1_make_way', '1', 'pg:{0}:clock', next, 'left', '3000000', region)
+  const makeWay = (region: string) => {
+    const args = ['1', 'pg:{0}:clock', next, 'left', '3000000', region] as const
+    return cluster.dataRedis(region).command('FCALL_RO', 'pg1_make_way', ...args)
+  }
   for (const region of regions.regions) await makeWay(region)
   await cluster.dataRedis(next).command('REPLICAOF', 'NO', 'ONE')
   const refused = await regions

@@ -53,6 +53,14 @@ it('makes way for one region at a time, whoever promotes it, and only that promo
   const { makesWay, nowUs } = await own.look()
   expect(makesWay?.region).toBe('there')
   expect(makesWay?.untilUs).toBeGreaterThan(nowUs)
+  await wayMaker.makeWay({ region: 'elsewhere', id: '*' }, 0)
+  await expect(wayMaker.makeWay({ region: 'elsewhere', id: 'two' }, 60_000)).rejects.toThrow(
+    'there is being promoted',
+  )
+  await wayMaker.makeWay({ region: 'there', id: '*' }, 0)
+  expect(await wayMaker.makeWay({ region: 'elsewhere', id: 'two' }, 60_000)).toMatchObject({
+    released: false,
+  })
 })
 
 it('leaves the claim of the region that is promoted itself alone', async () => {

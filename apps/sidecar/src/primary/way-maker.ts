@@ -6,7 +6,7 @@ import type { Keys } from '../redis/keys.ts'
 /** A promotion of a region by an operator, while it is carried out. */
 export interface PromotionUnderWay {
   readonly region: string
-  /** Unique. */
+  /** Unique; `*`, only to end one, stands for any of that region. */
   readonly id: string
 }
 

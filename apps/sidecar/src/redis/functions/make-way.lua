@@ -2,7 +2,8 @@
 -- other promotion begins. A claim that another region holds here is given up in the same step. It is kept in the memory of
 -- this process alone, so that replicas can do it; a restart ends it.
 -- KEYS   1 clock
--- ARGV   1 the region that is promoted, 2 the promotion's id, 3 for how long in us, 0 to end it, 4 this Redis's region
+-- ARGV   1 the region that is promoted, 2 the promotion's id, 3 for how long in us, 0 to end it ('*' for an id: any of that
+--        region's), 4 this Redis's region
 -- Reply: clock or '', 1 when a live claim was given up, else 0
 -- Errors: BUSY another region is being promoted
 redis.register_function {
@@ -12,7 +13,8 @@ redis.register_function {
     local hold_us = tonumber(args[3])
     local clock = redis.call('GET', keys[1]) or ''
     if hold_us == 0 then
-      if promotion.id == args[2] then promotion.until_us = math.min(promotion.until_us, us) end
+      local mine = promotion.id == args[2] or (args[2] == '*' and promotion.region == args[1])
+      if mine then promotion.until_us = math.min(promotion.until_us, us) end
       return { clock, 0 }
     end
     if promotion.until_us > us and promotion.region ~= args[1] then

@@ -65,6 +65,8 @@ const ASK_MS = 3000
 /** How long it is watched whether the others follow. */
 const FOLLOW_MS = 10_000
 const LOOK_MS = 25
+/** Stands for the id of any promotion of the region. */
+const ANY = '*'
 
 export class Promotion {
   readonly #options: PromotionOptions
@@ -99,17 +101,19 @@ export class Promotion {
   }
 
   async *#promote({ force, signal }: { force: boolean; signal: AbortSignal }): AsyncGenerator<PromotionStep> {
-    const { region, claim, appointed, log } = this.#options
+    const { region, claim, log } = this.#options
     yield { step: 'asking every region what it holds' }
     await claim.refresh()
     const before = await this.#look()
     if (claim.epoch !== undefined) {
+      // One that died after its claim left the others making way.
+      await this.#endWay(ANY)
       yield { step: `${region} is the primary already`, epoch: claim.epoch }
       return
     }
     if (await this.#options.wayMaker.isOutdated()) throw outdated(region)
     await this.#askAll(signal)
-    const old = appointed.named
+    const old = this.#primary()
     const silent = this.#silent()
     for (const other of silent) yield { step: `${other} is silent` }
     if (!before.clock && this.#stakes().some(({ here, position }) => here && position.epoch > 0)) {
@@ -269,6 +273,13 @@ export class Promotion {
       ),
     )
     await Promise.all(ended)
+  }
+
+  /** The region that is to be the primary; if it holds no claim and another one does, that one: it was faster. */
+  #primary(): string {
+    const { appointed, others } = this.#options
+    const claimed = others.filter((other) => other.claimed).map((other) => other.region)
+    return claimed.includes(appointed.named) ? appointed.named : (claimed[0] ?? appointed.named)
   }
 
   #silent(): string[] {
