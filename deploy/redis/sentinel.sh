@@ -5,6 +5,8 @@
 #   PRIMARY   the data Redis that is the primary the first time, host:port
 #   REPLICAS  the others, separated by spaces. Sentinel looks for them every 10 s, and at first the gate keeps them out: a
 #             primary that died before the second look would have nobody to take over.
+#   DOWN_AFTER_MS  how long the primary must be silent. Each Sentinel has another: those that notice at the same moment stand
+#             against each other, and an election that nobody wins costs twice the failover-timeout.
 set -eu
 
 settings=${SETTINGS:-/etc/perigee}
@@ -19,6 +21,7 @@ if [ ! -f "$config" ]; then
     echo "sentinel monitor pg ${PRIMARY%:*} ${PRIMARY##*:} 2"
     for replica in $REPLICAS; do echo "sentinel known-replica pg ${replica%:*} ${replica##*:}"; done
     cat "$settings/sentinel.conf"
+    echo "sentinel down-after-milliseconds pg ${DOWN_AFTER_MS:-3000}"
     echo "dir ${DATA:-/data}"
     echo "aclfile $credentials/sentinel-users.acl"
     echo "sentinel announce-ip ${ADDRESS%:*}"

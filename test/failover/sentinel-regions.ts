@@ -115,7 +115,7 @@ export interface TriedWrite {
 
 export const NAMESPACE = 'failover'
 
-/** The longest that Sentinels take: an election that nobody won is held again after twice their failover-timeout of 10 s. */
+/** The longest that Sentinels take: an election that nobody won is held again after twice their failover-timeout. */
 export const ELECTED_MS = 60_000
 
 function failureOf(error: unknown): string {

@@ -54,6 +54,14 @@ export function indexRedisConfig(layout: Layout, region: string): ConfigLine[] {
 export const sentinelGroup = 'pg'
 
 /**
+ * How long the primary must be silent until a region's Sentinel calls it down. Each has another: those that notice at the
+ * same moment stand against each other, and an election that nobody wins costs twice the failover-timeout.
+ */
+function downAfterMs(ordinal: number): number {
+  return 3_000 + 400 * ordinal
+}
+
+/**
  * A Sentinel. One that only watches has a quorum of one more than there are Sentinels: none can ever find enough others
  * to call the primary down for all, and none starts a failover by itself. (`SENTINEL FAILOVER`, by hand, still works.)
  */
@@ -75,8 +83,8 @@ export function sentinelConfig(
     ['sentinel', 'monitor', sentinelGroup, monitored.host, monitored.port, quorum],
     ['sentinel', 'auth-user', sentinelGroup, 'sentinel'],
     ['sentinel', 'auth-pass', sentinelGroup, credentials.sentinel],
-    ['sentinel', 'down-after-milliseconds', sentinelGroup, 3_000],
-    ['sentinel', 'failover-timeout', sentinelGroup, 10_000],
+    ['sentinel', 'down-after-milliseconds', sentinelGroup, downAfterMs(layout.regions.indexOf(region))],
+    ['sentinel', 'failover-timeout', sentinelGroup, 5_000],
     ['sentinel', 'parallel-syncs', sentinelGroup, 2],
     ...knownReplicas(layout, primary),
   ]
