@@ -45,10 +45,11 @@ const regions: Regions = {
 await waitFor('a first write', () => primary.cache('acceptance').set('warm', 0))
 
 const costs = [await getCost(), await searchCost()]
+const noise = await noiseOf()
 console.log(`\nSession reads that have nothing to wait for, against eventual ones (session / eventual):\n`)
 console.log('| read | time of a batch of 32: median (rounds) | latency of one: median (rounds) |')
 console.log('| --- | --- | --- |')
-for (const cost of costs) console.log(costLine(cost))
+for (const cost of [...costs, noise]) console.log(costLine(cost))
 
 for (const writer of ['primary', 'replica'] as const) {
   const where = writer === 'primary' ? PRIMARY : REPLICA
@@ -78,6 +79,14 @@ async function getCost(): Promise<Cost> {
   const caches = { session: seen.cache('cost'), eventual: replica.cache('cost') }
   const read = (kind: keyof typeof caches) => (i: number) => caches[kind].get(`${i % 100}`)
   return costOf('Get of 1 KiB', { session: read('session'), eventual: read('eventual') }, { rounds, batches })
+}
+
+/** What the same comparison says of reads that are the same: how far this machine can be trusted just now. */
+async function noiseOf(): Promise<Cost> {
+  const cache = replica.cache('cost')
+  const read = (i: number) => cache.get(`${i % 100}`)
+  const kinds = { session: read, eventual: read }
+  return costOf('none: eventual Gets against each other', kinds, { rounds, batches })
 }
 
 async function searchCost(): Promise<Cost> {
