@@ -211,6 +211,28 @@ describe('copies', () => {
   })
 })
 
+describe('finishing', () => {
+  it('needs the command only for what was written since; one that was killed before it dropped the old index is ended by --from', async () => {
+    const truth = await fill('books', 10)
+    const { to } = await succeed(toNew('books', '--embed', embedding(NEW)))
+    await us()
+      .index('books', { model: OLD })
+      .upsert([chunkOf(OLD, 'late', 'written in the old model')])
+    truth.set('late', 'written in the old model')
+    const finish = toNew('books', '--finish')
+    const without = await perigee(finish)
+    expect(without).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('--embed') })
+    await succeed(toNew('books', '--resume', '--embed', embedding(NEW)))
+
+    // As a kill leaves it between the last two steps.
+    await us().aliases.put('books', [to])
+    expect(await perigee(finish)).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('--from') })
+    expect(await succeed([...finish, '--from', 'books-1'])).toMatchObject({ indexes: [to], copied: 0 })
+    await expect(us().index('books-1').describe()).rejects.toMatchObject({ reason: 'INDEX_NOT_FOUND' })
+    expect(await textsIn(eu(), 'books')).toEqual(truth)
+  })
+})
+
 describe('an index without an alias', () => {
   it('is told that it needs one, and gets it by --alias', async () => {
     const truth = await fill('plain', 5)

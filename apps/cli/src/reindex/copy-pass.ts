@@ -192,6 +192,8 @@ class Pass {
       settled.set(chunk.id, { source: chunk.version, ...contents })
     }
     if (toWrite.length > 0) await this.#write(toWrite)
+    // Deleted since the look at both: the next pass may be one that leaves to clients what it doesn't know.
+    await this.deleteAll(known.filter((id) => !chunks.has(id)))
   }
 
   async #write(copies: readonly Copy[]): Promise<void> {
