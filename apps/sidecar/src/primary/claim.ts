@@ -403,7 +403,10 @@ export class Claim {
   /** A process that was claimed in the newest epoch, or follows a primary, lacks nothing from here on. */
   async #rememberWhole(look: OwnLook, runId: string): Promise<void> {
     const claimed = look.newestEpoch > 0 && look.newestEpoch === look.clock?.epoch
-    if (look.following || claimed) await this.#options.memory.rememberWhole(runId)
+    const { memory } = this.#options
+    if (look.following || claimed) await memory.rememberWhole(runId)
+    // Another sidecar, before this one, may have seen it follow a primary that is gone now: other regions ask.
+    else await memory.isWhole(runId)
   }
 
   #move(state: ClaimState): void {

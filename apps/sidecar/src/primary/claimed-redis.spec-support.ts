@@ -27,6 +27,7 @@ export interface ClaimedRedis {
   readonly keys: Keys
   readonly connection: RedisConnection
   readonly library: FunctionLibrary
+  readonly memory: ClaimMemory
   readonly claim: Claim
   readonly writer: Writer
   readonly data: DataRedis
@@ -95,7 +96,7 @@ export async function startClaimedRedis(
   claim.start()
   await claim.refresh()
   return {
-    ...{ process, keys, connection, library, claim, writer, data, redisTime },
+    ...{ process, keys, connection, library, memory, claim, writer, data, redisTime },
     async [Symbol.asyncDispose]() {
       await claim.stop()
       tracking.stop()

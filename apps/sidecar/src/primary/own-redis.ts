@@ -54,10 +54,10 @@ export class OwnRedis {
     this.connection.onClose(() => this.times.forget())
   }
 
-  /** The process behind the connection; asked once a connection. */
+  /** The process behind the connection; asked once a connection. @throws RedisFailure while there is none. */
   async process(): Promise<OwnProcess> {
-    const { connects } = this.connection
-    if (this.#process?.connects === connects) return this.#process
+    const { connects, ready } = this.connection
+    if (ready && this.#process?.connects === connects) return this.#process
     const info = String(await this.connection.call('INFO', 'server'))
     const runId = /^run_id:(\w+)/m.exec(info)?.[1] ?? ''
     this.#process = { runId, appendsAlways: await this.#appendsAlways(), connects }
