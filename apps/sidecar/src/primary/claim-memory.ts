@@ -12,6 +12,7 @@ export class ClaimMemory {
   readonly #keys: Keys
   readonly #log: Logger
   #wholeRun: string | undefined
+  #epoch = 0
 
   constructor({ redis, keys, log }: { redis: RedisConnection; keys: Keys; log: Logger }) {
     this.#redis = redis
@@ -21,7 +22,13 @@ export class ClaimMemory {
 
   /** The highest epoch that was claimed here; 0 when none is remembered. */
   async epoch(): Promise<number> {
-    return Number((await this.#get(this.#keys.claimedEpoch)) ?? 0)
+    this.#epoch = Number((await this.#get(this.#keys.claimedEpoch)) ?? this.#epoch)
+    return this.#epoch
+  }
+
+  /** The same as it was asked for last. */
+  get knownEpoch(): number {
+    return this.#epoch
   }
 
   async rememberEpoch(epoch: number): Promise<void> {

@@ -28,10 +28,11 @@ export class PeerRegions implements OtherRegions {
   }
 
   newestEpoch(): number {
-    const epochs = this.#regions.flatMap(({ newest }) =>
-      newest ? [Number(newest.claimedEpoch), positionOf(newest.newestPosition).epoch] : [],
-    )
-    this.#newestEpoch = Math.max(this.#newestEpoch, ...epochs)
+    for (const { newest } of this.#regions) {
+      if (!newest) continue
+      const claimed = Math.max(Number(newest.claimedEpoch), Number(newest.newestClaimedEpoch))
+      this.#newestEpoch = Math.max(this.#newestEpoch, claimed, positionOf(newest.newestPosition).epoch)
+    }
     return this.#newestEpoch
   }
 

@@ -89,7 +89,7 @@ export function createPeerService(options: PeerServiceOptions): ServiceRegistrat
     },
 
     async getRegion() {
-      const { held, everHeld, role, runId, justRestarted, appendsAlways } = await report()
+      const { held, everHeld, role, newestClaimedEpoch, ...process } = await report()
       const own = status()
       const { epoch } = claim
       const history = epoch === undefined ? undefined : await historyOf(epoch)
@@ -104,7 +104,7 @@ export function createPeerService(options: PeerServiceOptions): ServiceRegistrat
         ...appointmentFields(options.appointment()),
         leaseLeft: durationOf(claim.leaseLeftMs),
         redisRole: role === 'master' ? Role.PRIMARY : Role.REPLICA,
-        ...{ redisAddress, runId, justRestarted, appendsAlways },
+        ...{ redisAddress, ...process, newestClaimedEpoch: BigInt(newestClaimedEpoch) },
         usedMemoryBytes: BigInt(usedMemoryBytes()),
       })
     },
