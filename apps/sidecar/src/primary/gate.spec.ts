@@ -64,3 +64,24 @@ it('lets nobody follow before the claim, and ends those that follow when the Red
   const user = (await process.command('ACL', 'GETUSER', 'replica')) as unknown[]
   expect(user[user.indexOf('flags') + 1]).toContain('off')
 })
+
+async function flagsOf(process: RedisProcess): Promise<unknown> {
+  const user = (await process.command('ACL', 'GETUSER', 'replica')) as unknown[]
+  return user[user.indexOf('flags') + 1]
+}
+
+it.each([
+  ['open again at a live claim', 'here', 'on', 'off'],
+  ['closed again where there is none', 'there', 'off', 'on'],
+])(
+  'is %s soon after somebody turned it, by loading the ACL file anew or otherwise',
+  async (_, primary, as, turned) => {
+    const regions = ['here', 'there']
+    const others = new Map([['there', { epoch: 0, seq: 0 }]])
+    await using redis = await startClaimedRedis({ gateUser: 'replica', regions, others, primary })
+    const { process } = redis
+    await vi.waitFor(async () => expect(await flagsOf(process)).toContain(as), 5000)
+    await process.command('ACL', 'SETUSER', 'replica', turned)
+    await vi.waitFor(async () => expect(await flagsOf(process)).toContain(as), 5000)
+  },
+)

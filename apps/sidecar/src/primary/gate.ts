@@ -12,12 +12,15 @@ import type { Logger } from 'pino'
 import type { RedisConnection } from '../redis/connection.ts'
 import type { OwnLook } from './own-redis.ts'
 
+/** It is set again after so long: another sidecar of the region, or an operator who loads the ACL file anew, may have turned it. */
+const AGAIN_MS = 2000
+
 export class Gate {
   readonly #redis: RedisConnection
   readonly #user: string | undefined
   readonly #log: Logger
-  /** What it was set to, and on which connection. */
-  #set: { readonly open: boolean; readonly connects: number } | undefined
+  /** What it was set to, on which connection, and when in monotonic milliseconds. */
+  #set: { readonly open: boolean; readonly connects: number; readonly atMs: number } | undefined
 
   /** @param options.user absent: there is no gate, and replicas may always follow. */
   constructor(options: { redis: RedisConnection; user: string | undefined; log: Logger }) {
@@ -44,12 +47,18 @@ export class Gate {
 
   async #turn(open: boolean): Promise<void> {
     const { connects } = this.#redis
-    if (this.#user === undefined || (this.#set?.open === open && this.#set.connects === connects)) return
+    if (this.#user === undefined || this.#isSet(open, connects)) return
+    const atMs = performance.now()
     await this.#redis.call('ACL', 'SETUSER', this.#user, open ? 'on' : 'off')
     // Off alone leaves those streaming that have logged in already.
     const killed = open ? 0 : await this.#redis.call('CLIENT', 'KILL', 'USER', this.#user)
     if (this.#set?.open !== open) this.#log.info({ gate: open ? 'open' : 'closed', killed }, 'gate')
-    this.#set = { open, connects }
+    this.#set = { open, connects, atMs }
+  }
+
+  #isSet(open: boolean, connects: number): boolean {
+    const set = this.#set
+    return set?.open === open && set.connects === connects && performance.now() - set.atMs < AGAIN_MS
   }
 }
 
