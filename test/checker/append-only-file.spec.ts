@@ -2,7 +2,7 @@ import { readdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { findRedis, type RedisProcess, startRedis } from '@perigee/embedded-redis'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { readStoreLife } from './append-only-file.ts'
+import { AppendOnlyFile } from './append-only-file.ts'
 
 let redis: RedisProcess
 
@@ -23,9 +23,16 @@ function set(name: string, seq: number, value: string): Promise<unknown> {
   return redis.command('EVAL', script, '1', `pg:{0}:kv:spaces:${name}`, String(seq), JSON.stringify(value))
 }
 
-it('tells entries, chunks and claims of a Redis in the order in which it wrote them, also when its end was cut off', async () => {
+it('tells entries, chunks and claims of a Redis in the order in which it wrote them, each once, also when its end is cut off', async () => {
+  const source = 'a Redis'
+  const options = { dir: redis.dir, source, namespace: 'spaces' }
+  const file = new AppendOnlyFile(options)
   await redis.command('XADD', 'pg:{0}:log', '1000-0', 'op', 'claim', 'uid', '', 'id', '', 'previous', '0-0')
   await set('k1', 1, 'first\r\n$3\r\n')
+  const first = { at: '1000-1', item: 'entry:k1', value: 'first\r\n$3\r\n', source }
+  expect(file.news()).toEqual({ writes: [first], claims: [{ epoch: 1000, from: undefined, source }] })
+  expect(file.news()).toEqual({ writes: [], claims: [] })
+
   await set('other', 2, 'x')
   await redis.command('SET', 'pg:{0}:kv:elsewhere:k1', 'of another namespace')
   const chunk = ['text', 'a text', 'vector', '\r\n', 'position', '1000-3', 'expires', '']
@@ -57,23 +64,19 @@ it('tells entries, chunks and claims of a Redis in the order in which it wrote t
     'previous',
     '2',
   )
-  await redis.stop()
-
-  const source = 'a Redis'
-  const life = readStoreLife(redis.dir, source, 'spaces')
-  const writes = [
-    { at: '1000-1', item: 'entry:k1', value: 'first\r\n$3\r\n', source },
+  const later = [
     { at: '1000-2', item: 'entry:other', value: 'x', source },
     { at: '1000-3', item: 'chunk:c1', value: 'a text', source },
   ]
-  const claims = [
-    { epoch: 1000, from: undefined, source },
-    { epoch: 2000, from: '1000-3', source },
-  ]
-  expect(life).toEqual({ writes, claims })
+  expect(file.news()).toEqual({ writes: later, claims: [{ epoch: 2000, from: '1000-3', source }] })
 
+  await redis.stop()
   const folder = join(redis.dir, 'appendonlydir')
-  const file = join(folder, readdirSync(folder).find((name) => name.endsWith('.incr.aof')) ?? '')
-  truncateSync(file, statSync(file).size - 200)
-  expect(readStoreLife(redis.dir, source, 'spaces')).toEqual({ writes, claims: claims.slice(0, 1) })
+  const path = join(folder, readdirSync(folder).find((name) => name.endsWith('.incr.aof')) ?? '')
+  truncateSync(path, statSync(path).size - 200)
+  await redis.start()
+  await set('k2', 4, 'after the cut')
+  const after = { at: '1000-4', item: 'entry:k2', value: 'after the cut', source }
+  expect(file.news().writes.at(-1)).toEqual(after)
+  expect(new AppendOnlyFile(options).news().writes).toEqual([first, ...later, after])
 })

@@ -159,7 +159,8 @@ function directionOf(chunk: string): Float32Array {
 function failureOf(error: PerigeeError, writes: boolean): Outcome {
   const { code, reason, message, metadata } = error
   if (!code) throw error
-  const certain = !writes || NOT_DONE.has(reason ?? '')
+  const notDone = NOT_DONE.has(reason ?? '') && metadata.earlier_attempt !== 'unknown'
+  const certain = !writes || notDone
   return {
     kind: certain ? 'fail' : 'unknown',
     ...{ code, reason, message },

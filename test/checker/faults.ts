@@ -51,12 +51,11 @@ export const pauseRedis: Fault = async (scene) => {
   const { cluster } = scene
   const old = scene.primary
   scene.note(`the data Redis of ${old}, the primary, is paused`)
-  await cluster.stopProcess(old, 'dataRedis', 'SIGSTOP')
+  await scene.freeze(old)
   try {
     await scene.takenOverFrom(old)
     await scene.pause(0, 3_000)
   } finally {
-    scene.readLife(old)
     await cluster.stopProcess(old, 'dataRedis', 'SIGCONT')
   }
   scene.note(`the data Redis of ${old} goes on`)
@@ -67,15 +66,17 @@ export const freeze: Fault = async (scene) => {
   const { cluster } = scene
   const old = scene.primary
   scene.note(`data Redis and sidecar of ${old}, the primary, freeze`)
-  await cluster.stopProcess(old, 'dataRedis', 'SIGSTOP')
-  // Long enough that a renewal waits in the Redis.
-  await scene.pause(400, 700)
+  // Soon taken over: clients ask a region that was silent for long ever more seldom.
+  await scene.weather.lull(20)
+  await scene.freeze(old)
   await cluster.stopProcess(old, 'sidecar', 'SIGSTOP')
   try {
     await scene.takenOverFrom(old)
-    await scene.pause(2_500, 5_000)
+    // By then it has begun an epoch of its own.
+    await scene.acknowledged(20, 20_000)
+    await scene.weather.lull()
+    await scene.pause(0, 2_000)
   } finally {
-    scene.readLife(old)
     await cluster.stopProcess(old, 'dataRedis', 'SIGCONT')
     await cluster.stopProcess(old, 'sidecar', 'SIGCONT')
   }
@@ -86,7 +87,7 @@ export const freeze: Fault = async (scene) => {
 export const pauseRedisShortly: Fault = async (scene) => {
   const old = scene.primary
   scene.note(`the data Redis of ${old}, the primary, is paused shortly`)
-  await scene.cluster.stopProcess(old, 'dataRedis', 'SIGSTOP')
+  await scene.freeze(old)
   await scene.pause(1_000, 2_800)
   await scene.cluster.stopProcess(old, 'dataRedis', 'SIGCONT')
 }
@@ -113,7 +114,6 @@ export const cutOff: Fault = async (scene) => {
     await scene.weather.lull()
     await scene.pause(0, 3_000)
   } finally {
-    scene.readLife(old)
     await scene.cluster.setLinks(old, { mode: 'open' })
   }
   scene.note(`${old} is back`)

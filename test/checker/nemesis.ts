@@ -94,8 +94,6 @@ export class Nemesis {
     while (!this.#ending) {
       await this.#scene.settled(sentinels)
       await this.#scene.pause(...CALM_MS)
-      // A Redis that must copy another one whole begins its file anew.
-      for (const region of this.#scene.regions) this.#scene.readLife(region)
       if (!this.#ending) await this.#scene.oneOf(this.#plan.faults)(this.#scene)
     }
     await this.#scene.settled(sentinels)

@@ -6,7 +6,6 @@ import { pathToFileURL } from 'node:url'
 import { LocalCluster } from '@perigee/local-cluster'
 import type { Perigee } from '@perigee/sdk'
 import { waitFor } from '../support/wait-for.ts'
-import { readStoreLife } from './append-only-file.ts'
 import { DIMENSIONS, DrivenSession, INDEX, MODEL, NAMESPACE } from './driven-session.ts'
 import type { RunSettings } from './history.ts'
 import { IndexSampler } from './index-sampler.ts'
@@ -16,6 +15,7 @@ import { allItems, CHUNKS, chunkItem, ENTRIES, entryItem, type PlannedCall, plan
 import { Recorder } from './recorder.ts'
 import { restOf } from './rest.ts'
 import { keepWholeLife } from './scene.ts'
+import { StoreWatch } from './store-watch.ts'
 import { type DataReading, finalState, Stores } from './stores.ts'
 import { Weather } from './weather.ts'
 
@@ -80,7 +80,7 @@ class Run {
   readonly #cluster: LocalCluster
   readonly #clients: ReadonlyMap<string, Perigee>
   readonly #stores: Stores
-  #lives = 1
+  readonly #watch: StoreWatch
 
   private constructor(
     options: RunOptions,
@@ -96,6 +96,7 @@ class Run {
     this.#cluster = parts.cluster
     this.#clients = parts.clients
     this.#stores = parts.stores
+    this.#watch = new StoreWatch(parts.cluster, parts.recorder)
   }
 
   static async start(options: RunOptions, file: string): Promise<Run> {
@@ -127,6 +128,7 @@ class Run {
     const timeoutMs = faults === 'none' ? TIMEOUT_MS : DISTURBED_TIMEOUT_MS
     const { recorder } = this
     const regions = [...this.#clients.keys()]
+    this.#watch.start()
     await this.#prime()
     const weather = new Weather(this.#cluster, seed)
     const sampler = new IndexSampler({ stores: this.#stores, recorder, regions })
@@ -155,6 +157,7 @@ class Run {
       )
       sampler.stop()
       await sampler.sample()
+      this.#watch.finish()
       await this.#readStores(regions, unrest)
     } finally {
       clearInterval(progress)
@@ -165,6 +168,7 @@ class Run {
   }
 
   async stop(): Promise<void> {
+    this.#watch.stop()
     await Promise.all([...this.#clients.values()].map((client) => client.close()))
     this.#keepLogs()
     await this.#cluster.stop()
@@ -182,7 +186,7 @@ class Run {
     const { faults, seed, onProgress } = this.#options
     return new Nemesis(faults, {
       ...{ cluster: this.#cluster, clients: this.#clients, regions, weather, seed },
-      readLife: (region) => this.#readLife(region),
+      readLife: (region) => this.#watch.read(region),
       writes: () => this.recorder.writes,
       note: (text) => {
         this.recorder.note(text)
@@ -221,19 +225,9 @@ class Run {
   }
 
   async #readStores(regions: readonly string[], unrest: readonly string[]): Promise<void> {
-    const found = regions.map((region) => this.#readLife(region))
-    if (Math.max(...found) === 0) throw new Error("no write was found in any region's append-only file")
     const readings = new Map<string, DataReading>()
     for (const region of regions) readings.set(region, await this.#stores.data(region))
     this.recorder.final(finalState(this.#primary(), readings, unrest))
-  }
-
-  /** Takes down what a data Redis has on disk; gives how many writes that is. */
-  #readLife(region: string): number {
-    const source = `the append-only file of ${region}, read for the ${this.#lives++}. time`
-    const { writes, claims } = readStoreLife(this.#cluster.dataRedis(region).dir, source, NAMESPACE)
-    this.recorder.stored(writes, claims)
-    return writes.length
   }
 
   #primary(): string {

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { redisCommand } from '@perigee/embedded-redis'
 import type { LocalCluster } from '@perigee/local-cluster'
 import type { Perigee } from '@perigee/sdk'
 import { randomNumbers } from '../support/vectors.ts'
@@ -7,6 +8,7 @@ import type { Weather } from './weather.ts'
 
 const SETTLED_WITHIN_MS = 90_000
 const TAKEN_OVER_WITHIN_MS = 60_000
+const LEASE_US = 2_000_000
 
 /** What a disturbance has to work with. */
 export interface SceneOptions {
@@ -75,6 +77,23 @@ export class Scene {
   async kill(region: string): Promise<void> {
     await this.cluster.stopProcess(region, 'dataRedis', 'SIGKILL')
     this.readLife(region)
+  }
+
+  /**
+   * Stops a data Redis in the midst of its work, with a renewal of its lease on the way to it, as its sidecar might just have
+   * sent one. Must not prolong anything once the lease is over.
+   */
+  async freeze(region: string): Promise<void> {
+    const { cluster } = this
+    const clock = 'pg:{0}:clock'
+    const status = await cluster.dataRedis(region).command('FCALL_RO', 'pg1_status', '1', clock)
+    const [epoch = ''] = status as string[]
+    await cluster.stopProcess(region, 'dataRedis', 'SIGSTOP')
+    const nowUs = Date.now() * 1000
+    const renewal = ['FCALL', 'pg1_renew', '1', clock, epoch, String(nowUs + LEASE_US), String(nowUs)]
+    const user = { name: 'admin', password: cluster.credentials.admin }
+    const address = { ...cluster.layout.dataRedisItself(region), user }
+    redisCommand(address, renewal, { timeoutMs: 2 * TAKEN_OVER_WITHIN_MS }).catch(() => undefined)
   }
 
   async start(region: string): Promise<void> {
