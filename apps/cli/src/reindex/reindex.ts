@@ -277,6 +277,10 @@ export class Reindex implements AsyncDisposable {
       signal.throwIfAborted()
     }
     this.#verified = verified
+    if (await this.#regions.complete()) return
+    output.warn(
+      'the other regions are not verified: an address does not tell where they are; `perigee verify` there, or --state or --domain, does',
+    )
   }
 
   /** Points the alias, and waits until every region has switched. */
