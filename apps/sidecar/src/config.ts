@@ -88,7 +88,7 @@ type SettingName = keyof typeof SETTINGS
 /**
  * Who says which Redis is the primary: the configuration, the Sentinels, or whoever moves the role of a managed Redis.
  */
-export type Topology = 'static' | 'sentinel' | 'external'
+type Topology = 'static' | 'sentinel' | 'external'
 
 /** The sidecar's settings, read once and frozen. `docs/operations.md` says what each is for. */
 export interface Config {
