@@ -7,6 +7,8 @@ interface OwnPromotion {
   readonly sinceMs: number
   /** When no other region could hold a claim any more, as all had made way; `undefined` when one may. */
   readonly othersOverAtMs: number | undefined
+  /** When they may claim again: then it is over. */
+  readonly untilMs: number
 }
 
 /**
@@ -38,9 +40,9 @@ export class AppointedAuthority implements Authority {
     return this.#promotion !== undefined
   }
 
-  /** From now on this region is named, whatever else is, until `endPromotion`. */
-  beginPromotion(othersOverAtMs: number | undefined): void {
-    this.#promotion = { sinceMs: performance.now(), othersOverAtMs }
+  /** From now on this region is named, whatever else is, until `endPromotion`, or until `untilMs` (monotonic). */
+  beginPromotion(how: { othersOverAtMs: number | undefined; untilMs: number }): void {
+    this.#promotion = { sinceMs: performance.now(), ...how }
   }
 
   endPromotion(): void {
@@ -55,7 +57,14 @@ export class AppointedAuthority implements Authority {
   verdict(): Verdict {
     // Its role is asked after its time.
     const vouchedAtMs = Number.POSITIVE_INFINITY
-    if (this.#promotion) return { kind: 'named', vouchedAtMs, ...this.#promotion }
+    if (this.#promotion) {
+      const { untilMs, ...promotion } = this.#promotion
+      if (performance.now() < untilMs) return { kind: 'named', vouchedAtMs, ...promotion }
+      return {
+        kind: 'unknown',
+        why: 'the promotion took so long that others may be claimed again: run it again',
+      }
+    }
     const { named } = this
     if (named !== this.#named) {
       this.#named = named

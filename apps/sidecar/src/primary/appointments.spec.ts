@@ -52,10 +52,19 @@ it('takes a promotion of a region that is no longer configured for over', async 
 
 it('names its own region while it carries a promotion out, and no longer', async () => {
   using here = await known()
-  here.authority.beginPromotion(17)
+  here.authority.beginPromotion({ othersOverAtMs: 17, untilMs: performance.now() + 10_000 })
   expect(here.authority.verdict()).toMatchObject({ kind: 'named', othersOverAtMs: 17 })
   here.authority.endPromotion()
   expect(here.authority.verdict()).toEqual({ kind: 'other', who: 'a' })
+})
+
+it('names nobody once a promotion took so long, in a paused process, that the others no longer make way', async () => {
+  using here = await known()
+  here.authority.beginPromotion({ othersOverAtMs: 17, untilMs: performance.now() })
+  expect(here.authority.verdict()).toMatchObject({
+    kind: 'unknown',
+    why: expect.stringContaining('run it again'),
+  })
 })
 
 it('outlives this process in the index Redis, and an older one never takes its place', async () => {

@@ -42,6 +42,11 @@ it('waits while the claim of another Redis may be live', () => {
   expect(decide(situation({ othersAreOver: false }))).toEqual(waits('may not be over'))
 })
 
+it('waits while another region says that it is claimed, whatever was accepted', () => {
+  const accepted = { silence: true, loss: true }
+  expect(decide(situation({ claimedElsewhere: 'b', accepted }))).toEqual(waits('b is claimed'))
+})
+
 it('waits for a region that was asked and may still answer', () => {
   expect(decide(situation({ others: { b: 'pending', c: says(at(5)) } }))).toEqual(waits('b is asked'))
 })

@@ -4,6 +4,8 @@
  *
  * 1. The claim of any other Redis must be over: one lease and a tenth has passed since this Redis was first seen named, or
  *    every other one let go. Otherwise two would take writes.
+ *    Where the configuration names the primary, one that is heard to be claimed all the same is waited for: its Redis
+ *    may have started anew, and forgotten that it made way.
  * 2. The first claim ever needs all regions to say that they hold nothing, or an operator's word. Otherwise a region that
  *    comes back later with data would lose it.
  * 3. None of the regions that answer may hold more. Otherwise those writes would be lost though somebody has them.
@@ -27,6 +29,8 @@ export interface Situation {
   readonly indexed: Position
   /** Whether no other Redis can hold a live claim any more. */
   readonly othersAreOver: boolean
+  /** Another region that says that it is claimed, though its claim was to be over. */
+  readonly claimedElsewhere?: string | undefined
   /** What each other region says, asked after the claims of all others were over. */
   readonly others: ReadonlyMap<string, OtherRegionNow>
   /** An operator's word. */
@@ -45,6 +49,7 @@ export function decide(situation: Situation): Decision {
   if (!situation.othersAreOver) return wait('the claim of the old primary may not be over yet')
   const pending = named(others, 'pending')
   if (pending.length > 0) return wait(`${pending.join(', ')} is asked what it holds`)
+  if (situation.claimedElsewhere) return wait(`${situation.claimedElsewhere} is claimed`)
 
   const furthest = furthestOf(others)
   if (furthest && comparePositions(furthest.says.held, clock) > 0 && !accepted.loss) {

@@ -159,6 +159,22 @@ it('waits until the lease of another Redis that has not let go is over', async (
   expect(performance.now() - startedMs).toBeGreaterThan(550)
 })
 
+it('does not claim for a promotion beside one that started anew, forgot that it made way, and was claimed', async () => {
+  const held = { epoch: 7, seq: 9 }
+  const process = await startRedis()
+  await process.command('SET', 'pg:{0}:clock', '7-9')
+  let claimed = 8000
+  await using redis = await startClaimedRedis({
+    ...{ process, regions: ['here', 'there'], others: new Map([['there', held]]) },
+    claimedElsewhere: () => claimed,
+  })
+  const promotion = redis.claim.takeOver({ silence: false, loss: true })
+  await redis.claim.refresh()
+  expect(redis.claim.state).toEqual({ kind: 'waiting', why: 'there is claimed' })
+  claimed = 0
+  expect(await promotion).toEqual({ epoch: epochOf(redis), seq: 9 })
+})
+
 it('claims in the topology external whatever others hold, since nothing can keep it: the fork tells', async () => {
   const others = new Map([['there', { epoch: 7, seq: 9 }]])
   const process = await startRedis()

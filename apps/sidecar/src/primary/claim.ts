@@ -29,7 +29,7 @@ import { nextEpoch } from './epoch.ts'
 import type { FailoverRequest } from './failover-request.ts'
 import type { Farewells } from './farewells.ts'
 import type { Gate } from './gate.ts'
-import type { OtherRegionSays, OtherRegions } from './other-regions.ts'
+import type { OtherRegionNow, OtherRegionSays, OtherRegions } from './other-regions.ts'
 import type { OwnLook, OwnRedis } from './own-redis.ts'
 
 export { whyNot } from './claim-state.ts'
@@ -187,6 +187,9 @@ export class Claim {
         if (this.epoch !== undefined) return (await this.#options.own.look()).clock ?? ORIGIN
         await delay(WAIT_MS)
       } while (performance.now() < untilMs && mayStillClaim(this.#state))
+      // What was begun while the word counted may still claim.
+      await this.#stepping
+      if (this.epoch !== undefined) return (await this.#options.own.look()).clock ?? ORIGIN
       return { why: whyNot(this.#state) }
     } finally {
       this.#accepted = { silence: false, loss: false }
@@ -305,14 +308,16 @@ export class Claim {
     if (!look.loaded) await library.load()
     const { runId, appendsAlways } = await own.process()
     const overAtMs = look.clock ? this.#othersOverAtMs(verdict) : this.#connectedMs
+    // What another one held before the old claim was over, or before this process lived, may be less than it does.
+    const now = others.since(Math.max(overAtMs ?? performance.now(), this.#connectedMs))
     const decision = decide({
       region,
       clock: look.clock,
       mayLack: !appendsAlways && !(await memory.isWhole(runId)),
       indexed: await memory.indexed(),
       othersAreOver: overAtMs !== undefined,
-      // What another one held before the old claim was over, or before this process lived, may be less than it does.
-      others: others.since(Math.max(overAtMs ?? performance.now(), this.#connectedMs)),
+      claimedElsewhere: wayOut.by === 'operator' ? claimedIn(now) : undefined,
+      others: now,
       accepted: wayOut.by === 'nobody' ? { ...this.#accepted, loss: true } : this.#accepted,
     })
     if (decision.do === 'wait') return { kind: 'waiting', why: decision.why }
@@ -419,6 +424,11 @@ export class Claim {
     this.#state = state
     for (const listener of this.#listeners) listener(state)
   }
+}
+
+/** The region that says that it is claimed, if any. */
+function claimedIn(others: ReadonlyMap<string, OtherRegionNow>): string | undefined {
+  return [...others].find(([, now]) => typeof now === 'object' && now.claimedEpoch > 0)?.[0]
 }
 
 /** Whether waiting a little longer may help. */

@@ -45,6 +45,8 @@ export async function startClaimedRedis(
     primary?: string
     /** What other regions hold; `undefined`: silent. Their claims are over. */
     others?: ReadonlyMap<string, Position | undefined>
+    /** The epoch that the other regions say they are claimed in; default: none. */
+    claimedElsewhere?: () => number
     /** The ACL user of the gate. */
     gateUser?: string
     config?: Parameters<typeof startRedis>[0]
@@ -55,6 +57,7 @@ export async function startClaimedRedis(
     others = new Map(),
     primary = 'here',
     gateUser,
+    claimedElsewhere = () => 0,
     config: _,
     ...claimOptions
   } = options
@@ -81,7 +84,7 @@ export async function startClaimedRedis(
     gate: new Gate({ redis: connection, user: gateUser, log }),
     wayOut: { by: 'operator' },
     ...claimOptions,
-    others: toldRegions(others),
+    others: toldRegions(others, claimedElsewhere),
   })
   const history = new HistoryReader({ connection, keys })
   const watch = new ClockWatch({ connection, keys, tracking })
@@ -107,12 +110,15 @@ export async function startClaimedRedis(
 }
 
 /** Other regions that say what they are given. */
-function toldRegions(others: ReadonlyMap<string, Position | undefined>): OtherRegions {
+function toldRegions(
+  others: ReadonlyMap<string, Position | undefined>,
+  claimedElsewhere: () => number,
+): OtherRegions {
   const says = (held: Position | undefined): OtherRegionNow =>
     held === undefined
       ? 'silent'
       : {
-          ...{ held, everHeld: held, role: 'replica', claimedEpoch: 0, address: '' },
+          ...{ held, everHeld: held, role: 'replica', claimedEpoch: claimedElsewhere(), address: '' },
           ...{ mayLack: false, usedMemoryBytes: 0 },
         }
   return {

@@ -57,6 +57,8 @@ export interface PromotionOptions {
 
 /** For how long others make way: longer than all up to the claim takes. */
 const HOLD_MS = 15_000
+/** How long up to the claim it may take; the rest is for a claim on its way, which is too late after a lease, and for clocks. */
+const CLAIM_WITHIN_MS = 10_000
 const MAKE_WAY_TIMEOUT_MS = 2000
 /** How long what the old primary took last may take to arrive: so long nobody takes writes. */
 const LEVEL_MS = 5000
@@ -125,6 +127,7 @@ export class Promotion {
     log.warn({ id, force, old, silent }, 'promoting this region')
     let claimed = false
     try {
+      const untilMs = performance.now() + CLAIM_WITHIN_MS
       const made = await this.#makeWay(id)
       const ways = [...made.keys()].filter((other) => other !== region)
       yield { step: ways.length > 0 ? `${ways.join(', ')} made way` : 'no other region answers' }
@@ -134,6 +137,7 @@ export class Promotion {
       const epoch = await this.#claim({
         force,
         nothingLost,
+        untilMs,
         allMadeWay: ways.length === this.#options.others.length,
       })
       claimed = true
@@ -169,9 +173,15 @@ export class Promotion {
   }
 
   /** Past this there is no way back: gives the epoch. */
-  async #claim(how: { force: boolean; nothingLost: boolean; allMadeWay: boolean }): Promise<number> {
+  async #claim(how: {
+    force: boolean
+    nothingLost: boolean
+    allMadeWay: boolean
+    untilMs: number
+  }): Promise<number> {
     const { claim, own, appointed } = this.#options
-    appointed.beginPromotion(how.allMadeWay ? performance.now() : undefined)
+    const othersOverAtMs = how.allMadeWay ? performance.now() : undefined
+    appointed.beginPromotion({ othersOverAtMs, untilMs: how.untilMs })
     try {
       const look = await this.#look()
       if (look.role === 'replica') await own.connection.call('REPLICAOF', 'NO', 'ONE')
