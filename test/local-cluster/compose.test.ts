@@ -139,6 +139,15 @@ describe('the scripts of docker-compose.yml', () => {
     await redisCall(a, ['REPLICAOF', b.host, String(b.port)])
     for (const one of [a, b]) await redisCall(one, ['CONFIG', 'REWRITE'])
     appendFileSync(join(dir, 'settings', 'data.conf'), 'maxclients 1234\n')
+    // After a full copy Redis writes a new append-only file in the background.
+    for (const one of [a, b]) {
+      await waitFor('its append-only file to be whole', async () => {
+        const persistence = String(await redisCall(one, ['INFO', 'persistence']))
+        return ['aof_enabled:1', 'aof_rewrite_in_progress:0', 'aof_rewrite_scheduled:0', 'loading:0'].every(
+          (state) => persistence.includes(state),
+        )
+      })
+    }
     for (const server of [first, second]) {
       await server.kill()
       await server.start()
