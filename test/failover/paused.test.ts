@@ -6,7 +6,9 @@ import { waitFor } from '../support/wait-for.ts'
 import { accountFor } from './account.ts'
 import { tell } from './figures.ts'
 import {
+  clockOf,
   NAMESPACE,
+  preferReplica,
   type SentinelRegions,
   settled,
   startSentinelRegions,
@@ -111,6 +113,34 @@ it('of the writes that waited in a paused sidecar of the primary none is acknowl
   await settled(regions)
   const { violations } = await accountFor(regions, writers.acknowledged)
   expect(violations).toEqual([])
+})
+
+it('a laggard that is promoted by hand while the sidecar of the primary is paused fetches from the Redis itself what it lacks', async () => {
+  const { cluster } = regions
+  const old = await waitFor('one primary', () => cluster.primary)
+  const [other = '', laggard = ''] = regions.others(old)
+  await preferReplica(regions, laggard)
+  await cluster.setLink(old, laggard, { mode: 'stall' })
+  const writers = new Writers(regions, { prefix: 'laggard' })
+  await waitFor('writes that it lacks', async () => {
+    return (await clockOf(regions, other)).seq - (await clockOf(regions, laggard)).seq > 50
+  })
+  await cluster.stopProcess(old, 'sidecar', 'SIGSTOP')
+  const askedMs = performance.now()
+  await cluster.sentinel(other).command('SENTINEL', 'FAILOVER', 'pg')
+  await waitFor('it to be promoted', async () => {
+    const [role] = (await cluster.dataRedis(laggard).command('ROLE')) as string[]
+    return role === 'master'
+  })
+  await cluster.setLink(old, laggard, { mode: 'open' })
+  const first = await writers.firstAfter(askedMs)
+  tell("SENTINEL FAILOVER to a laggard while the primary's sidecar is stopped", first.tookMs)
+  await cluster.stopProcess(old, 'sidecar', 'SIGCONT')
+  await writers.stop()
+  await settled(regions)
+  expect(cluster.primary).toBe(laggard)
+  const { lost, violations } = await accountFor(regions, writers.acknowledged)
+  expect({ lost, violations }).toEqual({ lost: [], violations: [] })
 })
 
 /** A write by way of a region's sidecar: the epoch in which it was acknowledged, or why it wasn't. */

@@ -1,10 +1,11 @@
-import { formatPosition, type Position, parsePosition } from '@perigee/core'
+import { formatPosition } from '@perigee/core'
 import { RegionState } from '@perigee/protocol'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { waitFor } from '../support/wait-for.ts'
 import { accountFor } from './account.ts'
 import { tell } from './figures.ts'
 import {
+  clockOf,
   ELECTED_MS,
   type SentinelRegions,
   settled,
@@ -19,11 +20,6 @@ beforeAll(async () => {
 })
 
 afterAll(() => regions?.[Symbol.asyncDispose]())
-
-async function clockOf(region: string): Promise<Position> {
-  const clock = await regions.cluster.dataRedis(region).command('GET', 'pg:{0}:clock')
-  return parsePosition(String(clock)) ?? { epoch: 0, seq: 0 }
-}
 
 type Fate = Parameters<typeof regions.cluster.restartRedis>[1]
 
@@ -79,7 +75,9 @@ describe.each(FATES)('a primary Redis that is killed and started at once, %s', (
     // What no replica had yet when it died.
     for (const { endedMs } of lost) expect(killedMs - endedMs).toBeLessThan(500)
     const clocks = await waitFor('all to be level', async () => {
-      const all = (await Promise.all(regions.regions.map(clockOf))).map(formatPosition)
+      const all = (await Promise.all(regions.regions.map((region) => clockOf(regions, region)))).map(
+        formatPosition,
+      )
       return new Set(all).size === 1 && all
     })
     expect(clocks[0]).toMatch(/^\d+-\d+$/)
@@ -94,13 +92,13 @@ it('says REGRESSED and keeps its replicas as they are while no Sentinel helps', 
   const writers = new Writers(regions, { prefix: 'regressed' })
   await waitFor('writes', () => writers.acknowledged.length > 50)
   await writers.stop()
-  const before = await clockOf(other)
+  const before = await clockOf(regions, other)
 
   // Sentinels that are paused still count: none answers, so nobody vouches for anyone, and nobody fails over.
   for (const region of regions.regions) await cluster.stopProcess(region, 'sentinel', 'SIGSTOP')
   await cluster.restartRedis(old, { aof: 'cut', keepBytes })
-  await waitFor('its lease to be over', async () => (await clockOf(old)).seq < before.seq)
-  expect(formatPosition(await clockOf(other))).toBe(formatPosition(before))
+  await waitFor('its lease to be over', async () => (await clockOf(regions, old)).seq < before.seq)
+  expect(formatPosition(await clockOf(regions, other))).toBe(formatPosition(before))
   const failed = await regions
     .client(old)
     .cache.set({ namespace: 'failover', key: 'refused' })

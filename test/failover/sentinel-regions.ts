@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { type Position, parsePosition } from '@perigee/core'
 import { LocalCluster, type LocalClusterOptions } from '@perigee/local-cluster'
 import { CallError, RawClient } from '../support/clients.ts'
 import { bytes } from '../support/two-regions.ts'
@@ -97,6 +98,29 @@ async function sentinelsKnowAll(cluster: LocalCluster): Promise<boolean> {
       field(row, 'num-other-sentinels') === String(others) &&
       field(row, 'num-slaves') === String(others) &&
       field(row, 'flags') === 'master',
+  )
+}
+
+/** The newest position that a region's data Redis holds. */
+export async function clockOf({ cluster }: SentinelRegions, region: string): Promise<Position> {
+  const clock = await cluster.dataRedis(region).command('GET', 'pg:{0}:clock')
+  return parsePosition(String(clock)) ?? { epoch: 0, seq: 0 }
+}
+
+/** Makes one region's replica the one that Sentinels choose, if they can. */
+export async function preferReplica({ cluster, regions }: SentinelRegions, region: string): Promise<void> {
+  await cluster.dataRedis(region).command('CONFIG', 'SET', 'replica-priority', '1')
+  await waitFor(
+    'all Sentinels to prefer it',
+    async () => {
+      const rows = regions.map(
+        async (name) => (await cluster.sentinel(name).command('SENTINEL', 'REPLICAS', 'pg')) as string[][],
+      )
+      return (await Promise.all(rows)).every((replicas) =>
+        replicas.some((row) => row[row.indexOf('slave-priority') + 1] === '1'),
+      )
+    },
+    { timeoutMs: 30_000, everyMs: 200 },
   )
 }
 

@@ -73,6 +73,11 @@ describe('another region that holds more', () => {
     expect(decide(situation({ others }))).toMatchObject({ ahead: { region: 'c' } })
   })
 
+  it('is a master rather than a replica that holds the same: that one can be followed at once', () => {
+    const others = { b: says(at(8)), c: says(at(8), { role: 'master' }) }
+    expect(decide(situation({ others }))).toMatchObject({ ahead: { region: 'c' } })
+  })
+
   it('goes before silence: somebody has the writes', () => {
     const others = { b: says(at(6)), c: 'silent' as const }
     expect(decide(situation({ others, mayLack: true }))).toMatchObject({ do: 'regressed' })

@@ -109,7 +109,9 @@ function furthestOf(others: ReadonlyMap<string, OtherRegionNow>) {
   let furthest: { region: string; says: OtherRegionSays } | undefined
   for (const [region, says] of others) {
     if (typeof says !== 'object') continue
-    if (!furthest || comparePositions(says.held, furthest.says.held) > 0) furthest = { region, says }
+    // Of two that hold the same a master is followed at once; a replica would have to be promoted first.
+    const more = furthest ? comparePositions(says.held, furthest.says.held) : 1
+    if (more > 0 || (more === 0 && says.role === 'master')) furthest = { region, says }
   }
   return furthest
 }

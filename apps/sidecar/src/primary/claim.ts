@@ -302,14 +302,14 @@ export class Claim {
   }
 
   async #tryToClaim(look: OwnLook, verdict: Verdict & { kind: 'named' }): Promise<ClaimState> {
-    const { library, own, others, memory, wayOut, region, log } = this.#options
+    const { library, own, memory, wayOut, region, log } = this.#options
     const newest = await library.newestVersion()
     if (newest > LIBRARY_VERSION) return { kind: 'outdated', version: newest }
     if (!look.loaded) await library.load()
     const { runId, appendsAlways } = await own.process()
     const overAtMs = look.clock ? this.#othersOverAtMs(verdict) : this.#connectedMs
     // What another one held before the old claim was over, or before this process lived, may be less than it does.
-    const now = others.since(Math.max(overAtMs ?? performance.now(), this.#connectedMs))
+    const now = this.#heard(Math.max(overAtMs ?? performance.now(), this.#connectedMs))
     const decision = decide({
       region,
       clock: look.clock,
@@ -391,6 +391,22 @@ export class Claim {
     const { ahead } = wayOut.catchUp
     const still = await wayOut.catchUp.goOn(look, verdict.kind !== 'other')
     return still ? ahead : undefined
+  }
+
+  /** What the others say, by their sidecars; where that is silent, what their Redis held when it let go. */
+  #heard(sinceMs: number): ReadonlyMap<string, OtherRegionNow> {
+    const { others, farewells } = this.#options
+    const addresses = others.addresses()
+    return new Map(
+      [...others.since(sinceMs)].map(([region, now]) => {
+        const last = now === 'silent' ? farewells.lastHeld(region) : undefined
+        if (!last) return [region, now]
+        const { position, mayLack, usedMemoryBytes } = last
+        const address = addresses.get(region) ?? ''
+        const more = { role: 'master', claimedEpoch: 0, address, mayLack, usedMemoryBytes } as const
+        return [region, { held: position, everHeld: position, ...more }]
+      }),
+    )
   }
 
   /** When the claims of all others were over for certain; `undefined` while one may be live. */

@@ -6,7 +6,7 @@
  * paused process wakes with its claim.
  */
 import type { Logger } from 'pino'
-import type { LetGo } from '../redis/let-go.ts'
+import type { LastHeld, LetGo } from '../redis/let-go.ts'
 
 export interface FarewellsOptions {
   /** Asks the data Redis at an address to let go. */
@@ -21,7 +21,7 @@ const PAUSE_MS = 100
 
 export class Farewells {
   readonly #options: FarewellsOptions
-  readonly #gone = new Set<string>()
+  readonly #gone = new Map<string, LastHeld | undefined>()
   readonly #asking = new Set<string>()
   #sinceMs: number | undefined
   #overAtMs: number | undefined
@@ -48,6 +48,11 @@ export class Farewells {
     return this.#overAtMs
   }
 
+  /** What a region's Redis holds, whose sidecar may be silent: it gave its claim up, so nothing is added to it. */
+  lastHeld(region: string): LastHeld | undefined {
+    return this.#gone.get(region)
+  }
+
   #beginAnew(sinceMs: number): void {
     this.#sinceMs = sinceMs
     this.#overAtMs = undefined
@@ -62,7 +67,7 @@ export class Farewells {
       const answer = await ask(address)
       if (this.#sinceMs !== sinceMs) return
       if (answer.gone) {
-        this.#gone.add(region)
+        this.#gone.set(region, answer.because === 'released' ? answer.holds : undefined)
         log.info({ other: region, address, because: answer.because }, 'another data Redis has let go')
         onGone()
       } else {

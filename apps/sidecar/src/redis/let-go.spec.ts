@@ -19,9 +19,23 @@ it('is done by a Redis whose process is gone', async () => {
 
 it('is done by a claimed one that is told to', async () => {
   await using redis = await startClaimedRedis({ renewMs: 60_000 })
-  expect(await ask(redis.process.port)).toEqual({ gone: true, because: 'released' })
+  const position = await redis.data.clock({ primary: true })
+  expect(await ask(redis.process.port)).toMatchObject({
+    ...{ gone: true, because: 'released' },
+    holds: { position, mayLack: false, usedMemoryBytes: expect.any(Number) },
+  })
   const [epoch] = (await redis.library.readText('status', [redis.keys.clock], [])) as string[]
   expect(epoch).toBe('')
+})
+
+it('is done by one that was never claimed; it may lack what it had acknowledged in another life', async () => {
+  await using redis = await startClaimedRedis({ primary: 'there', regions: ['here', 'there'] })
+  await redis.library.load()
+  await redis.process.command('SET', redis.keys.clock, '7-5')
+  expect(await ask(redis.process.port)).toMatchObject({
+    because: 'released',
+    holds: { position: { epoch: 7, seq: 5 }, mayLack: true },
+  })
 })
 
 it('is not done by a claimed one where the role alone decides', async () => {

@@ -1,3 +1,4 @@
+import { ORIGIN, type Position, parsePosition } from '@perigee/core'
 import { Redis } from 'ioredis'
 import { RedisFailure } from './connection.ts'
 import { functionName, LIST_LIBRARIES, loadedVersions } from './function-library.ts'
@@ -6,8 +7,18 @@ import { connectorFrom } from './local-connector.ts'
 /** Whether another region's data Redis can hold a live claim from now on, as long as others aren't named instead. */
 export type LetGo =
   /** No process, one that loads its data, a replica, or one that has given its claim up when it was told to. */
-  | { readonly gone: true; readonly because: 'refused' | 'loading' | 'replica' | 'released' }
+  | { readonly gone: true; readonly because: 'refused' | 'loading' | 'replica' }
+  | { readonly gone: true; readonly because: 'released'; readonly holds: LastHeld }
   | { readonly gone: false; readonly why: string }
+
+/** What a master holds that gave its claim up: nothing is added to it any more. */
+export interface LastHeld {
+  /** ORIGIN for nothing. */
+  readonly position: Position
+  /** It may lack what it had acknowledged: its process wasn't claimed in the epoch of its clock. */
+  readonly mayLack: boolean
+  readonly usedMemoryBytes: number
+}
 
 /**
  * Asks another region's data Redis to let go: a master gives its claim up, in every version of the library that it has,
@@ -50,7 +61,7 @@ export async function askToLetGo(options: {
     for (const version of versions) {
       await redis.call('FCALL', functionName(version, 'release'), 1, options.clockKey, '*')
     }
-    return { gone: true, because: 'released' }
+    return { gone: true, because: 'released', holds: await lastHeld(redis, versions, options.clockKey) }
   } catch (error) {
     if (code === 'ECONNREFUSED') return { gone: true, because: 'refused' }
     const failure = RedisFailure.from(error)
@@ -60,6 +71,21 @@ export async function askToLetGo(options: {
     redis.disconnect()
   }
 }
+
+async function lastHeld(redis: Redis, versions: readonly number[], clockKey: string): Promise<LastHeld> {
+  const clock = (await redis.call('GET', clockKey)) as string | null
+  const position = (clock === null ? undefined : parsePosition(clock)) ?? ORIGIN
+  let mayLack = true
+  for (const version of versions) {
+    const status = (await redis.call('FCALL_RO', functionName(version, 'status'), 1, clockKey)) as string[]
+    if (Number(status[NEWEST_EPOCH]) === position.epoch && position.epoch > 0) mayLack = false
+  }
+  const info = String(await redis.call('INFO', 'memory'))
+  return { position, mayLack, usedMemoryBytes: Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0) }
+}
+
+/** Where status.lua's reply has the newest epoch that the process was claimed in. */
+const NEWEST_EPOCH = 5
 
 /** A Redis URL with another host and port. */
 function urlAt(url: string, address: string): string {
