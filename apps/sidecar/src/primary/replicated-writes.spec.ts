@@ -1,3 +1,4 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type RedisProcess, startRedis } from '@perigee/embedded-redis'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
@@ -26,14 +27,7 @@ beforeAll(async () => {
   }
   lanes = Array.from({ length: LANES }, (_, i) => new RedisConnection({ ...options, name: `lane-${i}` }))
   for (const lane of lanes) lane.start()
-  const { keys, library, claim, redisTime, connection } = redis
-  const replicated = new ReplicatedWrites({
-    lanes: lanes.map((lane) => new FunctionLibrary(lane)),
-    keys,
-    replicas: 1,
-  })
-  const history = new HistoryReader({ connection, keys })
-  writer = new Writer({ library, keys, claim, history, redisTime, logEntriesMax: 1000, replicated })
+  writer = writerFor(1)
   await vi.waitFor(async () => {
     expect(lanes.every((lane) => lane.ready)).toBe(true)
     expect(String(await replica.command('INFO', 'replication'))).toContain('master_link_status:up')
@@ -45,6 +39,15 @@ afterAll(async () => {
   await replica?.[Symbol.asyncDispose]()
   await redis?.[Symbol.asyncDispose]()
 })
+
+/** Writes that so many replicas are to have. */
+function writerFor(replicas: number): Writer {
+  const { keys, library, claim, redisTime, connection } = redis
+  const libraries = lanes.map((lane) => new FunctionLibrary(lane))
+  const replicated = new ReplicatedWrites({ lanes: libraries, keys, replicas })
+  const history = new HistoryReader({ connection, keys })
+  return new Writer({ library, keys, claim, history, redisTime, logEntriesMax: 1000, replicated })
+}
 
 const entry = (key: string, value = 'v') => ({ key, value: Buffer.from(value), contentType: '' })
 const within = (ms: number) => ({ deadlineMs: Date.now() + ms, durability: 'REPLICATED' as const })
@@ -174,4 +177,50 @@ it('says OUTCOME_UNKNOWN when its connection is lost, and takes the next write o
     await vi.waitFor(() => expect(lanes.every((lane, i) => lane.connects > (connects[i] ?? 0))).toBe(true))
   })
   await expect(set('next')).resolves.toBeDefined()
+})
+
+it('counts a replica once, though a connection that it has lost is still open at the primary', async () => {
+  const { host, port } = redis.process
+  const fromReplica: Socket[] = []
+  const toPrimary: Socket[] = []
+  // The primary isn't told that the replica has gone.
+  const relay = createServer((socket) => {
+    const primary = connect(port, host)
+    for (const end of [socket, primary]) end.on('error', () => {})
+    socket.pipe(primary, { end: false })
+    primary.pipe(socket, { end: false })
+    fromReplica.push(socket)
+    toPrimary.push(primary)
+  })
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
+  await redis.process.command('CONFIG', 'SET', 'repl-diskless-sync-delay', '0')
+  const behindRelay = await startRedis()
+  try {
+    await behindRelay.command('REPLICAOF', '127.0.0.1', String((relay.address() as AddressInfo).port))
+    await vi.waitFor(
+      async () =>
+        expect(String(await behindRelay.command('INFO', 'replication'))).toContain('link_status:up'),
+      10_000,
+    )
+    await withoutReplica(async () => {
+      const written = writerFor(2).setEntries('n', [entry('counted-once')], within(4000))
+      const told = expect(written).rejects.toMatchObject(refused('OUTCOME_UNKNOWN'))
+      await vi.waitFor(async () => {
+        const has = String(await behindRelay.command('GET', redis.keys.clock))
+        expect(has).toBe(String(await redis.process.command('GET', redis.keys.clock)))
+      }, 5000)
+      await vi.waitFor(async () => {
+        const [, offset, replicas] = (await redis.process.command('ROLE')) as [string, number, string[][]]
+        expect(replicas).toContainEqual([expect.anything(), String(behindRelay.port), String(offset)])
+      }, 5000)
+      for (const socket of fromReplica.splice(0)) socket.destroy()
+      await told
+      const info = String(await redis.process.command('INFO', 'replication'))
+      expect(info.split(`port=${behindRelay.port},state=online`)).toHaveLength(3)
+    })
+  } finally {
+    for (const socket of [...fromReplica, ...toPrimary]) socket.destroy()
+    relay.close()
+    await behindRelay[Symbol.asyncDispose]()
+  }
 })

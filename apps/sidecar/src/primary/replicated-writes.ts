@@ -2,7 +2,7 @@
  * Writes that are acknowledged once so many replicas have them that they survive the loss of the primary.
  *
  * Invariant: a write is acknowledged only if, on the connection that carried it, something was written after it, then
- * WAIT counted enough replicas that have all of that, and after that the claim of the write's epoch was still live. A
+ * WAIT counted enough replicas that have all of that (each once), and after that the claim of the write's epoch was still live. A
  * newer claim comes after that lease and asks so many regions that one of those that have the write is among them.
  *
  * Writes join the open group. A lane is one connection: it takes the open group, sends its function calls, a seal, one
@@ -11,11 +11,15 @@
  * for what it has, without a new seal, since that would move the mark that the replicas have to reach; new writes go to
  * other lanes, and only when all are waiting do they join one.
  *
+ * WAIT counts connections. One that a replica has lost may stay open at the primary while it has another already. While
+ * ROLE, right after WAIT, lists one twice, the replicas are counted by it, each by its newest connection.
+ *
  * A refusal is told as it comes: nothing was written, whatever becomes of what it was decided by.
  *
  * If this process dies, its callers don't know, and what was written stays. If the connection is lost, or the lease ends,
  * or the replicas stay silent, the outcome is unknown, and says so.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Argument } from '../redis/connection.ts'
 import type { FunctionLibrary } from '../redis/function-library.ts'
 import type { Keys } from '../redis/keys.ts'
@@ -43,6 +47,8 @@ export interface ReplicatedWritesOptions {
 
 /** How long one WAIT may take: longer than any way there and back, shorter than a connection's patience. */
 export const WAIT_MS_MAX = 2000
+/** How long until replicas are counted again when WAIT found enough connections that are of too few replicas. */
+const COUNT_AGAIN_MS = 50
 
 export class ReplicatedWrites {
   readonly #lanes: readonly Lane[]
@@ -160,6 +166,8 @@ class Lane {
   #done: Done[] = []
   /** Which connection that was. */
   #connects = 0
+  /** What replicas must have confirmed to have all of it, in bytes of replication. */
+  #offset = 0
 
   constructor({ library, keys, replicas }: { library: FunctionLibrary; keys: Keys; replicas: number }) {
     this.#library = library
@@ -193,10 +201,12 @@ class Lane {
     const replies = joining.map((write) => outcomeOf(write.send(this.#library)))
     const { clock, seal } = this.#keys
     const sealed = joining.length > 0 ? this.#library.call('seal', [clock, seal], [epoch]) : undefined
+    const reached = joining.length > 0 ? connection.call('ROLE') : undefined
     const counted = connection.call('WAIT', this.#replicas, Math.max(1, Math.floor(waitMs)))
+    const attached = connection.call('ROLE')
     const looked = this.#library.readText('status', [clock], [])
 
-    const proof = outcomeOf(Promise.all([sealed, counted, looked]))
+    const proof = outcomeOf(Promise.all([sealed, reached, counted, attached, looked]))
     const done = sameConnection ? before : []
     if (!sameConnection) for (const { write } of before) write.fail(unconfirmed())
     for (const [i, reply] of replies.entries()) {
@@ -210,8 +220,12 @@ class Lane {
       for (const { write } of done) write.fail(outcomeUnknown('it was not confirmed by replicas', error))
       return
     }
-    const [, count, status] = value as [unknown, number, string[]]
-    for (const each of done) this.#judge(each, { enough: count >= this.#replicas, status })
+    const [, sealedAt, count, role, status] = value as [unknown, Role | undefined, number, Role, string[]]
+    if (sealedAt) this.#offset = sealedAt[1]
+    const enough = countOnce(count, role, this.#offset) >= this.#replicas
+    for (const each of done) this.#judge(each, { enough, status })
+    // WAIT wouldn't wait again.
+    if (this.waiting && count >= this.#replicas) await delay(COUNT_AGAIN_MS)
   }
 
   #judge({ write, reply }: Done, { enough, status }: { enough: boolean; status: readonly string[] }): void {
@@ -225,6 +239,17 @@ class Lane {
       this.#done.push({ write, reply })
     }
   }
+}
+
+/** A primary's ROLE: the offset that its writes have reached, then host, port and confirmed offset of each replica. */
+type Role = [kind: string, offset: number, replicas: readonly (readonly [string, string, string])[]]
+
+/** How many replicas have what was written up to an offset, by WAIT's count of connections and ROLE. */
+function countOnce(count: number, [, , connections]: Role, offset: number): number {
+  if (!Array.isArray(connections)) return 0
+  const confirmed = new Map(connections.map(([host, port, at]) => [`${host}:${port}`, Number(at)]))
+  if (confirmed.size === connections.length) return count
+  return [...confirmed.values()].filter((at) => at >= offset).length
 }
 
 /** What came of a promise, which never rejects. */
