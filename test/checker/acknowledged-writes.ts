@@ -27,7 +27,8 @@ function acknowledged(
   return history.operations.flatMap((operation) => {
     const { value, outcome } = operation
     if (value === undefined || outcome.kind !== 'ok') return []
-    const at = writes.of(value)?.at ?? (outcome.at === undefined ? undefined : positionFrom(outcome.at))
+    const at =
+      writes.of(value, outcome.at)?.at ?? (outcome.at === undefined ? undefined : positionFrom(outcome.at))
     return [{ operation, ...(at && { at }) }]
   })
 }

@@ -215,6 +215,15 @@ describe('after a failover that lost writes past 1000-1', () => {
     expect(kindsOf(atEnd(history))).toEqual(['loss-not-told'])
   })
 
+  it('a write that was lost may be done again, once', () => {
+    const lostAndDone = failedOver()
+      .stored({ at: '1000-2', item: 'entry:b', value: 'b2' })
+      .set(1, 'b', 'b2', '2000-2')
+    expect(kindsOf(atEnd(lostAndDone))).toEqual([])
+    const again = lostAndDone.stored({ at: '2000-3', item: 'entry:b', value: 'b2' })
+    expect(kindsOf(again)).toEqual(['write-done-twice'])
+  })
+
   it('a session that has seen what survives must see it after its loss as well', () => {
     const history = failedOver()
       .set(1, 'b', 'b1', '1000-2')

@@ -40,8 +40,8 @@ const NEVER = new Set([
 
 /** Judges a history by itself: by the values that were written and read. */
 export function judge(history: History): Verdict {
-  const writes = new KnownWrites(history)
   const lineage = lineageOf(history.claims, history.final)
+  const writes = new KnownWrites(history, lineage)
   const survival = checkSurvival(history, writes, lineage)
   const violations = [
     ...checkSessions(history, writes, lineage),

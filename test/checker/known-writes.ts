@@ -29,12 +29,17 @@ interface Evidence {
 export class KnownWrites {
   /** What the evidence itself breaks. */
   readonly violations: Violation[] = []
+  readonly #lineage: Lineage
   readonly #callOf = new Map<string, Operation>()
+  /** The latest place of each value. */
   readonly #byValue = new Map<string, KnownWrite>()
   readonly #byPosition = new Map<PositionText, KnownWrite>()
+  /** What is at a position that another write has. */
+  readonly #told = new Set<string>()
   readonly #byItem = new Map<Item, KnownWrite[]>()
 
-  constructor(history: History) {
+  constructor(history: History, lineage: Lineage) {
+    this.#lineage = lineage
     for (const operation of history.operations) {
       if (operation.value !== undefined) this.#callOf.set(operation.value, operation)
     }
@@ -45,7 +50,7 @@ export class KnownWrites {
   /**
    * Where a value was written, if that is known.
    *
-   * @param at of several places, which it should be in there only by mistake, this one.
+   * @param at of several places this one, instead of the latest. A write that a failover lost may be done again.
    */
   of(value: string, at?: PositionText): KnownWrite | undefined {
     const there = at === undefined ? undefined : this.#byPosition.get(at)
@@ -79,23 +84,29 @@ export class KnownWrites {
 
   #take(evidence: Evidence): void {
     const { item, value, at, source } = evidence
-    const known = this.#byValue.get(value)
-    if (known?.text === at && known.item === item) return
+    const there = this.#byPosition.get(at)
+    const what = `${at} ${item} ${value}`
+    if ((there?.value === value && there.item === item) || this.#told.has(what)) return
+    if (there) this.#told.add(what)
     const operation = this.#callOf.get(value)
     const write = { item, value, at: positionFrom(at), text: at, source, operation }
-    if (known) this.#doneTwice(known, write)
-    else this.#first(write)
-    const there = this.#byPosition.get(at)
-    if (there && there.value !== value) this.#givenTwice(there, write)
+    const known = this.#byValue.get(value)
+    if (!known) this.#first(write)
+    else if (known.item !== item || this.#oneHistory(known, write)) this.#doneTwice(known, write)
+    if (!known || byTime(write.at, known.at) > 0) this.#byValue.set(value, write)
+    if (there) this.#givenTwice(there, write)
     else this.#byPosition.set(at, write)
     const writes = this.#byItem.get(item)
     if (writes) writes.push(write)
     else this.#byItem.set(item, [write])
   }
 
+  #oneHistory(a: KnownWrite, b: KnownWrite): boolean {
+    return this.#lineage.includes(a.at, b.at) || this.#lineage.includes(b.at, a.at)
+  }
+
   #first(write: KnownWrite): void {
     const { operation, value, item, source } = write
-    this.#byValue.set(value, write)
     if (!operation || operation.item !== item) {
       const whose = operation ? `was written to ${operation.item} alone` : 'nobody wrote'
       this.violations.push({
