@@ -126,8 +126,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       {
         package: 'sidecar',
         file: 'primary/claim.ts',
-        from: "if (this.#state.kind !== 'claimed' || performance.now() >= this.#liveUntilMs) return undefined",
-        to: "if (this.#state.kind !== 'claimed') return undefined",
+        from: "this.#state.kind === 'claimed' && this.#lease.leftMs > 0",
+        to: "this.#state.kind === 'claimed'",
       },
     ],
     faults: 'cut-off',

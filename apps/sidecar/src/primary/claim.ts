@@ -15,22 +15,23 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { comparePositions, formatPosition, ORIGIN, type Position } from '@perigee/core'
+import { formatPosition, ORIGIN, type Position } from '@perigee/core'
 import type { Logger } from 'pino'
-import { type RedisConnection, RedisFailure } from '../redis/connection.ts'
+import type { RedisConnection } from '../redis/connection.ts'
 import { type FunctionLibrary, LIBRARY_VERSION } from '../redis/function-library.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { Authority, Verdict } from './authority.ts'
-import type { CatchUp } from './catch-up.ts'
 import { decide } from './claim-decision.ts'
 import type { ClaimMemory } from './claim-memory.ts'
 import { type Ahead, type ClaimState, sameClaimState, whyNot } from './claim-state.ts'
 import { nextEpoch } from './epoch.ts'
-import type { FailoverRequest } from './failover-request.ts'
 import type { Farewells } from './farewells.ts'
 import type { Gate } from './gate.ts'
-import type { OtherRegionNow, OtherRegionSays, OtherRegions } from './other-regions.ts'
+import { Lease } from './lease.ts'
+import type { OtherRegions } from './other-regions.ts'
 import type { OwnLook, OwnRedis } from './own-redis.ts'
+import { claimedIn, Rivals } from './rivals.ts'
+import { type Promotions, takeWayOut, type WayOut } from './way-out.ts'
 
 export { whyNot } from './claim-state.ts'
 
@@ -53,30 +54,16 @@ export interface ClaimOptions {
   readonly log: Logger
 }
 
-/** What becomes of a Redis that holds less than another: by Sentinel, by an operator, or it is claimed all the same. */
-export type WayOut =
-  | { readonly by: 'sentinel'; readonly failover: FailoverRequest; readonly catchUp: CatchUp }
-  | { readonly by: 'operator'; readonly promotions?: Promotions }
-  | { readonly by: 'nobody' }
-
-/** What promotions by operators need of the claim. */
-export interface Promotions {
-  /** Whether a claim made now is that of a promotion. */
-  readonly promoting: boolean
-  /** Gives a Redis that isn't to be claimed its role, if it has another. @throws RedisFailure */
-  mend(look: OwnLook): Promise<void>
-}
-
 /** How soon it looks again when it may claim and must not yet. */
 const WAIT_MS = 50
-/** A lease and this much of it more is waited, since clocks run at different rates. */
-const LEASE_MARGIN = 0.1
 /** An operator's word counts for so long. */
 const INSIST_MS = 4000
 
 export class Claim {
   readonly #options: ClaimOptions
   readonly #redis: RedisConnection
+  readonly #lease: Lease
+  readonly #rivals: Rivals
   readonly #listeners = new Set<(state: ClaimState) => void>()
   #state: ClaimState = { kind: 'unreachable', why: 'the connection is down' }
   #stopped = false
@@ -86,12 +73,12 @@ export class Claim {
   #accepted = { silence: false, loss: false }
   #connectedMs = 0
   #masterSinceMs: number | undefined
-  /** When the lease is over for certain, monotonic milliseconds, unless another sidecar renews it. */
-  #liveUntilMs = 0
 
   constructor(options: ClaimOptions) {
     this.#options = options
     this.#redis = options.library.connection
+    this.#lease = new Lease(options)
+    this.#rivals = new Rivals(options)
     this.#redis.onReady(() => {
       this.#connectedMs = performance.now()
       void this.refresh()
@@ -108,13 +95,12 @@ export class Claim {
 
   /** The epoch this sidecar takes for claimed; `undefined` when it knows of no claim, or knows its lease to be over. */
   get epoch(): number | undefined {
-    if (this.#state.kind !== 'claimed' || performance.now() >= this.#liveUntilMs) return undefined
-    return this.#state.epoch
+    return this.#state.kind === 'claimed' && this.#lease.leftMs > 0 ? this.#state.epoch : undefined
   }
 
   /** For how long the claim holds without another renewal, milliseconds; 0 without one. */
   get leaseLeftMs(): number {
-    return this.epoch === undefined ? 0 : Math.max(0, this.#liveUntilMs - performance.now())
+    return this.epoch === undefined ? 0 : this.#lease.leftMs
   }
 
   /** Calls back at every change of the state. */
@@ -220,7 +206,7 @@ export class Claim {
     await this.#rememberWhole(look, runId)
     this.#masterSinceMs = look.role === 'master' ? (this.#masterSinceMs ?? performance.now()) : undefined
     const verdict = authority.verdict(this.#masterSinceMs ?? performance.now())
-    await gate.follow(look, this.#givesWayAsFurthest(look, verdict))
+    await gate.follow(look, this.#isFurthest(look, verdict))
     const fetching = await this.#goOnCatchingUp(look, verdict)
     if (fetching) return { kind: 'catching-up', ahead: fetching }
     if (look.role === 'replica') {
@@ -228,16 +214,17 @@ export class Claim {
       return { kind: 'replica' }
     }
     if (verdict.kind === 'other') return this.#giveWay(look, verdict.who)
-    if (look.live) return this.#isOutbid(look) ? this.#claimAnew(look) : this.#renew(look, verdict)
+    if (look.live && this.#isOutbid(look)) return this.#claimAnew(look)
+    if (look.live) return this.#lease.renew(look, this.#vouchedUs(verdict))
     if (verdict.kind === 'unknown') return { kind: 'waiting', why: verdict.why }
     return this.#tryToClaim(look, verdict)
   }
 
   /** Another one is named: the claim is given up at once. */
   async #giveWay(look: OwnLook, chosen: string): Promise<ClaimState> {
-    const { library, keys, log } = this.#options
+    const { log } = this.#options
     if (look.epoch > 0) {
-      await library.call('release', [keys.clock], [look.epoch])
+      await this.#lease.release(look.epoch)
       log.info({ epoch: look.epoch, chosen }, 'gave the claim up')
     }
     await this.#promotions?.mend(look)
@@ -249,56 +236,24 @@ export class Claim {
     return wayOut.by === 'operator' ? wayOut.promotions : undefined
   }
 
-  /**
-   * Whether another region claimed a later epoch, though it wasn't to, and gave it up: while it was cut off it couldn't know
-   * better. Its positions must not look newer than this region's.
-   */
-  #isOutbid({ epoch, clock }: OwnLook): boolean {
-    const { others, wayOut } = this.#options
-    if (wayOut.by !== 'operator' || others.newestEpoch() <= epoch || !clock) return false
-    const now = [...others.since(performance.now() - this.#options.leaseMs).values()]
-    return now.every(
-      (says) =>
-        says === 'silent' ||
-        (typeof says === 'object' && says.claimedEpoch === 0 && comparePositions(says.held, clock) <= 0),
-    )
+  #isOutbid(look: OwnLook): boolean {
+    return this.#options.wayOut.by === 'operator' && this.#rivals.leftLaterEpoch(look)
+  }
+
+  /** Whether another is named and nobody holds more than this one: that one is to fetch from here what it lacks. */
+  #isFurthest({ role, clock }: OwnLook, verdict: Verdict): boolean {
+    const { wayOut } = this.#options
+    if (wayOut.by !== 'sentinel' || verdict.kind !== 'other' || role !== 'master' || !clock) return false
+    return this.#rivals.noneIsAhead(clock, this.#connectedMs)
   }
 
   async #claimAnew({ epoch }: OwnLook): Promise<ClaimState> {
-    const { library, keys, log } = this.#options
-    await library.call('release', [keys.clock], [epoch])
-    log.warn({ epoch }, 'another region claimed a later epoch while it was cut off: claiming anew')
-    return { kind: 'waiting', why: 'it claims anew, above an epoch of another region' }
-  }
-
-  /** Another one is named, and nobody holds more than this one: that one is to fetch from here what it lacks. */
-  #givesWayAsFurthest({ role, clock }: OwnLook, verdict: Verdict): boolean {
-    const { wayOut, others } = this.#options
-    if (wayOut.by !== 'sentinel' || verdict.kind !== 'other' || role !== 'master' || !clock) return false
-    return [...others.since(this.#connectedMs).values()].every(
-      (now) => typeof now === 'object' && comparePositions(now.held, clock) <= 0,
+    await this.#lease.release(epoch)
+    this.#options.log.warn(
+      { epoch },
+      'another region claimed a later epoch while it was cut off: claiming anew',
     )
-  }
-
-  /** Joins a live claim, and prolongs its lease while this Redis is vouched for. */
-  async #renew(look: OwnLook, verdict: Verdict): Promise<ClaimState> {
-    const { library, keys, own, gate, leaseMs, renewMs } = this.#options
-    const vouchedUs = verdict.kind === 'named' ? this.#vouchedUs(verdict) : undefined
-    let leaseEndUs = look.leaseEndUs
-    if (vouchedUs !== undefined && vouchedUs + leaseMs * 1000 > leaseEndUs + renewMs * 250) {
-      leaseEndUs = vouchedUs + leaseMs * 1000
-      try {
-        await library.call('renew', [keys.clock], [look.epoch, leaseEndUs, vouchedUs])
-      } catch (error) {
-        if (error instanceof RedisFailure && (error.word === 'FENCED' || error.word === 'OUTDATED')) {
-          return { kind: 'waiting', why: error.message }
-        }
-        throw error
-      }
-    }
-    this.#liveUntilMs = own.times.certainlyReachedAtMs(leaseEndUs)
-    await gate.follow(look)
-    return { kind: 'claimed', epoch: look.epoch }
+    return { kind: 'waiting', why: 'it claims anew, above an epoch of another region' }
   }
 
   async #tryToClaim(look: OwnLook, verdict: Verdict & { kind: 'named' }): Promise<ClaimState> {
@@ -307,9 +262,9 @@ export class Claim {
     if (newest > LIBRARY_VERSION) return { kind: 'outdated', version: newest }
     if (!look.loaded) await library.load()
     const { runId, appendsAlways } = await own.process()
-    const overAtMs = look.clock ? this.#othersOverAtMs(verdict) : this.#connectedMs
+    const overAtMs = look.clock ? this.#rivals.overAtMs(verdict) : this.#connectedMs
     // What another one held before the old claim was over, or before this process lived, may be less than it does.
-    const now = this.#heard(Math.max(overAtMs ?? performance.now(), this.#connectedMs))
+    const now = this.#rivals.since(Math.max(overAtMs ?? performance.now(), this.#connectedMs))
     const decision = decide({
       region,
       clock: look.clock,
@@ -321,7 +276,7 @@ export class Claim {
       accepted: wayOut.by === 'nobody' ? { ...this.#accepted, loss: true } : this.#accepted,
     })
     if (decision.do === 'wait') return { kind: 'waiting', why: decision.why }
-    if (decision.do === 'regressed') return this.#regressed(decision.ahead, decision.says)
+    if (decision.do === 'regressed') return takeWayOut(wayOut, region, decision.ahead, decision.says)
     if (decision.lost) {
       const lost = { seen: formatPosition(decision.lost), own: look.clock && formatPosition(look.clock) }
       log.warn(lost, 'claiming although newer writes were seen: nobody holds them any more')
@@ -330,59 +285,28 @@ export class Claim {
   }
 
   async #claim(look: OwnLook, verdict: Verdict & { kind: 'named' }): Promise<ClaimState> {
-    const { keys, library, own, memory, gate, others, regions, region, leaseMs, logEntriesMax } =
-      this.#options
-    const known = Math.max(
+    const { own, memory, gate, regions, region } = this.#options
+    const epochs = [
       look.clock?.epoch ?? 0,
       look.newestEpoch,
       await memory.epoch(),
-      others.newestEpoch(),
-    )
+      this.#rivals.newestEpoch(),
+    ]
+    const known = Math.max(...epochs)
     const epoch = nextEpoch({ nowMs: look.nowUs / 1000, ordinal: regions.indexOf(region), known })
     await memory.rememberEpoch(epoch)
+    // An empty Redis whose loss was accepted is of the same cluster: sessions are told, not refused.
+    const clusterId = (await memory.clusterId()) ?? randomBytes(8).toString('hex')
     const vouchedUs = this.#vouchedUs(verdict)
     if (vouchedUs === undefined)
       return { kind: 'waiting', why: 'no majority of the Sentinels vouches for it just now' }
-    const claimKeys = [keys.clock, keys.log, keys.forks, keys.cluster, keys.appointment]
-    const leaseEndUs = vouchedUs + leaseMs * 1000
-    const clock = look.clock ? formatPosition(look.clock) : ''
-    // An empty Redis whose loss was accepted is of the same cluster: sessions are told, not refused.
-    const clusterId = (await memory.clusterId()) ?? randomBytes(8).toString('hex')
-    try {
-      await library.call('claim', claimKeys, [
-        ...[epoch, leaseEndUs, clock, clusterId, logEntriesMax, vouchedUs, region],
-        this.#promotions?.promoting ? 'appoint' : '',
-      ])
-    } catch (error) {
-      if (error instanceof RedisFailure && error.kind === 'refused') {
-        // Another sidecar of the region was faster, or the clock moved: the next look tells.
-        return { kind: 'waiting', why: error.message }
-      }
-      throw error
+    const appoint = this.#promotions?.promoting === true
+    const state = await this.#lease.take(look, vouchedUs, { epoch, clusterId, appoint })
+    if (state.kind === 'claimed') {
+      await gate.open()
+      await memory.rememberWhole((await own.process()).runId)
     }
-    this.#liveUntilMs = own.times.certainlyReachedAtMs(leaseEndUs)
-    await gate.open()
-    await memory.rememberWhole((await own.process()).runId)
-    return { kind: 'claimed', epoch }
-  }
-
-  /** Another region holds more: what becomes of it. */
-  async #regressed(ahead: Ahead, says: OtherRegionSays): Promise<ClaimState> {
-    const { wayOut, region } = this.#options
-    if (wayOut.by !== 'sentinel') {
-      const promote = `make ${ahead.region} the primary with "perigee promote ${ahead.region}"`
-      // An empty one is never claimed while another holds writes: nothing of the cluster would be left.
-      const accept = `, or accept the loss of what it has more with "perigee promote ${region} --force"`
-      return { kind: 'regressed', ahead, next: ahead.own.epoch === 0 ? promote : promote + accept }
-    }
-    if (says.role === 'master' && says.address !== '') {
-      // Asking Sentinel to swap them back while both are alive would go on for ever.
-      const why = await wayOut.catchUp.begin(ahead, says)
-      if (why === undefined) return { kind: 'catching-up', ahead }
-      return { kind: 'regressed', ahead, next: `what it has more isn't fetched: ${why}` }
-    }
-    wayOut.failover.ask()
-    return { kind: 'regressed', ahead, next: 'a Sentinel is asked to promote it' }
+    return state
   }
 
   async #goOnCatchingUp(look: OwnLook, verdict: Verdict): Promise<Ahead | undefined> {
@@ -393,32 +317,10 @@ export class Claim {
     return still ? ahead : undefined
   }
 
-  /** What the others say, by their sidecars; where that is silent, what their Redis held when it let go. */
-  #heard(sinceMs: number): ReadonlyMap<string, OtherRegionNow> {
-    const { others, farewells } = this.#options
-    const addresses = others.addresses()
-    return new Map(
-      [...others.since(sinceMs)].map(([region, now]) => {
-        const last = now === 'silent' ? farewells.lastHeld(region) : undefined
-        if (!last) return [region, now]
-        const { position, mayLack, usedMemoryBytes } = last
-        const address = addresses.get(region) ?? ''
-        const more = { role: 'master', claimedEpoch: 0, address, mayLack, usedMemoryBytes } as const
-        return [region, { held: position, everHeld: position, ...more }]
-      }),
-    )
-  }
-
-  /** When the claims of all others were over for certain; `undefined` while one may be live. */
-  #othersOverAtMs({ sinceMs, othersOverAtMs }: Verdict & { kind: 'named' }): number | undefined {
-    if (othersOverAtMs !== undefined) return othersOverAtMs
-    const byTimeMs = sinceMs + this.#options.leaseMs * (1 + LEASE_MARGIN)
-    return performance.now() >= byTimeMs ? byTimeMs : this.#options.farewells.since(sinceMs)
-  }
-
   /** A time by the Redis's own clock before which nobody vouched for it. */
-  #vouchedUs({ vouchedAtMs }: Verdict & { kind: 'named' }): number | undefined {
-    return vouchedAtMs === undefined ? undefined : this.#options.own.times.before(vouchedAtMs)
+  #vouchedUs(verdict: Verdict): number | undefined {
+    if (verdict.kind !== 'named' || verdict.vouchedAtMs === undefined) return undefined
+    return this.#options.own.times.before(verdict.vouchedAtMs)
   }
 
   /** A process that was claimed in the newest epoch, or follows a primary, lacks nothing from here on. */
@@ -440,11 +342,6 @@ export class Claim {
     this.#state = state
     for (const listener of this.#listeners) listener(state)
   }
-}
-
-/** The region that says that it is claimed, if any. */
-function claimedIn(others: ReadonlyMap<string, OtherRegionNow>): string | undefined {
-  return [...others].find(([, now]) => typeof now === 'object' && now.claimedEpoch > 0)?.[0]
 }
 
 /** Whether waiting a little longer may help. */

@@ -9,7 +9,7 @@ import { AppointedAuthority } from './appointed-authority.ts'
 import { Appointments } from './appointments.ts'
 import { type Authority, ExternalAuthority, SentinelAuthority } from './authority.ts'
 import { CatchUp } from './catch-up.ts'
-import { Claim, type WayOut } from './claim.ts'
+import { Claim } from './claim.ts'
 import { ClaimMemory } from './claim-memory.ts'
 import { FailoverRequest } from './failover-request.ts'
 import { Farewells } from './farewells.ts'
@@ -19,6 +19,7 @@ import type { OtherRegions } from './other-regions.ts'
 import { OwnRedis } from './own-redis.ts'
 import type { RedisTime } from './redis-time.ts'
 import { SentinelWatch } from './sentinel-watch.ts'
+import type { WayOut } from './way-out.ts'
 
 /** How often each Sentinel is asked whom it names. */
 const SENTINEL_MS = 200

@@ -14,9 +14,9 @@ import type { Logger } from 'pino'
 import type { RedisConnection } from '../redis/connection.ts'
 import type { AppointedAuthority } from './appointed-authority.ts'
 import type { Appointments } from './appointments.ts'
-import type { Promotions } from './claim.ts'
 import type { OtherRegions } from './other-regions.ts'
 import type { OwnLook } from './own-redis.ts'
+import type { Promotions } from './way-out.ts'
 
 /** What others said longer ago doesn't count. */
 const FRESH_MS = 2000

@@ -1,0 +1,42 @@
+import type { CatchUp } from './catch-up.ts'
+import type { Ahead, ClaimState } from './claim-state.ts'
+import type { FailoverRequest } from './failover-request.ts'
+import type { OtherRegionSays } from './other-regions.ts'
+import type { OwnLook } from './own-redis.ts'
+
+/** What becomes of a Redis that holds less than another: by Sentinel, by an operator, or it is claimed all the same. */
+export type WayOut =
+  | { readonly by: 'sentinel'; readonly failover: FailoverRequest; readonly catchUp: CatchUp }
+  | { readonly by: 'operator'; readonly promotions?: Promotions }
+  | { readonly by: 'nobody' }
+
+/** What promotions by operators need of the claim. */
+export interface Promotions {
+  /** Whether a claim made now is that of a promotion. */
+  readonly promoting: boolean
+  /** Gives a Redis that isn't to be claimed its role, if it has another. @throws RedisFailure */
+  mend(look: OwnLook): Promise<void>
+}
+
+/** Takes the way out of a region that holds less than another. @throws RedisFailure */
+export async function takeWayOut(
+  wayOut: WayOut,
+  region: string,
+  ahead: Ahead,
+  says: OtherRegionSays,
+): Promise<ClaimState> {
+  if (wayOut.by !== 'sentinel') {
+    const promote = `make ${ahead.region} the primary with "perigee promote ${ahead.region}"`
+    // An empty one is never claimed while another holds writes: nothing of the cluster would be left.
+    const accept = `, or accept the loss of what it has more with "perigee promote ${region} --force"`
+    return { kind: 'regressed', ahead, next: ahead.own.epoch === 0 ? promote : promote + accept }
+  }
+  if (says.role === 'master' && says.address !== '') {
+    // Asking Sentinel to swap them back while both are alive would go on for ever.
+    const why = await wayOut.catchUp.begin(ahead, says)
+    if (why === undefined) return { kind: 'catching-up', ahead }
+    return { kind: 'regressed', ahead, next: `what it has more isn't fetched: ${why}` }
+  }
+  wayOut.failover.ask()
+  return { kind: 'regressed', ahead, next: 'a Sentinel is asked to promote it' }
+}
