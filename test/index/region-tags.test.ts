@@ -116,3 +116,18 @@ it('unknown regions and tags where the index has none are refused', async () => 
     ['us-east-1', RegionalIndex_State.SERVING, 1],
   ])
 })
+
+it('a search right after the index was made waits for the copy of its region', async () => {
+  for (let i = 0; i < 20; i++) {
+    const index = `new-${i}`
+    await createIndex(regions.us, NAMESPACE, { name: index, regionScoped: true })
+    const written = { namespace: NAMESPACE, index, model: MODEL, chunks: [chunk('a')] }
+    const { receipt } = await regions.us.search.upsertChunks(written)
+    const sessionToken = receipt?.sessionToken ?? new Uint8Array()
+    const search = { namespace: NAMESPACE, index, model: MODEL, vector: vectorMessage(vectorOf('a')), k: 1 }
+    for (const region of [regions.us, regions.eu]) {
+      const options = { sessionToken, maxWait: { seconds: 5n, nanos: 0 } }
+      expect((await region.search.search({ ...search, options })).hits).toHaveLength(1)
+    }
+  }
+})

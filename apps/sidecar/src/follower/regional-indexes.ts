@@ -6,6 +6,7 @@ import {
   laterPosition,
   ORIGIN,
   type Position,
+  parsePosition,
   samePosition,
 } from '@perigee/core'
 import { type RegionalIndex, RegionalIndex_State, RegionalIndexSchema } from '@perigee/protocol'
@@ -222,6 +223,12 @@ export class RegionalIndexes {
     const { follower, reader, region } = this.#options
     const { checkpoint } = follower
     return reader.usable && checkpoint?.region === region && checkpoint.complete.has(indexUid)
+  }
+
+  /** Whether an index is known here, but the entry that made it isn't applied yet: a moment later it will be. */
+  arriving(indexUid: string): boolean {
+    const made = parsePosition(indexUid)
+    return made !== undefined && !this.complete(indexUid) && comparePositions(made, this.#appliedHere()) > 0
   }
 
   /** False while indexes exist and none answers. */

@@ -110,14 +110,16 @@ function both({ found, at }: Lookup, answer: AnswerPosition): AnswerPosition {
 /** What a name stands for as this region's copies have it; what they don't have yet is waited for a moment. */
 async function atHome<O>(read: IndexRead<O>): Promise<Lookup> {
   const { data, indexes, namespace, index: name, model, call } = read
+  const ready = ({ found }: Lookup) =>
+    suits(found, model) && !found.indexes.some(({ uid }) => indexes.arriving(uid))
   const known = indexes.named(namespace, name)
-  if (suits(known.found, model)) return known
+  if (ready(known)) return known
   const { clock, ...found } = await data.named(namespace, name)
   if (!suits(found, model)) return { found, at: await atClock(data, clock) }
   const until = performance.now() + NEW_INDEX_WAIT_MS
   while (performance.now() < until && !call.signal.aborted) {
     const lookup = indexes.named(namespace, name)
-    if (suits(lookup.found, model)) return lookup
+    if (ready(lookup)) return lookup
     await indexes.moved(NEW_INDEX_WAIT_MS / 10, call.signal)
   }
   throw refusal('INDEX_BUILDING', "This region's copy of the index isn't made yet. Try again shortly.", {
