@@ -9,6 +9,9 @@ import { ms } from '../terminal/format.ts'
 
 const key = 'greeting'
 
+/** Of reading a value before it can have arrived. */
+const ATTEMPTS = 10
+
 export interface ReadAfterWrite {
   region: Region
   /** Without a session: from the write's acknowledgement until a read here returned it. */
@@ -50,16 +53,26 @@ async function settle(demo: Demo, writer: Service, reader: Service, value: strin
 }
 
 async function readWithoutSession(demo: Demo, writer: Service, reader: Service): Promise<number> {
-  const value = `the new value, for ${reader.region}`
-  await greetings(writer.nearest).set(key, value)
-  const acknowledged = performance.now()
-  const first = await greetings(reader.nearest).get(key)
-  promise(
-    first !== undefined && first !== value,
-    `A read in ${reader.region}, ${distanceMs[reader.region]} ms from ${primary}, returned ${first === undefined ? 'nothing' : 'a value that cannot have arrived yet'}.`,
-  )
-  await waitFor(demo, reader, value)
-  return performance.now() - acknowledged
+  const { region } = reader
+  for (let attempt = 1; ; attempt++) {
+    const value = `new value ${attempt}, for ${region}`
+    const begun = performance.now()
+    await greetings(writer.nearest).set(key, value)
+    const acknowledged = performance.now()
+    const first = await greetings(reader.nearest).get(key)
+    promise(first !== undefined, `A read in ${region} returned nothing, though there is an older value.`)
+    // On a busy machine the value may be there before the writer hears of it: then the read shows nothing.
+    const slow = performance.now() - begun >= distanceMs[region]
+    if (first === value && slow && attempt < ATTEMPTS) continue
+    promise(
+      first !== value,
+      slow
+        ? `A write and a read after it took longer than the ${distanceMs[region]} ms to ${region}, ${ATTEMPTS} times. Is something else busy on this machine?`
+        : `A read in ${region}, ${distanceMs[region]} ms from ${primary}, returned a value that cannot have arrived yet.`,
+    )
+    await waitFor(demo, reader, value)
+    return performance.now() - acknowledged
+  }
 }
 
 async function readWithSession(
