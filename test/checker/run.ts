@@ -138,12 +138,10 @@ class Run {
       await weather.start()
       sampler.start()
       nemesis.start()
-      const all = Array.from({ length: sessions }, (_, number) => {
-        const count = Math.floor(ops / sessions) + (number < ops % sessions ? 1 : 0)
+      const all = sharesOf(ops, sessions).map(({ count, lanes }, number) => {
         const session = this.#session(number)
         const plan = planOf({ seed, session: number, count, regions, timeoutMs, replicated })
-        // Most sessions have several calls in flight, whose answers may come out of order.
-        return { session, done: session.run(plan, 1 + (number % LANES_MAX)) }
+        return { session, done: session.run(plan, lanes) }
       })
       await Promise.all(all.map(({ done }) => done))
       await nemesis.end()
@@ -237,6 +235,21 @@ class Run {
   #progress(): string {
     return `${this.recorder.ended} calls, ${this.recorder.failed} not answered`
   }
+}
+
+/**
+ * How many calls each session makes, and how many of them at once: most have several in flight, whose answers may come out of
+ * order, and the more at once the more in all, so that all end at about the same time.
+ */
+function sharesOf(ops: number, sessions: number): { count: number; lanes: number }[] {
+  const lanes = Array.from({ length: sessions }, (_, number) => 1 + (number % LANES_MAX))
+  const all = lanes.reduce((sum, one) => sum + one, 0)
+  let left = ops
+  return lanes.map((one, i) => {
+    const count = i === sessions - 1 ? left : Math.round((ops * one) / all)
+    left -= count
+    return { count, lanes: one }
+  })
 }
 
 async function clientOf(
