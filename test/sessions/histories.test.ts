@@ -7,6 +7,7 @@ import { seededBug } from '../checker/seeded-bugs.ts'
 const SEED = Number(process.env.PERIGEE_TEST_SEED ?? Date.now() % 1_000_000)
 const QUICK_BUGS = ['no-wait', 'late-token', 'data-position']
 const ATTEMPTS = 3
+const SESSION_PROMISES: readonly string[] = ['read-your-writes', 'monotonic-reads']
 
 const calm: RunOptions = {
   ...{ ops: 20_000, seed: SEED, sessions: 64, sessionsOn: true, faults: 'none', replicated: 0 },
@@ -20,12 +21,10 @@ it(`20,000 calls of 64 sessions that move between three regions break no promise
 }, 300_000)
 
 it(`the same without sessions breaks them (seed ${SEED})`, async () => {
-  const options = { ...calm, ops: 2_000, sessionsOn: false, keep: false }
+  const options = { ...calm, ops: 3_000, sessionsOn: false, keep: false }
   const result = await runAndJudge(options)
-  const kinds = new Set(result.verdict.violations.map(({ kind }) => kind))
-  expect([...kinds], reportOf(options, result)).toEqual(
-    expect.arrayContaining(['read-your-writes', 'monotonic-reads']),
-  )
+  const broken = result.verdict.violations.filter(({ kind }) => SESSION_PROMISES.includes(kind))
+  expect(broken, reportOf(options, result)).not.toEqual([])
 }, 120_000)
 
 it.each(QUICK_BUGS)(
