@@ -11,14 +11,20 @@ export const failover: Fault = async (scene) => {
   await takeOver(scene, old)
 }
 
-/** The same, after the primary took writes that no replica has: its region was cut off for less than a lease. */
+/**
+ * The same, after the primary took writes that no replica has: for less than a lease nothing left its region, or nothing
+ * seemed to be wrong, but nothing arrived.
+ */
 export const lostTail: Fault = async (scene) => {
   const { cluster } = scene
   const old = scene.primary
-  scene.note(`the data Redis of ${old}, the primary, is cut off, takes writes and is killed`)
-  await cluster.setLinks(old, { mode: 'cut' })
-  await scene.acknowledged(scene.between(10, 50), 1_800)
+  const mode = scene.oneOf(['cut', 'stall'] as const)
+  scene.note(`the data Redis of ${old}, the primary, takes writes while all is ${mode}, and is killed`)
+  await cluster.setLinks(old, { mode })
+  await scene.acknowledged(scene.between(20, 60), 1_800)
   await scene.kill(old)
+  // What was held up is gone with it.
+  await cluster.setLinks(old, { mode: 'cut' })
   await cluster.setLinks(old, { mode: 'open' })
   await takeOver(scene, old)
 }
@@ -65,6 +71,7 @@ export const pauseRedis: Fault = async (scene) => {
 export const freeze: Fault = async (scene) => {
   const { cluster } = scene
   const old = scene.primary
+  const { epoch } = scene
   scene.note(`data Redis and sidecar of ${old}, the primary, freeze`)
   // Soon taken over: clients ask a region that was silent for long ever more seldom.
   await scene.weather.lull(20)
@@ -72,8 +79,7 @@ export const freeze: Fault = async (scene) => {
   await cluster.stopProcess(old, 'sidecar', 'SIGSTOP')
   try {
     await scene.takenOverFrom(old)
-    // By then it has begun an epoch of its own.
-    await scene.acknowledged(20, 20_000)
+    await scene.epochAfter(epoch)
     await scene.weather.lull()
     await scene.pause(0, 2_000)
   } finally {
@@ -105,12 +111,14 @@ export const pauseSidecar: Fault = async (scene) => {
 /** The primary's region is cut off from the others, which take over; then it is back. */
 export const cutOff: Fault = async (scene) => {
   const old = scene.primary
+  const { epoch } = scene
   scene.note(`${old}, the primary, is cut off`)
   // Two Sentinels are left, which would vote for themselves again and again if they heard of each other late.
   await scene.weather.lull(20)
   await scene.cluster.setLinks(old, { mode: 'cut' })
   try {
     await scene.takenOverFrom(old)
+    await scene.epochAfter(epoch)
     await scene.weather.lull()
     await scene.pause(0, 3_000)
   } finally {

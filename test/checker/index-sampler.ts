@@ -1,7 +1,7 @@
 import type { Recorder } from './recorder.ts'
 import type { Stores } from './stores.ts'
 
-const EVERY_MS = 500
+const EVERY_MS = 150
 
 /** Reads the indexes themselves every now and then, one region after another. */
 export class IndexSampler {

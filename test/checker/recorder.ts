@@ -10,6 +10,7 @@ import type {
   RunSettings,
   StoredWrite,
 } from './history.ts'
+import { positionFrom } from './lineage.ts'
 
 /** Writes a history down while it happens: in memory, and as JSON lines in a file. */
 export class Recorder {
@@ -26,6 +27,7 @@ export class Recorder {
   #final: FinalState | undefined
   #events = 0
   #writes = 0
+  #epoch = 0
   #calls = 0
 
   constructor(file: string, settings: RunSettings) {
@@ -45,6 +47,11 @@ export class Recorder {
     return this.#writes
   }
 
+  /** The latest epoch in which a write was acknowledged. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
   get failed(): number {
     return this.#operations.filter(({ outcome, hurried }) => outcome.kind !== 'ok' && !hurried).length
   }
@@ -59,7 +66,7 @@ export class Recorder {
 
   operation(operation: Operation): void {
     this.#operations.push(operation)
-    if (operation.value !== undefined && operation.outcome.kind === 'ok') this.#writes += 1
+    this.#count(operation)
     this.#write('operation', operation)
   }
 
@@ -113,6 +120,12 @@ export class Recorder {
   /** Waits until all is in the file. */
   close(): Promise<void> {
     return new Promise((resolve) => this.#lines.end(resolve))
+  }
+
+  #count({ value, outcome }: Operation): void {
+    if (value === undefined || outcome.kind !== 'ok') return
+    this.#writes += 1
+    if (outcome.at !== undefined) this.#epoch = Math.max(this.#epoch, positionFrom(outcome.at).epoch)
   }
 
   #write(type: string, value: object): void {

@@ -185,7 +185,7 @@ class Run {
     return new Nemesis(faults, {
       ...{ cluster: this.#cluster, clients: this.#clients, regions, weather, seed },
       readLife: (region) => this.#watch.read(region),
-      writes: () => this.recorder.writes,
+      acknowledged: this.recorder,
       note: (text) => {
         this.recorder.note(text)
         onProgress?.(text)

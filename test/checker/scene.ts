@@ -20,8 +20,8 @@ export interface SceneOptions {
   readonly seed: number
   /** Takes down what a region's data Redis has on disk, before it is harmed. */
   readonly readLife: (region: string) => void
-  /** How many writes were acknowledged by now. */
-  readonly writes: () => number
+  /** The writes that were acknowledged by now: how many, and their latest epoch. */
+  readonly acknowledged: { readonly writes: number; readonly epoch: number }
   /** Tells what was done. */
   readonly note: (text: string) => void
 }
@@ -34,7 +34,7 @@ export class Scene {
   readonly weather: Weather
   readonly readLife: (region: string) => void
   readonly note: (text: string) => void
-  readonly #writes: () => number
+  readonly #acknowledged: SceneOptions['acknowledged']
   readonly #random: () => number
 
   constructor(options: SceneOptions) {
@@ -44,7 +44,7 @@ export class Scene {
     this.weather = options.weather
     this.readLife = options.readLife
     this.note = options.note
-    this.#writes = options.writes
+    this.#acknowledged = options.acknowledged
     this.#random = randomNumbers(options.seed + 1)
   }
 
@@ -68,9 +68,9 @@ export class Scene {
 
   /** Waits until so many more writes were acknowledged, at most so long. */
   async acknowledged(count: number, withinMs: number): Promise<void> {
-    const wanted = this.#writes() + count
+    const wanted = this.#acknowledged.writes + count
     const endMs = performance.now() + withinMs
-    while (this.#writes() < wanted && performance.now() < endMs) await pause(5)
+    while (this.#acknowledged.writes < wanted && performance.now() < endMs) await pause(5)
   }
 
   /** Kills a data Redis, and takes down what it had. */
@@ -111,6 +111,17 @@ export class Scene {
       return done
     }
     await waitFor(`${region} to be promoted`, once, { timeoutMs: TAKEN_OVER_WITHIN_MS, everyMs: 500 })
+  }
+
+  /** The latest epoch in which a write was acknowledged. */
+  get epoch(): number {
+    return this.#acknowledged.epoch
+  }
+
+  /** Waits until a write was acknowledged in a later epoch: another region takes writes by then. */
+  async epochAfter(epoch: number): Promise<void> {
+    const options = { timeoutMs: TAKEN_OVER_WITHIN_MS, everyMs: 20 }
+    await waitFor('a write in another epoch', () => this.epoch > epoch, options)
   }
 
   /** Waits until another region is the primary. */

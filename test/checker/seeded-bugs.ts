@@ -83,7 +83,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       },
     ],
     faults: 'lost-tail',
-    ops: 6_000,
+    ops: 20_000,
     shows: ['loss-not-told'],
   },
   {
@@ -110,7 +110,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       },
     ],
     faults: 'lost-tail',
-    ops: 6_000,
+    ops: 20_000,
     shows: ['position-given-twice', 'epoch-claimed-twice', 'two-writers'],
   },
   {
@@ -131,7 +131,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       },
     ],
     faults: 'cut-off',
-    ops: 6_000,
+    ops: 20_000,
     shows: ['two-writers'],
   },
   {
@@ -152,7 +152,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       },
     ],
     faults: 'freeze',
-    ops: 6_000,
+    ops: 20_000,
     shows: ['two-writers'],
   },
   {
@@ -171,7 +171,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       },
     ],
     faults: 'lost-tail',
-    ops: 6_000,
+    ops: 20_000,
     shows: ['index-not-the-fold', 'loss-not-told'],
   },
   {
@@ -186,7 +186,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       },
     ],
     faults: 'lost-tail',
-    ops: 6_000,
+    ops: 20_000,
     shows: ['index-not-the-fold', 'loss-not-told'],
   },
   {
@@ -224,7 +224,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       },
     ],
     faults: 'lost-tail',
-    ops: 6_000,
+    ops: 20_000,
     replicated: 0.5,
     shows: ['acknowledged-write-lost'],
   },
