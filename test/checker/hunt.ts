@@ -17,7 +17,13 @@ export async function hunt(
 ): Promise<Hunt> {
   using variant = makeVariant(bug.name, bug.replacements)
   const options: RunOptions = {
-    ...{ ops: bug.ops, sessions: 64, sessionsOn: true, faults: bug.faults, replicated: bug.replicated ?? 0 },
+    ...{
+      ops: bug.ops,
+      sessions: bug.sessions ?? 64,
+      sessionsOn: true,
+      faults: bug.faults,
+      replicated: bug.replicated ?? 0,
+    },
     ...{ bug: bug.name, sidecarMain: variant.sidecarMain, sdkMain: variant.sdkMain },
     ...more,
   }

@@ -11,6 +11,8 @@ export interface SeededBug {
   /** What reveals it. */
   readonly faults: FaultName
   readonly ops: number
+  /** Default 64. With fewer, what was lost is overwritten later. */
+  readonly sessions?: number
   readonly replicated?: number
   /** Violations of these kinds, at least one, show that it was found. */
   readonly shows: readonly ViolationKind[]
@@ -171,7 +173,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       },
     ],
     faults: 'lost-tail',
-    ops: 20_000,
+    ops: 8_000,
+    sessions: 16,
     shows: ['index-not-the-fold', 'loss-not-told'],
   },
   {
@@ -186,7 +189,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       },
     ],
     faults: 'lost-tail',
-    ops: 20_000,
+    ops: 8_000,
+    sessions: 16,
     shows: ['index-not-the-fold', 'loss-not-told'],
   },
   {

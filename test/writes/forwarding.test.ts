@@ -34,6 +34,27 @@ it('a forwarded write whose answer is lost is OUTCOME_UNKNOWN before its deadlin
   expect(Number(entry?.version.split('-')[1])).toBe(Number(again.version.split('-')[1]) + 1)
 })
 
+it('forwarded writes that were done before the primary was cut off are never said not to have been done', async () => {
+  const { cluster, us, eu } = regions
+  const places = Array.from({ length: 10 }, (_, i) => ({ namespace: NAMESPACE, key: `before-the-cut-${i}` }))
+  await cluster.setLink('us-east-1', 'eu-west-1', { delayMs: 1000 })
+  const outcomes = places.map((place, i) =>
+    eu.cache.set({ ...place, value: bytes('1'), options: { requestId: `before-the-cut-${i}` } }).then(
+      () => 'done',
+      (error) => error.details.reason,
+    ),
+  )
+  await waitFor('the primary to have them all', async () => {
+    const entries = await Promise.all(places.map((place) => us.cache.get(place)))
+    return entries.every(({ entry }) => entry)
+  })
+  await cluster.setLinks('eu-west-1', { mode: 'cut' })
+  const told = await Promise.all(outcomes)
+  await cluster.setLinks('eu-west-1', { mode: 'open', delayMs: 0 })
+  expect(new Set(told)).toEqual(new Set(['OUTCOME_UNKNOWN']))
+  await waitFor('a write', () => eu.cache.set({ namespace: NAMESPACE, key: 'after' }))
+})
+
 it('a write to a region that is cut off fails with NO_PRIMARY, having done nothing, and succeeds once the cut heals', async () => {
   const { cluster, us, eu } = regions
   await cluster.setLinks('eu-west-1', { mode: 'cut' })

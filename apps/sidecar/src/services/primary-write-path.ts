@@ -92,6 +92,8 @@ export class PrimaryWritePath implements WritePath {
   ): Promise<MessageShape<O>> {
     // One deadline for all attempts, early enough for the outcome to be told.
     const demand = { deadlineMs: innerDeadlineMs(writeDeadlineMs(call)), signal: call.signal }
+    // An attempt that may have arrived: whatever later ones say, this one may have done it.
+    let maybeDone: PeerUnreachable | undefined
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#primary.forward(method, request, demand)
@@ -99,19 +101,34 @@ export class PrimaryWritePath implements WritePath {
         const timeLeft = Date.now() + PAUSE_MS < demand.deadlineMs && !call.signal.aborted
         const again = attempt < ATTEMPTS && timeLeft
         if (error instanceof PeerUnreachable) {
+          if (error.sent) maybeDone = error
           // What may have arrived is safe to send again only with a request id.
           if (again && error.sent && repeatable) {
             await delay(PAUSE_MS)
             continue
           }
-          throw error.sent
-            ? outcomeUnknown(error.message, error)
+          throw maybeDone
+            ? outcomeUnknown(maybeDone.message, error)
             : this.#primary.noPrimary(error.message, error)
         }
-        if (!(error instanceof StatusError) || error.details.reason !== 'NOT_PRIMARY') throw error
-        if (!again) throw this.#primary.noPrimary(error.message, error)
+        const notPrimary = error instanceof StatusError && error.details.reason === 'NOT_PRIMARY'
+        if (!notPrimary) throw maybeDone ? afterUnknown(error, maybeDone) : error
+        if (!again) {
+          throw maybeDone
+            ? outcomeUnknown(maybeDone.message, error)
+            : this.#primary.noPrimary(error.message, error)
+        }
         await Promise.all([this.#primary.lookAgain(), delay(PAUSE_MS)])
       }
     }
   }
+}
+
+/** What a later attempt's error says of the whole write, of which an earlier attempt may have been done. */
+function afterUnknown(error: unknown, maybeDone: PeerUnreachable): unknown {
+  if (!(error instanceof StatusError)) return error
+  if (error.status === 'UNAVAILABLE') return outcomeUnknown(maybeDone.message, error)
+  if (error.details.reason !== 'LOST_HISTORY') return error
+  const metadata = { ...error.details.metadata, earlier_attempt: 'unknown' }
+  return new StatusError(error.status, error.message, { ...error.details, metadata }, { cause: error })
 }
