@@ -218,7 +218,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
         package: 'sidecar',
         file: 'primary/replicated-writes.ts',
         from: 'lanes.map((library) => new Lane({ library, keys, replicas }))',
-        to: 'lanes.map((library, i) => Object.assign(new Lane({ library, keys, replicas }), { other: lanes[i ^ 1] }))',
+        to: 'lanes.slice(1).map((library) => Object.assign(new Lane({ library, keys, replicas }), { other: lanes[0] }))',
       },
       {
         package: 'sidecar',
@@ -229,7 +229,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
     ],
     faults: 'lost-tail',
     ops: 20_000,
-    replicated: 0.5,
+    replicated: 0.2,
     shows: ['acknowledged-write-lost'],
   },
 ]
