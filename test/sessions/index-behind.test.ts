@@ -16,6 +16,16 @@ beforeAll(async () => {
   regions = await startTwoRegions()
   await createIndex(regions.us, NAMESPACE, { name: 'docs' })
   await createIndex(regions.us, NAMESPACE, { name: 'scoped', regionScoped: true })
+  // A sidecar that has just started knows neither its lag nor the indexes.
+  for (const index of ['docs', 'scoped']) {
+    await waitFor('the region to answer by itself and to know its lag', async () => {
+      const options = { whenBehind: WhenBehind.FAIL }
+      const answer = await regions.eu.search
+        .search({ ...searchOf('any', index), options })
+        .catch(() => undefined)
+      return answer?.receipt?.staleness !== undefined
+    })
+  }
 })
 
 afterAll(() => regions?.[Symbol.asyncDispose]())
