@@ -19,6 +19,7 @@ export type { ClusterStatus, LagSample, LagSummary, RegionStatus } from './clust
 export { bytes, type Codec, json, text } from './codec.ts'
 export type { ConnectOptions } from './connect-options.ts'
 export type { Endpoint } from './endpoint.ts'
+export type { EndpointState, ServiceHealth } from './endpoint-state.ts'
 export type { EventListener, PerigeeEvent } from './event.ts'
 export {
   all,
