@@ -5,6 +5,8 @@ export interface Endpoint {
   readonly region: string
   /** `host:port`; an IPv6 host stands in brackets. */
   readonly address: string
+  /** Of its SRV record: in its region, those with a lower number are asked first. Default 0. */
+  readonly priority?: number | undefined
 }
 
 /**

@@ -17,7 +17,7 @@ export type PerigeeEvent =
       readonly key: string
       readonly error: PerigeeError
     }
-  /** A region's name could not be resolved; its last good addresses, if any, stay in use. */
+  /** A region's name could not be resolved, told once; its last good addresses, if any, stay in use. */
   | { readonly type: 'discovery-failed'; readonly region: string; readonly error: PerigeeError }
 
 /** Hears of events. What it throws becomes a process warning and harms no call. */

@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { Discovery } from './discovery.ts'
+import type { Discovery, Resolution } from './discovery.ts'
 import type { PerigeeEvent } from './event.ts'
 import { GrpcTransport } from './grpc-transport.ts'
 import { NearestFirst } from './nearest-first.ts'
@@ -9,10 +9,13 @@ import { PerigeeError } from './perigee-error.ts'
 class Names implements Discovery {
   readonly known: Record<string, string[] | undefined> = {}
 
-  async resolve(region: string): Promise<readonly string[]> {
+  async resolve(region: string): Promise<Resolution> {
     const addresses = this.known[region]
-    if (addresses) return addresses
-    throw new PerigeeError(`no address for ${region}`, { code: 'UNAVAILABLE' })
+    const error = addresses
+      ? undefined
+      : new PerigeeError(`no address for ${region}`, { code: 'UNAVAILABLE' })
+    const found = (addresses ?? []).map((address) => ({ address }))
+    return { addresses: found, questions: [], ignored: [], error }
   }
 
   close(): void {}
@@ -90,6 +93,10 @@ describe('the nearest sidecars', () => {
         },
         { timeout: 3_000 },
       )
-      .toEqual(['10.0.0.2:7700'])
+      .toEqual(['10.0.0.2:7700', '10.0.0.1:7700'])
+    const [newer] = nearest.candidates()
+    if (!newer) throw new Error('no candidates')
+    nearest.succeeded(newer)
+    expect(addresses()).toEqual(['10.0.0.2:7700'])
   })
 })

@@ -1,16 +1,15 @@
 import { coordinatesOf, distanceKm } from '@perigee/core'
+import { AddressBook } from './address-book.ts'
 import { Deadline } from './deadline.ts'
 import type { Discovery } from './discovery.ts'
 import type { Endpoint, EndpointChooser } from './endpoint.ts'
 import type { EventListener } from './event.ts'
 import { within } from './pause.ts'
-import { PerigeeError } from './perigee-error.ts'
 import type { Transport } from './transport.ts'
 
 const FIRST_BACKOFF_MS = 250
 const LONGEST_BACKOFF_MS = 10_000
-const REFRESH_INTERVAL_MS = 30_000
-const REFRESH_AT_MOST_EVERY_MS = 1_000
+const MEASURE_INTERVAL_MS = 30_000
 const REFRESH_TIMEOUT_MS = 1_000
 const ROUND_TRIP_SAMPLES = 3
 
@@ -37,23 +36,23 @@ interface Failing {
  */
 export class NearestFirst implements EndpointChooser {
   readonly #options: NearestFirstOptions
-  readonly #addresses = new Map<string, readonly Endpoint[]>()
+  /** Who is where. */
+  readonly #book: AddressBook
   readonly #roundTrips = new Map<string, number>()
   readonly #failing = new Map<string, Failing>()
-  readonly #lookups = new Map<string, PerigeeError>()
   #order: readonly string[]
-  #refreshing: Promise<void> | undefined
-  #refreshedAt = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: NearestFirstOptions) {
     this.#options = options
     this.#order = options.regions
+    const { regions, discovery, onEvent } = options
+    this.#book = new AddressBook({ regions, discovery, onEvent, onChange: () => this.#addressesChanged() })
   }
 
   /** Looks up every region, and measures round trips if the order depends on them. Takes two seconds at most. */
   async start(): Promise<void> {
-    await this.#lookUpAll()
+    await this.#book.start()
     const distances = this.#distances()
     if (distances) this.#orderBy(distances)
     else await this.#measure()
@@ -70,7 +69,9 @@ export class NearestFirst implements EndpointChooser {
 
   candidates(region?: string): readonly Endpoint[] {
     const regions = region === undefined ? this.#order : [region]
-    const all = regions.flatMap((r) => this.#addresses.get(r) ?? [])
+    const known = regions.flatMap((r) => this.#book.endpoints(r))
+    const former = regions.flatMap((r) => this.#book.former(r))
+    const all = former.length ? [...known, ...former] : known
     if (this.#failing.size === 0) return all
     const rests = (e: Endpoint) => !(this.#failing.get(e.address)?.backoff.passed ?? true)
     return [...all.filter((e) => !rests(e)), ...all.filter(rests)]
@@ -78,6 +79,7 @@ export class NearestFirst implements EndpointChooser {
 
   succeeded(endpoint: Endpoint): void {
     if (this.#failing.size) this.#failing.delete(endpoint.address)
+    this.#book.answered(endpoint)
   }
 
   failed(endpoint: Endpoint): void {
@@ -88,63 +90,34 @@ export class NearestFirst implements EndpointChooser {
     const backoffMs = Math.min(FIRST_BACKOFF_MS * 2 ** (failures - 1), LONGEST_BACKOFF_MS)
     const backoff = Deadline.in(backoffMs * (0.75 + Math.random() / 2))
     this.#failing.set(endpoint.address, { failures, backoff })
-    void this.#refreshSoon()
+    void this.#book.refresh(endpoint.region)
   }
 
   async refresh(): Promise<void> {
-    await within(REFRESH_TIMEOUT_MS, this.#refreshSoon())
+    await within(REFRESH_TIMEOUT_MS, this.#book.refresh())
   }
 
   explain(region?: string): string {
     const regions = region === undefined ? this.#order : [region]
-    return regions.flatMap((r) => this.#lookups.get(r)?.message ?? []).join('; ')
+    return regions.flatMap((r) => this.#book.problem(r)?.message ?? []).join('; ')
   }
 
   close(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#options.discovery.close()
+    this.#book.close()
   }
 
-  #refreshSoon(): Promise<void> {
-    const wait = this.#refreshedAt + REFRESH_AT_MOST_EVERY_MS > performance.now()
-    if (!this.#refreshing && wait) return Promise.resolve()
-    this.#refreshing ??= this.#lookUpAll().finally(() => {
-      this.#refreshing = undefined
-    })
-    return this.#refreshing
-  }
-
-  async #lookUpAll(): Promise<void> {
-    this.#refreshedAt = performance.now()
-    const { regions, transport } = this.#options
-    await Promise.all(regions.map((region) => this.#lookUp(region)))
-    const known = [...this.#addresses.values()].flat()
+  #addressesChanged(): void {
+    const known = this.#book.all
     const addresses = new Set(known.map((e) => e.address))
     for (const address of this.#failing.keys()) if (!addresses.has(address)) this.#failing.delete(address)
-    transport.keepOnly(known)
-  }
-
-  async #lookUp(region: string): Promise<void> {
-    try {
-      const found = await this.#options.discovery.resolve(region)
-      this.#lookups.delete(region)
-      const before = this.#addresses.get(region) ?? []
-      // The order of first sight is kept, so that answers of DNS in changing order move nobody.
-      const kept = before.filter((e) => found.includes(e.address))
-      const added = found.filter((a) => !before.some((e) => e.address === a))
-      this.#addresses.set(region, [...kept, ...added.map((address) => ({ region, address }))])
-    } catch (thrown) {
-      const error = PerigeeError.from(thrown, region)
-      this.#lookups.set(region, error)
-      this.#options.onEvent({ type: 'discovery-failed', region, error })
-    }
+    this.#options.transport.keepOnly(known)
   }
 
   #schedule(): void {
-    const jittered = REFRESH_INTERVAL_MS * (0.8 + Math.random() * 0.4)
+    const jittered = MEASURE_INTERVAL_MS * (0.8 + Math.random() * 0.4)
     this.#timer = setTimeout(async () => {
-      await this.#refreshSoon()
       if (!this.#distances() && this.#roundTrips.size < this.#options.regions.length) await this.#measure()
       if (this.#timer) this.#schedule()
     }, jittered)
@@ -175,7 +148,7 @@ export class NearestFirst implements EndpointChooser {
   }
 
   async #measureRegion(region: string): Promise<void> {
-    const endpoint = this.#addresses.get(region)?.[0]
+    const endpoint = this.#book.endpoints(region)[0]
     if (!endpoint) return
     const connectTimeoutMs = this.#options.connectTimeoutMs
     const deadline = Deadline.in(connectTimeoutMs)
