@@ -47,10 +47,14 @@ export class FailoverRequest {
     this.#stop.abort()
   }
 
+  /** Whether a Sentinel has said that it fails over, so that another region's Redis becomes a master because of this. */
+  get isUnderWay(): boolean {
+    return performance.now() - this.#startedMs < PROMOTION_MS
+  }
+
   /** Asks in the background, at most once a second. */
   ask(): void {
-    const promoting = performance.now() - this.#startedMs < PROMOTION_MS
-    if (this.#asking || promoting || this.#stop.signal.aborted) return
+    if (this.#asking || this.isUnderWay || this.#stop.signal.aborted) return
     this.#asking = true
     this.#ask()
       .catch((error: Error) =>
@@ -93,6 +97,7 @@ export class FailoverRequest {
         { sentinel: sentinel.title, answer },
         'asked again, with replicas allowed that were long disconnected',
       )
+      if (answer === 'started') this.#startedMs = performance.now()
       const untilMs = performance.now() + PROMOTION_MS
       while (!anotherIsNamed() && performance.now() < untilMs && !this.#stop.signal.aborted) await delay(50)
     } finally {

@@ -31,6 +31,8 @@ export async function takeWayOut(
     const accept = `, or accept the loss of what it has more with "perigee promote ${region} --force"`
     return { kind: 'regressed', ahead, next: ahead.own.epoch === 0 ? promote : promote + accept }
   }
+  // One that is a master because it was asked for is on its way to be the primary: fetching what it has would undo that.
+  if (wayOut.failover.isUnderWay) return { kind: 'regressed', ahead, next: 'a Sentinel promotes it' }
   if (says.role === 'master' && says.address !== '') {
     // Asking Sentinel to swap them back while both are alive would go on for ever.
     const why = await wayOut.catchUp.begin(ahead, says)
