@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ControlError, type Controllable, ControlServer, type LinkState } from './control-server.ts'
+import { trueDns } from './dns-fault.ts'
 
 const calls: string[] = []
 
@@ -16,6 +17,15 @@ const cluster: Controllable = {
   setLink: async (from, to, changes) => {
     calls.push(`link ${from} ${to} ${JSON.stringify(changes)}`)
     return { from, to, delayMs: 0, mode: 'open', bytesPerSecond: 0, ...changes } satisfies LinkState
+  },
+  dnsFaults: () => [],
+  setDns: async (from, to, changes) => {
+    calls.push(`dns ${from} ${to} ${JSON.stringify(changes)}`)
+    return { ...trueDns, from, to, ...changes }
+  },
+  setDnsView: async (from, changes) => {
+    calls.push(`dns ${from} ${JSON.stringify(changes)}`)
+    return []
   },
   startProcess: async (region, name) => {
     if (region === 'mars-1') throw new ControlError(404, 'There is no region mars-1; there are a, b.')
@@ -39,7 +49,7 @@ describe('the control port', () => {
   it('gives the state with the links', async () => {
     const answer = await fetch(`${control.url}/state`)
     expect(answer.headers.get('content-type')).toBe('application/json')
-    expect(await answer.json()).toEqual({ ...cluster.state(), links: [] })
+    expect(await answer.json()).toEqual({ ...cluster.state(), links: [], dnsFaults: [] })
   })
 
   it('changes a link, and what is not given not', async () => {
@@ -49,6 +59,18 @@ describe('the control port', () => {
     expect(calls.splice(0)).toEqual([
       'link a b {"delayMs":35,"bytesPerSecond":0,"mode":"stall"}',
       'link a b {"mode":"cut"}',
+    ])
+  })
+
+  it('changes how a name is answered, in one region or for all names', async () => {
+    const answer = await post('/dns/a/b', '{"mode": "nxdomain", "addresses": ["127.0.0.9", "::1"]}')
+    expect(await answer.json()).toMatchObject({ from: 'a', to: 'b', mode: 'nxdomain', delayMs: 0 })
+    await post('/dns/a', '{"services": [{"port": 1, "target": "x"}], "delayMs": 5}')
+    await post('/dns/a/b', '{"addresses": null, "services": null}')
+    expect(calls.splice(0)).toEqual([
+      'dns a b {"mode":"nxdomain","addresses":["127.0.0.9","::1"]}',
+      'dns a {"services":[{"port":1,"target":"x"}],"delayMs":5}',
+      'dns a b {"addresses":null,"services":null}',
     ])
   })
 
@@ -70,6 +92,13 @@ describe('the control port', () => {
     ['/processes/a/sidecar/stop', '{"signal": "SIGFOO"}', 400, 'signal must be one of'],
     ['/processes/mars-1/sidecar/start', '', 404, 'There is no region mars-1'],
     ['/processes/a/sidecar/explode', '', 404, 'There is GET /state'],
+    ['/dns/a/b', '{"mode": "broken"}', 400, 'mode must be one of answer, nxdomain'],
+    ['/dns/a/b', '{"addresses": ["localhost"]}', 400, '"localhost" isn\'t an IP address'],
+    ['/dns/a/b', '{"addresses": "127.0.0.1"}', 400, 'must be lists'],
+    ['/dns/a/b', '{"services": [{"port": 65536}]}', 400, 'port must be a whole number'],
+    ['/dns/a/b', '{"services": [null]}', 400, 'port must be a whole number'],
+    ['/dns/a/b', '{"delayMs": 0.5}', 400, 'delayMs must be a whole number'],
+    ['/dns/a/b', '{"toString": 1}', 400, 'There is no field toString'],
     ['/links/a', '{}', 404, 'There is GET /state'],
   ])('refuses POST %s %s', async (path, body, status, message) => {
     const answer = await post(path, body)

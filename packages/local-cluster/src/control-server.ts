@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Address } from './address.ts'
 import type { ClusterState } from './cluster-state.ts'
+import { type DnsSettings, dnsChanges } from './dns-fault.ts'
 import { delayMsMax, type LinkMode, type LinkSettings, linkModes } from './link.ts'
 import { listenError } from './relay.ts'
 
@@ -10,11 +11,21 @@ export interface LinkState extends LinkSettings {
   readonly to: string
 }
 
+/** A region's name as another region sees it, and what is wrong with it, as the control port tells. */
+export interface DnsState extends DnsSettings {
+  readonly from: string
+  readonly to: string
+}
+
 /** What the control port can do with a cluster. */
 export interface Controllable {
   state(): ClusterState
   links(): readonly LinkState[]
   setLink(from: string, to: string, changes: Partial<LinkSettings>): Promise<LinkState>
+  /** Names that aren't answered truly. */
+  dnsFaults(): readonly DnsState[]
+  setDns(from: string, to: string, changes: Partial<DnsSettings>): Promise<DnsState>
+  setDnsView(from: string, changes: Partial<DnsSettings>): Promise<readonly DnsState[]>
   startProcess(region: string, name: string): Promise<void>
   stopProcess(region: string, name: string, signal?: NodeJS.Signals): Promise<void>
 }
@@ -33,7 +44,7 @@ export class ControlError extends Error {
 const bodyBytesMax = 64 * 1024
 const signals: readonly string[] = ['SIGTERM', 'SIGKILL', 'SIGSTOP', 'SIGCONT', 'SIGINT']
 const usage =
-  'GET /state, POST /links/<from>/<to>, POST /processes/<region>/<name>/start, POST /processes/<region>/<name>/stop'
+  'GET /state, POST /links/<from>/<to>, POST /dns/<from>/<to>, POST /dns/<from>, POST /processes/<region>/<name>/start, POST /processes/<region>/<name>/stop'
 
 /** HTTP with JSON by which faults are made and mended. Its address is the lock that tells clusters apart. */
 export class ControlServer {
@@ -91,9 +102,13 @@ export class ControlServer {
     const [, region = '', name = ''] = path
     switch (route) {
       case 'GET state/1':
-        return { ...cluster.state(), links: cluster.links() }
+        return { ...cluster.state(), links: cluster.links(), dnsFaults: cluster.dnsFaults() }
       case 'POST links/3':
         return cluster.setLink(region, name, linkChanges(await readJson(request)))
+      case 'POST dns/3':
+        return cluster.setDns(region, name, checkedDnsChanges(await readJson(request)))
+      case 'POST dns/2':
+        return cluster.setDnsView(region, checkedDnsChanges(await readJson(request)))
       case 'POST processes/4/start':
         await cluster.startProcess(region, name)
         return cluster.state().regions.find((state) => state.name === region)
@@ -158,6 +173,14 @@ function linkChanges(body: Record<string, unknown>): Partial<LinkSettings> {
     changes.mode = known
   }
   return changes
+}
+
+function checkedDnsChanges(body: Record<string, unknown>): Partial<DnsSettings> {
+  try {
+    return dnsChanges(body)
+  } catch (error) {
+    throw new ControlError(400, error instanceof Error ? error.message : String(error))
+  }
 }
 
 function numberIn(value: unknown, field: string, max: number): number {

@@ -2,7 +2,8 @@ import { Resolver } from 'node:dns/promises'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { decode, encode } from 'dns-packet'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { trueDns } from './dns-fault.ts'
 import { DnsServer } from './dns-server.ts'
 import { DnsView } from './dns-view.ts'
 
@@ -83,6 +84,61 @@ describe('a DNS server', () => {
     }
     expect(ids).toEqual([7, 8])
     socket.destroy()
+  })
+})
+
+describe('a spoiled DNS server', () => {
+  const spoiled = new DnsView({
+    domain: 'rag.internal',
+    regions: ['a', 'b'].map((name) => ({ name, sidecars: [{ host: '127.0.0.1', port: 7700 }] })),
+  })
+  const server = new DnsServer({ host: '127.0.0.1', port: 0 }, spoiled)
+  const resolver = new Resolver({ timeout: 100, tries: 1 })
+
+  beforeAll(async () => {
+    await server.listen()
+    resolver.setServers([`127.0.0.1:${server.port}`])
+  })
+  afterEach(() => server.set('a', trueDns))
+  afterAll(() => server.close())
+
+  it.each([
+    ['nxdomain', 'ENOTFOUND'],
+    ['empty', 'ENODATA'],
+    ['servfail', 'ESERVFAIL'],
+    ['refused', 'EREFUSED'],
+    ['silent', 'ETIMEOUT'],
+    ['garbage', 'EBADRESP'],
+  ] as const)('says %s for the one name, %s, until it is mended', async (mode, code) => {
+    server.set('a', { mode })
+    await expect(resolver.resolve4('api.a.rag.internal')).rejects.toMatchObject({ code })
+    await expect(resolver.resolveSrv('_perigee._tcp.api.a.rag.internal')).rejects.toMatchObject({ code })
+    expect(await resolver.resolve4('api.b.rag.internal')).toEqual(['127.0.0.1'])
+    server.set('a', trueDns)
+    expect(await resolver.resolve4('api.a.rag.internal')).toEqual(['127.0.0.1'])
+  })
+
+  it('gives other records, of both families, late', async () => {
+    server.set('a', { addresses: ['10.0.0.1', '::1'], services: [{ port: 9, target: 'x.y' }], delayMs: 50 })
+    const start = performance.now()
+    expect(await resolver.resolve4('api.a.rag.internal')).toEqual(['10.0.0.1'])
+    expect(performance.now() - start).toBeGreaterThanOrEqual(45)
+    expect(await resolver.resolve6('api.a.rag.internal')).toEqual(['::1'])
+    expect(await resolver.resolveSrv('_perigee._tcp.api.a.rag.internal')).toEqual([
+      expect.objectContaining({ name: 'x.y', port: 9, priority: 0, weight: 0 }),
+    ])
+  })
+
+  it('gives a thousand records, which go by TCP', async () => {
+    const addresses = Array.from({ length: 1_000 }, (_, i) => `10.1.${i >> 8}.${i & 255}`)
+    server.set('a', { addresses })
+    expect((await resolver.resolve4('api.a.rag.internal')).sort()).toEqual(addresses.sort())
+  })
+
+  it('fails for what can not be written', async () => {
+    server.set('a', { services: [{ port: 1, target: `${'x'.repeat(70)}.y` }] })
+    await expect(resolver.resolveSrv('_perigee._tcp.api.a.rag.internal')).rejects.toThrow()
+    expect(await resolver.resolve4('api.a.rag.internal')).toEqual(['127.0.0.1'])
   })
 })
 

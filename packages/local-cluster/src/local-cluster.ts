@@ -17,10 +17,11 @@ import {
 import { type Claimed, claimAddresses } from './claim-addresses.ts'
 import { type ClusterSettings, clusterSettings, type LocalClusterOptions } from './cluster-options.ts'
 import { type ClusterState, type ProcessName, writeStateFile } from './cluster-state.ts'
-import { ControlError, type ControlServer, type LinkState } from './control-server.ts'
+import { ControlError, type ControlServer, type DnsState, type LinkState } from './control-server.ts'
 import { type Credentials, readOrMakeCredentials } from './credentials.ts'
 import { primaryByRole, primaryBySentinels } from './current-primary.ts'
 import { aofBytes, type RestartOptions, restartWith, takeSnapshot } from './data-loss.ts'
+import { type DnsSettings, trueDns } from './dns-fault.ts'
 import { FolderLock } from './folder-lock.ts'
 import { rememberPrimary } from './last-primary.ts'
 import type { Layout } from './layout.ts'
@@ -55,6 +56,7 @@ export class LocalCluster {
   readonly #control: ControlServer
   readonly #lock: FolderLock | undefined
   readonly #links: Map<string, LinkState>
+  readonly #dns = new Map<string, DnsState>()
   #regions: readonly LocalRegion[] = []
   #network: NetworkThread | undefined
   #primary: string
@@ -132,6 +134,32 @@ export class LocalCluster {
     this.#region(region)
     const touching = this.links().filter(({ from, to }) => from === region || to === region)
     await Promise.all(touching.map(({ from, to }) => this.setLink(from, to, changes)))
+  }
+
+  /**
+   * Changes how the name of region `to` is answered in region `from`: what isn't given stays. In force when it resolves.
+   * `setDns(from, to, trueDns)` mends it.
+   */
+  async setDns(from: string, to: string, changes: Partial<DnsSettings>): Promise<DnsState> {
+    this.#region(from)
+    this.#region(to)
+    const key = `${from} ${to}`
+    const changed = { ...trueDns, from, to, ...this.#dns.get(key), ...changes }
+    this.#dns.set(key, changed)
+    await this.#network?.setDns(from, to, changes)
+    return changed
+  }
+
+  /** Changes how the names of all regions are answered in region `from`: see {@link setDns}. */
+  async setDnsView(from: string, changes: Partial<DnsSettings>): Promise<readonly DnsState[]> {
+    return Promise.all(this.layout.regions.map((to) => this.setDns(from, to, changes)))
+  }
+
+  /** Names that aren't answered truly. */
+  dnsFaults(): readonly DnsState[] {
+    const spoiled = ({ mode, addresses, services, delayMs }: DnsState) =>
+      mode !== 'answer' || addresses !== null || services !== null || delayMs > 0
+    return [...this.#dns.values()].filter(spoiled)
   }
 
   /**

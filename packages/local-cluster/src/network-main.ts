@@ -22,6 +22,9 @@ function perform(request: NetworkRequest): void | Promise<void> {
     case 'setLink':
       network.setLink(request.from, request.to, request.changes)
       return
+    case 'setDns':
+      network.setDns(request.from, request.to, request.changes)
+      return
     case 'setServer':
       return network.setServer(request.address, request.runs)
     case 'close':

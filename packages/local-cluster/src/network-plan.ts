@@ -16,6 +16,7 @@ export function planNetwork(layout: Layout, settings: NetworkSettings): NetworkP
       ...grpcRelays(layout, region),
     ]),
     dns: regions.map((region) => ({
+      region,
       listen: layout.dns(region),
       view: {
         domain: settings.domain,

@@ -4,6 +4,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Address } from './address.ts'
+import type { DnsSettings } from './dns-fault.ts'
 import type { LinkSettings } from './link.ts'
 import type { NetworkPlan } from './network.ts'
 
@@ -16,6 +17,12 @@ type NetworkTask =
       readonly from: string
       readonly to: string
       readonly changes: Partial<LinkSettings>
+    }
+  | {
+      readonly kind: 'setDns'
+      readonly from: string
+      readonly to: string
+      readonly changes: Partial<DnsSettings>
     }
   | { readonly kind: 'setServer'; readonly address: Address; readonly runs: boolean }
   | { readonly kind: 'close' }
@@ -58,6 +65,10 @@ export class NetworkThread {
 
   setLink(from: string, to: string, changes: Partial<LinkSettings>): Promise<void> {
     return this.#ask({ kind: 'setLink', from, to, changes })
+  }
+
+  setDns(from: string, to: string, changes: Partial<DnsSettings>): Promise<void> {
+    return this.#ask({ kind: 'setDns', from, to, changes })
   }
 
   setServer(address: Address, runs: boolean): Promise<void> {

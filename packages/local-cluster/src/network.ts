@@ -1,4 +1,5 @@
 import { type Address, addressText } from './address.ts'
+import type { DnsSettings } from './dns-fault.ts'
 import { DnsServer } from './dns-server.ts'
 import { DnsView, type DnsViewPlan } from './dns-view.ts'
 import { Link, type LinkSettings, Links } from './link.ts'
@@ -13,7 +14,7 @@ export interface LinkPlan extends LinkSettings {
 export interface NetworkPlan {
   readonly links: readonly LinkPlan[]
   readonly relays: readonly RelayPlan[]
-  readonly dns: readonly { readonly listen: Address; readonly view: DnsViewPlan }[]
+  readonly dns: readonly { readonly region: string; readonly listen: Address; readonly view: DnsViewPlan }[]
   /** The first three octets of each region's addresses, such as `127.0.2`. */
   readonly subnets: readonly { readonly prefix: string; readonly region: string }[]
 }
@@ -22,7 +23,7 @@ export interface NetworkPlan {
 export class Network {
   readonly #links: Links
   readonly #relays: readonly Relay[]
-  readonly #dns: readonly DnsServer[]
+  readonly #dns: ReadonlyMap<string, DnsServer>
 
   constructor(plan: NetworkPlan) {
     const links = new Links(plan.links.map(({ from, to, ...settings }) => new Link(from, to, settings)))
@@ -30,12 +31,14 @@ export class Network {
     const regionOf = (address: string) => regions.get(address.slice(0, address.lastIndexOf('.')))
     this.#links = links
     this.#relays = plan.relays.map((relay) => new Relay(relay, links, regionOf))
-    this.#dns = plan.dns.map(({ listen, view }) => new DnsServer(listen, new DnsView(view)))
+    this.#dns = new Map(
+      plan.dns.map(({ region, listen, view }) => [region, new DnsServer(listen, new DnsView(view))]),
+    )
   }
 
   /** Starts to listen everywhere; on failure listens nowhere. */
   async start(): Promise<void> {
-    const results = await Promise.allSettled([...this.#relays, ...this.#dns].map((part) => part.listen()))
+    const results = await Promise.allSettled(this.#parts.map((part) => part.listen()))
     const failed = results.find((result) => result.status === 'rejected')
     if (failed === undefined) return
     await this.close()
@@ -54,7 +57,16 @@ export class Network {
     await Promise.all(relays.map((relay) => (runs ? relay.resume() : relay.pause())))
   }
 
+  /** Changes how the DNS server of region `from` answers for the name of region `to`. */
+  setDns(from: string, to: string, changes: Partial<DnsSettings>): void {
+    this.#dns.get(from)?.set(to, changes)
+  }
+
+  get #parts(): readonly (Relay | DnsServer)[] {
+    return [...this.#relays, ...this.#dns.values()]
+  }
+
   async close(): Promise<void> {
-    await Promise.all([...this.#relays, ...this.#dns].map((part) => part.close().catch(() => {})))
+    await Promise.all(this.#parts.map((part) => part.close().catch(() => {})))
   }
 }
