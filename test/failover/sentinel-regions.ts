@@ -101,6 +101,25 @@ async function sentinelsKnowAll(cluster: LocalCluster): Promise<boolean> {
   )
 }
 
+/**
+ * Waits until no Sentinel takes a replica for a master any more. One that asked a demoted Redis too early asks again only
+ * after ten seconds; promoted before that, it is made a replica again by that Sentinel.
+ */
+export function rolesKnown({ cluster, regions }: SentinelRegions): Promise<true> {
+  const roles = async () => {
+    const rows = regions.map(
+      async (region) => (await cluster.sentinel(region).command('SENTINEL', 'REPLICAS', 'pg')) as string[][],
+    )
+    return (await Promise.all(rows)).flat().map((row) => row[row.indexOf('role-reported') + 1])
+  }
+  const options = { timeoutMs: 30_000, everyMs: 200, explain: roles }
+  return waitFor(
+    'Sentinels that know every role',
+    async () => (await roles()).every((role) => role === 'slave'),
+    options,
+  )
+}
+
 /** The newest position that a region's data Redis holds. */
 export async function clockOf({ cluster }: SentinelRegions, region: string): Promise<Position> {
   const clock = await cluster.dataRedis(region).command('GET', 'pg:{0}:clock')
