@@ -1,0 +1,125 @@
+// Clients in every region, each call with a second to be answered in. All that they do is recorded, and judged in the end.
+
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Perigee } from '@perigee/sdk'
+import { DrivenSession } from '../checker/driven-session.ts'
+import { CHUNKS, chunkItem, ENTRIES, entryItem, type PlannedCall } from '../checker/plan.ts'
+import type { Recorder } from '../checker/recorder.ts'
+import { randomNumbers } from '../support/vectors.ts'
+
+/** How many sessions of each kind there are, in each region; `moving` in all. */
+export interface Mix {
+  /** Read entries, and nothing else. */
+  readonly readers?: number
+  readonly searchers?: number
+  /** Write entries and chunks in turn. */
+  readonly writers?: number
+  /** The same, acknowledged once replicas have it. */
+  readonly replicated?: number
+  /** Do everything, now here, now there. */
+  readonly moving?: number
+  /** Each session rests so long between two calls. Default 60. */
+  readonly everyMs?: number
+}
+
+export const ordinaryMix: Mix = { readers: 2, searchers: 1, writers: 1, replicated: 1, moving: 3 }
+
+/** A call's deadline. */
+export const DEADLINE_MS = 1_000
+
+const MOVES = 0.1
+
+type Kind = 'reader' | 'searcher' | 'writer' | 'replicated' | 'moving'
+
+/** Sessions that make calls until they are told to stop. */
+export class Load {
+  readonly clients: ReadonlyMap<string, Perigee>
+  readonly #loops: Promise<void>[] = []
+  readonly #everyMs: number
+  #stopping = false
+
+  constructor(
+    options: {
+      clients: ReadonlyMap<string, Perigee>
+      recorder: Recorder
+      firstSession: number
+      seed: number
+      sessionsOn: boolean
+    },
+    mix: Mix,
+  ) {
+    const { clients, recorder, firstSession, seed, sessionsOn } = options
+    this.clients = clients
+    this.#everyMs = mix.everyMs ?? 60
+    for (const [i, { kind, region }] of sessionsOf(mix, [...clients.keys()]).entries()) {
+      const number = firstSession + i
+      const session = new DrivenSession(number, { clients, recorder, sessionsOn })
+      this.#loops.push(this.#run(session, kind, region, randomNumbers(seed * 7919 + number)))
+    }
+  }
+
+  get sessions(): number {
+    return this.#loops.length
+  }
+
+  /** Ends with the calls under way. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await Promise.all(this.#loops)
+  }
+
+  async #run(session: DrivenSession, kind: Kind, home: string, random: () => number): Promise<void> {
+    const regions = [...this.clients.keys()]
+    let region = home
+    // Not all at once.
+    await pause(random() * this.#everyMs)
+    while (!this.#stopping) {
+      if (kind === 'moving' && random() < MOVES)
+        region = regions[Math.floor(random() * regions.length)] ?? home
+      await session.make(callOf(kind, region, random))
+      await pause(this.#everyMs * (0.5 + random()))
+    }
+  }
+}
+
+function sessionsOf(mix: Mix, regions: readonly string[]): { kind: Kind; region: string }[] {
+  const { readers = 0, searchers = 0, writers = 0, replicated = 0, moving = 0 } = mix
+  const here: [Kind, number][] = [
+    ['reader', readers],
+    ['searcher', searchers],
+    ['writer', writers],
+    ['replicated', replicated],
+  ]
+  const times = (count: number, kind: Kind, region: string) =>
+    Array.from({ length: count }, () => ({ kind, region }))
+  return [
+    ...regions.flatMap((region) => here.flatMap(([kind, count]) => times(count, kind, region))),
+    ...Array.from({ length: moving }, (_, i) => ({
+      kind: 'moving' as const,
+      region: regions[i % regions.length] ?? '',
+    })),
+  ]
+}
+
+function callOf(kind: Kind, region: string, random: () => number): PlannedCall {
+  const rest = {
+    region,
+    timeoutMs: DEADLINE_MS,
+    hurried: false,
+    primary: false,
+    replicated: kind === 'replicated',
+    k: 1,
+  }
+  const entry = () => entryItem(Math.floor(random() * ENTRIES))
+  const chunk = () => chunkItem(Math.floor(random() * CHUNKS))
+  if (kind === 'reader') return { kind: 'get', item: entry(), ...rest }
+  if (kind === 'searcher') return { kind: 'search', item: chunk(), ...rest }
+  if (kind === 'moving' && random() < 0.5)
+    return random() < 0.6
+      ? { kind: 'get', item: entry(), ...rest }
+      : { kind: 'search', item: chunk(), ...rest }
+  const acknowledged = { ...rest, replicated: kind === 'replicated' || (kind === 'moving' && random() < 0.3) }
+  return random() < 0.5
+    ? { kind: 'set', item: entry(), ...acknowledged }
+    : { kind: 'upsert', item: chunk(), ...acknowledged }
+}
