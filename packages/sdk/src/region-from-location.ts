@@ -1,12 +1,7 @@
 import { type Coordinates, nearestRegion } from '@perigee/core'
+import { choiceAt, type RegionChoice, type RegionPlaces } from './region-choice.ts'
 
 export type { Coordinates } from '@perigee/core'
-
-/** What helps to place regions. */
-export interface RegionPlaces {
-  /** Places of regions with names of your own; those of AWS, Google Cloud and Azure are known. */
-  readonly places?: Readonly<Record<string, Coordinates>> | undefined
-}
 
 /**
  * The region nearest to a place by great circle; `undefined` when that is no place on the globe, or when no region's
@@ -22,4 +17,13 @@ export function regionFromLocation(
   options: RegionPlaces = {},
 ): string | undefined {
   return nearestRegion(location, regions, options.places)
+}
+
+/** The same as {@link regionFromLocation}, with the reason: for `region` of `Perigee.connect`. */
+export function regionChoiceFromLocation(
+  location: Coordinates,
+  regions: readonly string[],
+  options: RegionPlaces = {},
+): RegionChoice | undefined {
+  return choiceAt({ source: 'location', what: 'the location given', place: location }, regions, options)
 }
