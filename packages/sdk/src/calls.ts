@@ -18,8 +18,9 @@ import {
   type WriteOptions,
   writeOptions,
 } from './call-options.ts'
-import type { CallSettings, Failover } from './failover.ts'
-import { PerigeeError } from './perigee-error.ts'
+import type { CallSettings } from './call-settings.ts'
+import type { Failover } from './failover.ts'
+import { invalidArgument, PerigeeError } from './perigee-error.ts'
 import { type Receipt, receiptFrom } from './receipt.ts'
 import { Seen, type Snapshot } from './seen.ts'
 
@@ -36,34 +37,31 @@ export interface Answer<T> {
   readonly sidecarRegion: string
 }
 
+/** For calls that don't say. */
+export interface CallDefaults {
+  readonly defaultTimeoutMs: number
+  readonly durability?: WriteOptions['durability']
+  readonly hedgeAfterMs?: number | undefined
+}
+
 type Routing = Pick<CallSettings, 'region' | 'mayLeaveHome'>
 
 /** Makes the calls of one session, or of none: attaches the token, makes request ids, takes in receipts. */
 export class Calls {
   readonly #failover: Failover
-  readonly #defaultTimeoutMs: number
   readonly #session: () => Seen | undefined
-  readonly #durability: WriteOptions['durability']
+  readonly #defaults: CallDefaults
 
-  /**
-   * @param session what the session that a call belongs to has seen; asked anew for every call.
-   * @param durability of writes that don't say.
-   */
-  constructor(
-    failover: Failover,
-    defaultTimeoutMs: number,
-    session: () => Seen | undefined,
-    durability?: WriteOptions['durability'],
-  ) {
+  /** @param session what the session that a call belongs to has seen; asked anew for every call. */
+  constructor(failover: Failover, defaults: CallDefaults, session: () => Seen | undefined) {
     this.#failover = failover
-    this.#defaultTimeoutMs = defaultTimeoutMs
+    this.#defaults = defaults
     this.#session = session
-    this.#durability = durability
   }
 
   /** The same, for one session. */
   of(seen: Seen): Calls {
-    return new Calls(this.#failover, this.#defaultTimeoutMs, () => seen, this.#durability)
+    return new Calls(this.#failover, this.#defaults, () => seen)
   }
 
   /** @param fields the request but for its `options`. */
@@ -81,6 +79,7 @@ export class Calls {
       ...routing,
       ...patience,
       failBehind: options.whenBehind === 'fail',
+      hedgeAfterMs: hedgeAfter(options.hedgeAfterMs ?? this.#defaults.hedgeAfterMs),
     })
   }
 
@@ -95,8 +94,8 @@ export class Calls {
     defaultTimeoutMs = 0,
   ): Promise<Answer<MessageShape<O>>> {
     const requestId = randomUUID()
-    const timeoutMs = options.timeoutMs ?? Math.max(defaultTimeoutMs, this.#defaultTimeoutMs)
-    const durability = options.durability ?? this.#durability
+    const timeoutMs = options.timeoutMs ?? Math.max(defaultTimeoutMs, this.#defaults.defaultTimeoutMs)
+    const durability = options.durability ?? this.#defaults.durability
     const optionsWith = (token: Uint8Array | undefined) =>
       writeOptions({ ...options, durability }, token, requestId)
     return this.#call(method, fields, optionsWith, { ...options, timeoutMs }, true, {})
@@ -127,29 +126,38 @@ export class Calls {
   ): Promise<Answer<MessageShape<O>>> {
     const session = this.#session()
     const request = create(method.input, fields)
-    let sent: Snapshot | undefined
+    // What each attempt had been sent with: two of them can be under way at once.
+    const sent: (Snapshot | undefined)[] = []
     // Every request has `options`, and every answer a `receipt`; the generated types can't say so for all at once.
-    const attempt = () => {
+    const requestOf = (attempt: number) => {
       const withOptions = request as { options?: WireReadOptions | WireWriteOptions }
-      sent = session?.now
-      withOptions.options = optionsWith(sent?.bytes)
+      sent[attempt] = session?.now
+      withOptions.options = optionsWith(sent[attempt]?.bytes)
       return request
     }
     try {
-      const { response, endpoint } = await this.#failover.unary(method, attempt, {
+      const { response, endpoint, attempt } = await this.#failover.unary(method, requestOf, {
         ...settings,
-        timeoutMs: options.timeoutMs ?? this.#defaultTimeoutMs,
+        timeoutMs: options.timeoutMs ?? this.#defaults.defaultTimeoutMs,
         signal: options.signal,
       })
       const wire = (response as { receipt?: WireReceipt }).receipt
-      if (wire?.sessionToken.length) session?.include(wire.sessionToken, sent, checked)
+      if (wire?.sessionToken.length) session?.include(wire.sessionToken, sent[attempt], checked)
       const receipt = receiptFrom(wire)
       options.onReceipt?.(receipt)
       return { response, receipt, sidecarRegion: endpoint.region }
     } catch (error) {
       const lost = error instanceof PerigeeError && error.reason === 'LOST_HISTORY'
-      if (lost && sent) session?.lost(error.metadata.session_token, sent)
+      // Whichever attempt heard of it: what the last one was sent with includes what all were.
+      const last = sent.findLast((one) => one !== undefined)
+      if (lost && last) session?.lost(error.metadata.session_token, last)
       throw error
     }
   }
+}
+
+/** @throws PerigeeError for what is no time. */
+function hedgeAfter(ms: number | undefined): number | undefined {
+  if (ms === undefined || ms >= 0) return ms
+  throw invalidArgument(`hedgeAfterMs is a number of milliseconds, not ${ms}`, 'hedgeAfterMs')
 }

@@ -3,6 +3,7 @@ import type { WriteOptions } from './call-options.ts'
 import { formatAddress, parseAddress } from './connection.ts'
 import type { EventListener } from './event.ts'
 import { invalidArgument } from './perigee-error.ts'
+import type { RetryBudgetOptions } from './retry-budget.ts'
 
 /** The port of sidecars that DNS gives no other one for. */
 const DEFAULT_PORT = 7700
@@ -30,6 +31,16 @@ export interface ConnectOptions {
   readonly durability?: WriteOptions['durability']
   /** Longest wait for a connection to one address before the next one is tried, in milliseconds. Default 1,000. */
   readonly connectTimeoutMs?: number | undefined
+  /**
+   * For reads that don't say: another sidecar is asked as well when no answer has come after so many milliseconds.
+   * Default: never.
+   */
+  readonly hedgeAfterMs?: number | undefined
+  /**
+   * How many calls may be sent more than once, retries and hedges together, reads and writes each: a `share` of those
+   * made in the last ten seconds, and so many `perSecond`. Default `{ share: 0.2, perSecond: 10 }`.
+   */
+  readonly retryBudget?: RetryBudgetOptions | undefined
   /** Hears what happened without failing a call: failovers, a cache bypassed, names that don't resolve. */
   readonly onEvent?: EventListener | undefined
 }
@@ -45,6 +56,8 @@ export interface ConnectSettings {
   readonly defaultTimeoutMs: number
   readonly connectTimeoutMs: number
   readonly durability: WriteOptions['durability']
+  readonly hedgeAfterMs: number | undefined
+  readonly retryBudget: RetryBudgetOptions
 }
 
 /**
@@ -77,6 +90,12 @@ export function connectSettings(options: ConnectOptions, environment: NodeJS.Pro
     defaultTimeoutMs: positive(options.defaultTimeoutMs ?? 5_000, 'defaultTimeoutMs'),
     connectTimeoutMs: positive(options.connectTimeoutMs ?? 1_000, 'connectTimeoutMs'),
     durability: options.durability,
+    hedgeAfterMs:
+      options.hedgeAfterMs === undefined ? undefined : notNegative(options.hedgeAfterMs, 'hedgeAfterMs'),
+    retryBudget: {
+      share: notNegative(options.retryBudget?.share ?? 0.2, 'retryBudget.share'),
+      perSecond: notNegative(options.retryBudget?.perSecond ?? 10, 'retryBudget.perSecond'),
+    },
   }
 }
 
@@ -108,6 +127,11 @@ function addressFrom(text: string, port: number, field: string): string {
 function portFrom(port = DEFAULT_PORT): number {
   if (Number.isInteger(port) && port > 0 && port < 65_536) return port
   throw invalidArgument(`port is a number from 1 to 65535, not ${port}`, 'port')
+}
+
+function notNegative(number: number, field: string): number {
+  if (number >= 0) return number
+  throw invalidArgument(`${field} is a number from zero up, not ${number}`, field)
 }
 
 function positive(ms: number, field: string): number {

@@ -1,12 +1,14 @@
-import { connect, isIPv6 } from 'node:net'
-import { type ChannelOptions, Client, connectivityState, credentials } from '@grpc/grpc-js'
+import { connect, isIPv6, type Socket } from 'node:net'
+import { type ChannelOptions, Client, connectivityState } from '@grpc/grpc-js'
 import { Deadline } from './deadline.ts'
 import { PerigeeError } from './perigee-error.ts'
+import { plainCredentials } from './plain-credentials.ts'
 
 const CHANNEL_OPTIONS: ChannelOptions = {
-  // A dead peer behind a live address is noticed by this, not by TCP after minutes.
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 3_000,
+  // So that something comes from a sidecar that lives every second. Its silence is judged by HealthWatch, sooner and
+  // without ending what may still be answered; the timeout is for what remains on a connection that is dead.
+  'grpc.keepalive_time_ms': 1_000,
+  'grpc.keepalive_timeout_ms': 10_000,
   'grpc.keepalive_permit_without_calls': 1,
   // grpc-js waits up to two minutes between attempts by default.
   'grpc.initial_reconnect_backoff_ms': 100,
@@ -36,11 +38,12 @@ export class Connection {
   #client: Client
   #establishing: Promise<void> | undefined
   #probe: AbortController | undefined
+  #socket: Socket | undefined
   #closed = false
 
   constructor(address: string) {
     this.#address = address
-    this.#client = newClient(address)
+    this.#client = this.#newClient()
   }
 
   get client(): Client {
@@ -49,6 +52,19 @@ export class Connection {
 
   get ready(): boolean {
     return this.#client.getChannel().getConnectivityState(false) === connectivityState.READY
+  }
+
+  /** Bytes that have come over this connection, those of pings included; `undefined` while there is none. */
+  get bytesHeard(): number | undefined {
+    return this.ready ? this.#socket?.bytesRead : undefined
+  }
+
+  /** From now on calls use a new connection; those under way end on the old one. */
+  renew(): void {
+    if (this.#closed) return
+    this.#client.close()
+    this.#client = this.#newClient()
+    this.#socket = undefined
   }
 
   /**
@@ -69,6 +85,16 @@ export class Connection {
     this.#client.close()
   }
 
+  #newClient(): Client {
+    const credentials = plainCredentials((socket) => {
+      this.#socket = socket
+      // Watching a sidecar's health keeps no process alive; calls do so themselves (see GrpcTransport).
+      socket.unref()
+      socket.ref = () => socket
+    })
+    return new Client(this.#address, credentials, CHANNEL_OPTIONS)
+  }
+
   async #establish(timeoutMs: number): Promise<void> {
     const deadline = Deadline.in(timeoutMs)
     this.#probe = new AbortController()
@@ -78,8 +104,7 @@ export class Connection {
     if (state === connectivityState.READY) return
     if (state === connectivityState.TRANSIENT_FAILURE && !this.#closed) {
       // It would go on trying by itself, unbounded; the next attempt starts with a new one.
-      this.#client.close()
-      this.#client = newClient(this.#address)
+      this.renew()
       throw unreachable(this.#address, 'it accepted a connection and closed it')
     }
     throw unreachable(this.#address, `it accepted a connection and then said nothing for ${timeoutMs} ms`)
@@ -101,17 +126,13 @@ export class Connection {
   }
 }
 
-function newClient(address: string): Client {
-  return new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS)
-}
-
 function tcpConnect(address: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ ...parseAddress(address), signal })
+    const socket = connect({ ...parseAddress(address), signal }).unref()
     const timer = setTimeout(() => {
       socket.destroy()
       reject(unreachable(address, `no connection within ${Math.round(timeoutMs)} ms`))
-    }, timeoutMs)
+    }, timeoutMs).unref()
     socket.once('connect', () => {
       clearTimeout(timer)
       socket.destroy()

@@ -1,3 +1,4 @@
+import type { ServiceName } from './health-watch.ts'
 import type { PerigeeError } from './perigee-error.ts'
 
 /** One sidecar's address. */
@@ -10,6 +11,12 @@ export interface Endpoint {
 }
 
 /**
+ * How an attempt failed: `error`, which a few more of the same make serious; `timeout`, which says enough of the service
+ * asked; `unreachable`, which says enough of all of that sidecar's.
+ */
+export type AttemptFailure = 'error' | 'timeout' | 'unreachable'
+
+/**
  * The seam between "which sidecar" and "how to call it": puts the sidecars in the order in which a call should try
  * them, and is told how they did.
  */
@@ -17,9 +24,14 @@ export interface EndpointChooser {
   /** The nearest region, whose answers are preferred and region-scoped searches bound to. */
   readonly home: string
   /** Best first; those of one region alone when it is given. Failing ones come last, and are never left out. */
-  candidates(region?: string): readonly Endpoint[]
-  succeeded(endpoint: Endpoint): void
-  failed(endpoint: Endpoint, error: PerigeeError): void
+  candidates(service: ServiceName, region?: string): readonly Endpoint[]
+  /** An attempt begins. */
+  began(endpoint: Endpoint): void
+  /** It ended, in whatever way. */
+  ended(endpoint: Endpoint): void
+  /** The sidecar answered, be it with a refusal. */
+  answered(endpoint: Endpoint, service: ServiceName): void
+  failed(endpoint: Endpoint, service: ServiceName, error: PerigeeError, failure: AttemptFailure): void
   /** Called when nobody answered: looks for other addresses. Never fails, returns within a second. */
   refresh(): Promise<void>
   /** Why a region has no candidates, for the error message; empty when nothing is known. */

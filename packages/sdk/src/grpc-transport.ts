@@ -11,21 +11,30 @@ import { type ClientReadableStream, Metadata } from '@grpc/grpc-js'
 import { Connection } from './connection.ts'
 import type { Deadline } from './deadline.ts'
 import type { Endpoint } from './endpoint.ts'
+import { isRead } from './idempotency.ts'
 import { aborted, PerigeeError } from './perigee-error.ts'
+import { ProcessHold } from './process-hold.ts'
 import type { AttemptOptions, Transport } from './transport.ts'
 
 /** Timers of more milliseconds, 24 days, fire at once; nobody waits that long. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 const HEALTH_CHECK = '/grpc.health.v1.Health/Check'
 
-interface Cancellable {
+interface CallInFlight {
+  readonly address: string
+  readonly background: boolean
+  /** Without side effects, it may be given up and made elsewhere. */
+  readonly read: boolean
   cancel(): void
+  /** It was given up because the sidecar went silent. */
+  silent: boolean
 }
 
 /** Calls over HTTP/2, one stream each, by grpc-js; one connection an address. */
 export class GrpcTransport implements Transport {
   readonly #connections = new Map<string, Connection>()
-  readonly #inFlight = new Set<Cancellable>()
+  readonly #inFlight = new Set<CallInFlight>()
+  readonly #waiting = new ProcessHold()
   #closed = false
 
   async unary<I extends DescMessage, O extends DescMessage>(
@@ -34,9 +43,12 @@ export class GrpcTransport implements Transport {
     request: () => MessageShape<I>,
     options: AttemptOptions,
   ): Promise<MessageShape<O>> {
-    const connection = await this.#connected(endpoint, options)
-    const bytes = encode(method, request())
-    const answer = await this.#unary(connection, pathOf(method), bytes, options, endpoint.region)
+    const answer = await this.#unary(
+      endpoint,
+      { path: pathOf(method), read: isRead(method) },
+      () => encode(method, request()),
+      options,
+    )
     return fromBinary(method.output, answer)
   }
 
@@ -47,31 +59,50 @@ export class GrpcTransport implements Transport {
     options: AttemptOptions,
   ): AsyncGenerator<MessageShape<O>> {
     const bytes = encode(method, request)
-    const connection = await this.#connected(endpoint, options)
-    const call: ClientReadableStream<Buffer> = connection.client.makeServerStreamRequest(
-      pathOf(method),
-      asIs,
-      asIs,
-      bytes,
-      new Metadata(),
-      { deadline: grpcDeadline(options.deadline) },
-    )
-    const end = this.#follow(call, options.signal)
+    const release = options.background ? () => {} : this.#waiting.begin()
     try {
-      for await (const answer of call) yield fromBinary(method.output, answer as Buffer)
-    } catch (thrown) {
-      throw this.#failure(thrown, options.signal, endpoint.region)
+      const connection = await this.#connected(endpoint, options)
+      const call: ClientReadableStream<Buffer> = connection.client.makeServerStreamRequest(
+        pathOf(method),
+        asIs,
+        asIs,
+        bytes,
+        new Metadata(),
+        { deadline: grpcDeadline(options.deadline) },
+      )
+      const following = this.#follow(call, endpoint, isRead(method), options)
+      try {
+        for await (const answer of call) yield fromBinary(method.output, answer as Buffer)
+      } catch (thrown) {
+        throw this.#failure(thrown, following, options.signal, endpoint)
+      } finally {
+        following.end()
+        call.cancel()
+      }
     } finally {
-      end()
-      call.cancel()
+      release()
     }
   }
 
   async roundTrip(endpoint: Endpoint, options: AttemptOptions): Promise<number> {
-    const connection = await this.#connected(endpoint, options)
+    await this.#connected(endpoint, options)
     const start = performance.now()
-    await this.#unary(connection, HEALTH_CHECK, Buffer.alloc(0), options, endpoint.region)
+    await this.#unary(endpoint, { path: HEALTH_CHECK, read: true }, () => Buffer.alloc(0), options)
     return performance.now() - start
+  }
+
+  bytesHeard(endpoint: Endpoint): number | undefined {
+    return this.#connections.get(endpoint.address)?.bytesHeard
+  }
+
+  renew(endpoint: Endpoint, giveUp: boolean): void {
+    this.#connections.get(endpoint.address)?.renew()
+    if (!giveUp) return
+    for (const call of this.#inFlight) {
+      if (!call.read || call.background || call.address !== endpoint.address) continue
+      call.silent = true
+      call.cancel()
+    }
   }
 
   keepOnly(endpoints: readonly Endpoint[]): void {
@@ -88,6 +119,7 @@ export class GrpcTransport implements Transport {
     for (const call of this.#inFlight) call.cancel()
     for (const connection of this.#connections.values()) connection.close()
     this.#connections.clear()
+    this.#waiting.release()
   }
 
   async #connected(endpoint: Endpoint, options: AttemptOptions): Promise<Connection> {
@@ -123,47 +155,69 @@ export class GrpcTransport implements Transport {
     })
   }
 
-  #unary(
-    connection: Connection,
-    path: string,
-    request: Buffer,
-    { deadline, signal }: AttemptOptions,
-    region: string,
+  async #unary(
+    endpoint: Endpoint,
+    { path, read }: { readonly path: string; readonly read: boolean },
+    request: () => Buffer,
+    options: AttemptOptions,
   ): Promise<Buffer> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(aborted(signal))
-      const call = connection.client.makeUnaryRequest<Buffer, Buffer>(
-        path,
-        asIs,
-        asIs,
-        request,
-        new Metadata(),
-        { deadline: grpcDeadline(deadline) },
-        (error, answer) => {
-          end()
-          if (answer) resolve(answer)
-          else reject(this.#failure(error, signal, region))
-        },
-      )
-      const end = this.#follow(call, signal)
-    })
-  }
-
-  /** Cancels the call when the signal fires or the transport closes, until the function returned is called. */
-  #follow(call: Cancellable, signal: AbortSignal | undefined): () => void {
-    const onAbort = () => call.cancel()
-    this.#inFlight.add(call)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    return () => {
-      this.#inFlight.delete(call)
-      signal?.removeEventListener('abort', onAbort)
+    const { deadline, signal } = options
+    const release = options.background ? () => {} : this.#waiting.begin()
+    try {
+      const connection = await this.#connected(endpoint, options)
+      const bytes = request()
+      return await new Promise((resolve, reject) => {
+        if (signal?.aborted) return reject(aborted(signal))
+        const call = connection.client.makeUnaryRequest<Buffer, Buffer>(
+          path,
+          asIs,
+          asIs,
+          bytes,
+          new Metadata(),
+          { deadline: grpcDeadline(deadline) },
+          (error, answer) => {
+            following.end()
+            if (answer) resolve(answer)
+            else reject(this.#failure(error, following, signal, endpoint))
+          },
+        )
+        const following = this.#follow(call, endpoint, read, options)
+      })
+    } finally {
+      release()
     }
   }
 
-  #failure(thrown: unknown, signal: AbortSignal | undefined, region: string): PerigeeError {
+  /** Cancels the call when the signal fires, the transport closes or the sidecar goes silent, until it ends. */
+  #follow(
+    call: { cancel(): void },
+    { address }: Endpoint,
+    read: boolean,
+    { signal, background = false }: AttemptOptions,
+  ): CallInFlight & { end(): void } {
+    const cancel = () => call.cancel()
+    const following = {
+      ...{ address, background, read, cancel, silent: false },
+      end: () => {
+        this.#inFlight.delete(following)
+        signal?.removeEventListener('abort', cancel)
+      },
+    }
+    this.#inFlight.add(following)
+    signal?.addEventListener('abort', cancel, { once: true })
+    return following
+  }
+
+  #failure(
+    thrown: unknown,
+    call: CallInFlight,
+    signal: AbortSignal | undefined,
+    endpoint: Endpoint,
+  ): PerigeeError {
     if (signal?.aborted) return aborted(signal)
     if (this.#closed) return closedError()
-    return PerigeeError.from(thrown, region)
+    if (call.silent) return wentSilent(endpoint, thrown)
+    return PerigeeError.from(thrown, endpoint.region)
   }
 }
 
@@ -195,6 +249,10 @@ function grpcDeadline(deadline: Deadline): number {
 
 function deadlineExceeded(): PerigeeError {
   return new PerigeeError('the deadline passed before a connection was there', { code: 'DEADLINE_EXCEEDED' })
+}
+
+function wentSilent({ address, region }: Endpoint, cause: unknown): PerigeeError {
+  return new PerigeeError(`the sidecar at ${address} went silent`, { code: 'UNAVAILABLE', region, cause })
 }
 
 function closedError(): PerigeeError {

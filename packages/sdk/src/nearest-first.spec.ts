@@ -4,6 +4,7 @@ import type { PerigeeEvent } from './event.ts'
 import { GrpcTransport } from './grpc-transport.ts'
 import { NearestFirst } from './nearest-first.ts'
 import { PerigeeError } from './perigee-error.ts'
+import { SmallSidecar } from './spec/small-sidecar.ts'
 
 /** Names that can be given addresses, and can fail. */
 class Names implements Discovery {
@@ -43,60 +44,115 @@ async function chooser(names: Names, regions = ['eu-west-1', 'us-east-1']) {
   return { chooser: made, addresses, events }
 }
 
+async function twoSidecars() {
+  const near = await SmallSidecar.start('eu-west-1')
+  const far = await SmallSidecar.start('us-east-1')
+  onTestFinished(async () => {
+    await near.kill()
+    await far.kill()
+  })
+  const names = new Names()
+  names.known['eu-west-1'] = [near.address]
+  names.known['us-east-1'] = [far.address]
+  return { near, far, ...(await chooser(names)) }
+}
+
+const timeout = new PerigeeError('too late', { code: 'DEADLINE_EXCEEDED' })
+
 describe('the nearest sidecars', () => {
-  it('come first, and one that failed comes last until its time is over', async () => {
-    const names = new Names()
-    names.known['eu-west-1'] = ['10.0.0.1:7700']
-    names.known['us-east-1'] = ['10.0.1.1:7700']
-    const { chooser: nearest, addresses } = await chooser(names)
-    expect(addresses()).toEqual(['10.0.0.1:7700', '10.0.1.1:7700'])
+  it('come first, and one that failed comes last until it was left alone for a while', async () => {
+    const { near, far, chooser: nearest, addresses, events } = await twoSidecars()
+    expect(addresses()).toEqual([near.address, far.address])
     const [home] = nearest.candidates()
     if (!home) throw new Error('no candidates')
-    nearest.failed(home)
-    expect(addresses()).toEqual(['10.0.1.1:7700', '10.0.0.1:7700'])
+    nearest.failed(home, '', timeout, 'unreachable')
+    expect(addresses()).toEqual([far.address, near.address])
     expect(nearest.home).toBe('eu-west-1')
-    await expect.poll(addresses).toEqual(['10.0.0.1:7700', '10.0.1.1:7700'])
-    nearest.failed(home)
-    nearest.succeeded(home)
-    expect(addresses()).toEqual(['10.0.0.1:7700', '10.0.1.1:7700'])
+    nearest.answered(home, '')
+    expect(addresses()).toEqual([far.address, near.address])
+    await expect.poll(addresses, { timeout: 5_000 }).toEqual([near.address, far.address])
+    const services = ['cache', 'search']
+    expect(events).toMatchObject([
+      { type: 'ejected', endpoint: home, services, why: 'failed' },
+      { type: 'restored', endpoint: home, services },
+    ])
+  })
+
+  it('come first for what they serve', async () => {
+    const { near, far, chooser: nearest, addresses } = await twoSidecars()
+    const forSearches = () => nearest.candidates('perigee.v1.SearchService').map(({ address }) => address)
+    await expect.poll(() => nearest.states[0]?.health.search).toBe('serving')
+    near.setServing('perigee.v1.SearchService', false)
+    await expect.poll(forSearches).toEqual([far.address, near.address])
+    expect(addresses()).toEqual([near.address, far.address])
+    expect(nearest.states[0]).toMatchObject({ health: { cache: 'serving', search: 'not-serving' } })
+    far.setServing('perigee.v1.SearchService', false)
+    await expect.poll(forSearches).toEqual([near.address, far.address])
+    near.setServing('perigee.v1.SearchService', true)
+    far.setServing('perigee.v1.SearchService', true)
+    await expect.poll(forSearches, { timeout: 5_000 }).toEqual([near.address, far.address])
+  })
+
+  it('stay where they are when all fail', async () => {
+    const { near, far, chooser: nearest, addresses } = await twoSidecars()
+    const [home, other] = nearest.candidates()
+    if (!home || !other) throw new Error('no candidates')
+    nearest.failed(home, '', timeout, 'unreachable')
+    nearest.failed(other, '', timeout, 'unreachable')
+    expect(addresses()).toEqual([far.address, near.address])
+  })
+
+  it('of one region take turns by the calls they have under way', async () => {
+    const names = new Names()
+    names.known['eu-west-1'] = ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3']
+    const { chooser: nearest } = await chooser(names, ['eu-west-1'])
+    const taken = new Map<string, number>()
+    for (let i = 0; i < 300; i++) {
+      const [first] = nearest.candidates()
+      if (!first) throw new Error('no candidates')
+      nearest.began(first)
+      taken.set(first.address, (taken.get(first.address) ?? 0) + 1)
+    }
+    expect([...taken.values()]).toEqual([100, 100, 100])
   })
 
   it('keep their last good addresses while names fail, which is told', async () => {
     const names = new Names()
-    names.known['eu-west-1'] = ['10.0.0.1:7700']
+    names.known['eu-west-1'] = ['127.0.0.1:1']
     const { chooser: nearest, addresses, events } = await chooser(names)
-    expect(events).toMatchObject([{ type: 'discovery-failed', region: 'us-east-1' }])
+    const unresolved = () => events.filter(({ type }) => type === 'discovery-failed')
+    expect(unresolved()).toMatchObject([{ region: 'us-east-1' }])
     expect(nearest.explain()).toBe('no address for us-east-1')
     names.known['eu-west-1'] = undefined
     await expect
       .poll(
         async () => {
           await nearest.refresh()
-          return events.length
+          return unresolved().length
         },
         { timeout: 3_000 },
       )
       .toBeGreaterThan(1)
-    expect(addresses()).toEqual(['10.0.0.1:7700'])
+    expect(addresses()).toEqual(['127.0.0.1:1'])
   })
 
   it('are looked up again when one fails', async () => {
     const names = new Names()
-    names.known['eu-west-1'] = ['10.0.0.1:7700']
+    names.known['eu-west-1'] = ['127.0.0.1:1']
     const { chooser: nearest, addresses } = await chooser(names, ['eu-west-1'])
-    names.known['eu-west-1'] = ['10.0.0.2:7700']
+    names.known['eu-west-1'] = ['127.0.0.1:2']
     await expect
       .poll(
         () => {
-          for (const endpoint of nearest.candidates()) nearest.failed(endpoint)
+          for (const endpoint of nearest.candidates()) nearest.failed(endpoint, '', timeout, 'error')
           return addresses()
         },
         { timeout: 3_000 },
       )
-      .toEqual(['10.0.0.2:7700', '10.0.0.1:7700'])
+      .toEqual(['127.0.0.1:2', '127.0.0.1:1'])
     const [newer] = nearest.candidates()
     if (!newer) throw new Error('no candidates')
-    nearest.succeeded(newer)
-    expect(addresses()).toEqual(['10.0.0.2:7700'])
+    nearest.answered(newer, '')
+    expect(addresses()).toEqual(['127.0.0.1:2'])
   })
 })

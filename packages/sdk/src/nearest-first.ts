@@ -2,13 +2,16 @@ import { coordinatesOf, distanceKm } from '@perigee/core'
 import { AddressBook } from './address-book.ts'
 import { Deadline } from './deadline.ts'
 import type { Discovery } from './discovery.ts'
-import type { Endpoint, EndpointChooser } from './endpoint.ts'
+import type { AttemptFailure, Endpoint, EndpointChooser } from './endpoint.ts'
+import type { EndpointState } from './endpoint-state.ts'
 import type { EventListener } from './event.ts'
+import { SERVICES, type ServiceName } from './health-watch.ts'
+import { KnownSidecar } from './known-sidecar.ts'
+import { leastLoaded } from './least-loaded.ts'
 import { within } from './pause.ts'
+import type { PerigeeError } from './perigee-error.ts'
 import type { Transport } from './transport.ts'
 
-const FIRST_BACKOFF_MS = 250
-const LONGEST_BACKOFF_MS = 10_000
 const MEASURE_INTERVAL_MS = 30_000
 const REFRESH_TIMEOUT_MS = 1_000
 const ROUND_TRIP_SAMPLES = 3
@@ -24,22 +27,20 @@ export interface NearestFirstOptions {
   readonly onEvent: EventListener
 }
 
-interface Failing {
-  /** In a row. */
-  readonly failures: number
-  readonly backoff: Deadline
-}
-
 /**
  * Orders sidecars by their region's nearness: the caller's own region, then by distance on the globe where both
- * places are known, else by measured round trip. One that failed goes to the end for a short, growing while.
+ * places are known, else by measured round trip; within a region, those with fewer calls under way first. One that
+ * isn't well comes after all that are, until it has been well for a while.
  */
 export class NearestFirst implements EndpointChooser {
   readonly #options: NearestFirstOptions
   /** Who is where. */
   readonly #book: AddressBook
   readonly #roundTrips = new Map<string, number>()
-  readonly #failing = new Map<string, Failing>()
+  readonly #sidecars = new Map<string, KnownSidecar>()
+  /** Whether any sidecar isn't in use. */
+  #troubled = false
+  #closed = false
   #order: readonly string[]
   #timer: NodeJS.Timeout | undefined
 
@@ -67,29 +68,39 @@ export class NearestFirst implements EndpointChooser {
     return this.#order
   }
 
-  candidates(region?: string): readonly Endpoint[] {
+  candidates(service: ServiceName = '', region?: string): readonly Endpoint[] {
     const regions = region === undefined ? this.#order : [region]
-    const known = regions.flatMap((r) => this.#book.endpoints(r))
+    const inFlight = (endpoint: Endpoint) => this.#sidecars.get(endpoint.address)?.inFlight ?? 0
+    const known = regions.flatMap((r) => leastLoaded(this.#book.endpoints(r), inFlight))
     const former = regions.flatMap((r) => this.#book.former(r))
     const all = former.length ? [...known, ...former] : known
-    if (this.#failing.size === 0) return all
-    const rests = (e: Endpoint) => !(this.#failing.get(e.address)?.backoff.passed ?? true)
-    return [...all.filter((e) => !rests(e)), ...all.filter(rests)]
+    if (!this.#troubled) return all
+    const place = (endpoint: Endpoint) => this.#sidecars.get(endpoint.address)?.place(service) ?? 0
+    return all.toSorted((a, b) => place(a) - place(b))
   }
 
-  succeeded(endpoint: Endpoint): void {
-    if (this.#failing.size) this.#failing.delete(endpoint.address)
+  /** What is known of each sidecar, in the order of {@link candidates}. */
+  get states(): readonly EndpointState[] {
+    return this.candidates().flatMap((endpoint) => this.#sidecars.get(endpoint.address)?.state ?? [])
+  }
+
+  began(endpoint: Endpoint): void {
+    const sidecar = this.#sidecars.get(endpoint.address)
+    if (sidecar) sidecar.inFlight += 1
+  }
+
+  ended(endpoint: Endpoint): void {
+    const sidecar = this.#sidecars.get(endpoint.address)
+    if (sidecar) sidecar.inFlight = Math.max(0, sidecar.inFlight - 1)
+  }
+
+  answered(endpoint: Endpoint, service: ServiceName): void {
+    this.#sidecars.get(endpoint.address)?.answered(service)
     this.#book.answered(endpoint)
   }
 
-  failed(endpoint: Endpoint): void {
-    const before = this.#failing.get(endpoint.address)
-    // Calls in flight together fail together: that is one failure.
-    if (before && !before.backoff.passed) return
-    const failures = (before?.failures ?? 0) + 1
-    const backoffMs = Math.min(FIRST_BACKOFF_MS * 2 ** (failures - 1), LONGEST_BACKOFF_MS)
-    const backoff = Deadline.in(backoffMs * (0.75 + Math.random() / 2))
-    this.#failing.set(endpoint.address, { failures, backoff })
+  failed(endpoint: Endpoint, service: ServiceName, error: PerigeeError, failure: AttemptFailure): void {
+    this.#sidecars.get(endpoint.address)?.failed(service, error, failure)
     void this.#book.refresh(endpoint.region)
   }
 
@@ -105,14 +116,42 @@ export class NearestFirst implements EndpointChooser {
   close(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#closed = true
     this.#book.close()
+    for (const sidecar of this.#sidecars.values()) sidecar.close()
+    this.#sidecars.clear()
   }
 
   #addressesChanged(): void {
+    if (this.#closed) return
+    const { transport, connectTimeoutMs, onEvent } = this.#options
     const known = this.#book.all
     const addresses = new Set(known.map((e) => e.address))
-    for (const address of this.#failing.keys()) if (!addresses.has(address)) this.#failing.delete(address)
-    this.#options.transport.keepOnly(known)
+    for (const [address, sidecar] of this.#sidecars) {
+      if (addresses.has(address)) continue
+      sidecar.close()
+      this.#sidecars.delete(address)
+    }
+    transport.keepOnly(known)
+    for (const endpoint of known) {
+      if (this.#sidecars.has(endpoint.address)) continue
+      const sidecar = new KnownSidecar({
+        ...{ endpoint, transport, connectTimeoutMs, onEvent },
+        onChange: () => this.#lookForTrouble(),
+        othersInUse: (service, than) => this.#othersInUse(service, than),
+      })
+      this.#sidecars.set(endpoint.address, sidecar)
+    }
+    this.#lookForTrouble()
+  }
+
+  #lookForTrouble(): void {
+    const sidecars = [...this.#sidecars.values()]
+    this.#troubled = sidecars.some((sidecar) => SERVICES.some((service) => sidecar.place(service) > 0))
+  }
+
+  #othersInUse(service: ServiceName, than: KnownSidecar): boolean {
+    return [...this.#sidecars.values()].some((other) => other !== than && other.place(service) === 0)
   }
 
   #schedule(): void {

@@ -66,7 +66,7 @@ export class Perigee {
    */
   static async connect(options: ConnectOptions): Promise<Perigee> {
     const settings = connectSettings(options, process.env)
-    const { regions, region, domain, port, connectTimeoutMs, defaultTimeoutMs, durability } = settings
+    const { regions, region, domain, port, connectTimeoutMs, defaultTimeoutMs, retryBudget } = settings
     const onEvent = guarded(options.onEvent)
     const transport = new GrpcTransport()
     const discovery = settings.addresses
@@ -74,9 +74,9 @@ export class Perigee {
       : new DnsDiscovery({ domain, port, server: settings.dns })
     const chooser = new NearestFirst({ regions, region, discovery, transport, connectTimeoutMs, onEvent })
     await chooser.start()
-    const failover = new Failover({ chooser, transport, connectTimeoutMs, onEvent })
+    const failover = new Failover({ chooser, transport, connectTimeoutMs, onEvent, retryBudget })
     const ambient = ambientSession()
-    const calls = new Calls(failover, defaultTimeoutMs, () => ambient.getStore()?.seen, durability)
+    const calls = new Calls(failover, settings, () => ambient.getStore()?.seen)
     const cluster = new Cluster(failover, defaultTimeoutMs)
     const shared = { computations: new Computations(), known: new KnownIndexes(), onEvent }
     const handles = new Handles({ calls, ...shared })

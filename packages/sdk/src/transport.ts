@@ -13,6 +13,8 @@ export interface AttemptOptions {
   /** Longest wait for a connection, within the deadline. In milliseconds. */
   readonly connectTimeoutMs: number
   readonly signal?: AbortSignal | undefined
+  /** Nobody waits for it: it keeps no process alive. */
+  readonly background?: boolean | undefined
 }
 
 /** The seam between "which sidecar" and "how to call it": one attempt of one call at one sidecar. */
@@ -39,6 +41,20 @@ export interface Transport {
 
   /** The round trip to a sidecar in milliseconds, over a connection that exists by then. */
   roundTrip(endpoint: Endpoint, options: AttemptOptions): Promise<number>
+
+  /**
+   * Grows with every byte that comes from a sidecar, which is asked for a sign of life every second. `undefined` while
+   * there is no connection to it.
+   */
+  bytesHeard(endpoint: Endpoint): number | undefined
+
+  /**
+   * For a sidecar that went silent: calls use a new connection from now on.
+   *
+   * @param giveUp whether calls without side effects that are under way there fail with `UNAVAILABLE` now, because
+   *   another sidecar can be asked instead. All others go on.
+   */
+  renew(endpoint: Endpoint, giveUp: boolean): void
 
   /** Forgets connections to addresses that are no longer in use. */
   keepOnly(endpoints: readonly Endpoint[]): void

@@ -5,6 +5,7 @@ import {
   Server,
   ServerCredentials,
   type ServerUnaryCall,
+  type ServerWritableStream,
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js'
@@ -24,6 +25,7 @@ import {
   type GetRequest,
   grpcServiceDefinition,
   Health,
+  type HealthCheckRequest,
   type Index,
   type ListKeysRequest,
   ReceiptSchema,
@@ -73,6 +75,8 @@ type Handler = (request: never) => Fields
 /** Answers instead of the sidecar; `undefined` lets it answer itself. */
 type Interceptor = (method: string, request: Message) => Promise<Fields | undefined> | Fields | undefined
 
+type HealthWatchCall = ServerWritableStream<HealthCheckRequest, Message>
+
 const CLUSTER_ID = '00000000000000aa'
 
 /** The contract's services on a real gRPC server, over a map: enough for the client to be tried against. */
@@ -80,6 +84,8 @@ export class SmallSidecar implements AsyncDisposable {
   readonly region: string
   readonly received: Received[] = []
   intercept: Interceptor = () => undefined
+  readonly #watches = new Map<HealthWatchCall, string>()
+  readonly #notServing = new Set<string>()
   readonly #cluster: SmallCluster
   readonly #server = new Server()
   #port = 0
@@ -105,6 +111,24 @@ export class SmallSidecar implements AsyncDisposable {
 
   calls(method: string): Message[] {
     return this.received.filter((call) => call.method === method).map((call) => call.request)
+  }
+
+  /** Says of a service that it serves, or not. */
+  setServing(service: string, serving: boolean): void {
+    if (serving) this.#notServing.delete(service)
+    else this.#notServing.add(service)
+    for (const [call, watched] of this.#watches) if (watched === service) this.#tellHealth(call, service)
+  }
+
+  #watchHealth(call: HealthWatchCall): void {
+    const { service } = call.request
+    this.#watches.set(call, service)
+    call.on('cancelled', () => this.#watches.delete(call))
+    this.#tellHealth(call, service)
+  }
+
+  #tellHealth(call: HealthWatchCall, service: string): void {
+    call.write(create(Health.method.watch.output, { status: this.#notServing.has(service) ? 2 : 1 }))
   }
 
   /** Drops every connection at once, as a killed process does. */
@@ -142,7 +166,10 @@ export class SmallSidecar implements AsyncDisposable {
         call.end()
       },
     }
-    const health = unary(Health.methods, { check: () => ({ status: 1 }) })
+    const health = {
+      ...unary(Health.methods, { check: () => ({ status: 1 }) }),
+      watch: (call: HealthWatchCall) => this.#watchHealth(call),
+    }
     this.#server.addService(grpcServiceDefinition(CacheService), cache)
     this.#server.addService(grpcServiceDefinition(SearchService), search)
     this.#server.addService(grpcServiceDefinition(ClusterService), cluster)

@@ -1,0 +1,215 @@
+import { type CallSettings, deadlineOf } from './call-settings.ts'
+import type { Deadline } from './deadline.ts'
+import type { Endpoint, EndpointChooser } from './endpoint.ts'
+import type { EventListener } from './event.ts'
+import { afterUnknown, exhausted, type Failure } from './failure-story.ts'
+import type { ServiceName } from './health-watch.ts'
+import { hedged, type Leg } from './hedge.ts'
+import { pause } from './pause.ts'
+import { aborted, PerigeeError } from './perigee-error.ts'
+import type { RetryBudget } from './retry-budget.ts'
+import type { AttemptOptions } from './transport.ts'
+import { judge, mayHaveDone, neverSent } from './verdict.ts'
+
+/** After everyone failed once, how long to wait before asking all of them again. */
+const PAUSES_MS = [100, 300]
+/** And a write that may have been done is asked about so often, until the deadline, while any sidecar answers. */
+const UNKNOWN_PAUSE_MS = 500
+/** Sidecars remember a request id for 60 s; a write isn't sent again after this. */
+const REPEAT_WRITES_FOR_MS = 45_000
+/** Timers are no finer than this. */
+const TIMER_SLACK_MS = 2
+/** What part of the time left an attempt may take while there are others to ask: the first, and each later one. */
+const FIRST_SHARE = 1 / 2
+const LATER_SHARE = 2 / 3
+
+/** What all calls of a client share. */
+export interface AttemptTools {
+  readonly chooser: EndpointChooser
+  readonly connectTimeoutMs: number
+  readonly onEvent: EventListener
+  readonly budget: RetryBudget
+}
+
+/** What one call is. */
+export interface AttemptPlan<T> {
+  readonly read: boolean
+  readonly service: ServiceName
+  readonly settings: CallSettings
+  /** @param number of the attempt, from 0. */
+  readonly attempt: (endpoint: Endpoint, options: AttemptOptions, number: number) => Promise<T>
+}
+
+/** How one attempt ended. */
+type Outcome<T> =
+  | { readonly kind: 'answered'; readonly result: T }
+  | { readonly kind: 'refused'; readonly error: PerigeeError }
+  | { readonly kind: 'try next' }
+
+/**
+ * One call, made by as many attempts as it takes: at the nearest sidecar, and when that one fails at the next nearest,
+ * until one answers, the total deadline passes or the retry budget is spent.
+ *
+ * Invariant: only what may be repeated is repeated. Reads are free of side effects; every write carries a request id,
+ * which stays the same in all attempts, and which the primary remembers for longer than this keeps trying. When the
+ * process dies between two attempts the write happened at most once. A write that one attempt may have done is never
+ * said not to have been done, whatever the later attempts say.
+ */
+export class Attempts<T> {
+  readonly #tools: AttemptTools
+  readonly #plan: AttemptPlan<T>
+  readonly #deadline: Deadline
+  readonly #repeatUntil: Deadline
+  readonly #failures: Failure[] = []
+  #made = 0
+  #mayLeaveHome: boolean | undefined
+  #maybeDone: PerigeeError | undefined
+  /** Whether any sidecar answered in this round, be it with a refusal. */
+  #anyAnswer = false
+  #overBudget = false
+
+  constructor(tools: AttemptTools, plan: AttemptPlan<T>) {
+    this.#tools = tools
+    this.#plan = plan
+    this.#deadline = deadlineOf(plan.settings)
+    this.#repeatUntil = plan.read ? this.#deadline : this.#deadline.within(REPEAT_WRITES_FOR_MS)
+  }
+
+  /** @throws PerigeeError */
+  async run(): Promise<T> {
+    this.#tools.budget.callMade()
+    for (let round = 0; await this.#begins(round); round++) {
+      const outcome = await this.#askAll()
+      if (outcome.kind === 'answered') return outcome.result
+      if (outcome.kind === 'refused') throw this.#final(outcome.error)
+      if (this.#overBudget || this.#deadline.remainingMs < TIMER_SLACK_MS) break
+    }
+    throw this.#exhausted()
+  }
+
+  #final(error: PerigeeError): PerigeeError {
+    return this.#maybeDone && !this.#plan.settings.signal?.aborted ? afterUnknown(error) : error
+  }
+
+  /** Waits for the round's time to come; false when there is to be none. */
+  async #begins(round: number): Promise<boolean> {
+    if (round === 0) return true
+    if (round > PAUSES_MS.length && !(this.#maybeDone && this.#anyAnswer)) return false
+    const pauseMs = (PAUSES_MS[round - 1] ?? UNKNOWN_PAUSE_MS) * (0.75 + Math.random() / 2)
+    if (this.#repeatUntil.remainingMs < pauseMs) return false
+    await Promise.all([pause(pauseMs, this.#plan.settings.signal), this.#tools.chooser.refresh()])
+    return true
+  }
+
+  /** Asks all sidecars that may answer, one after another, until one does. */
+  async #askAll(): Promise<Outcome<T>> {
+    const { settings, service } = this.#plan
+    this.#anyAnswer = false
+    const waiting = [...this.#tools.chooser.candidates(service, settings.region)]
+    let share = FIRST_SHARE
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      if (settings.signal?.aborted) throw aborted(settings.signal)
+      if (this.#failures.length > 0 && this.#repeatUntil.remainingMs < TIMER_SLACK_MS) break
+      if (!(await this.#mayAsk(next))) continue
+      if (!this.#mayRetry(next)) break
+      const outcome = await this.#askOrHedge(next, waiting, share)
+      if (outcome.kind !== 'try next') return outcome
+      share = LATER_SHARE
+    }
+    return { kind: 'try next' }
+  }
+
+  async #mayAsk(endpoint: Endpoint): Promise<boolean> {
+    const { mayLeaveHome } = this.#plan.settings
+    if (!mayLeaveHome || endpoint.region === this.#tools.chooser.home) return true
+    this.#mayLeaveHome ??= await mayLeaveHome(this.#deadline)
+    return this.#mayLeaveHome
+  }
+
+  /** An attempt that never left this process costs nothing, and neither does asking what became of a write. */
+  #mayRetry(next: Endpoint): boolean {
+    const last = this.#failures.at(-1)
+    if (!last) return true
+    const free = this.#maybeDone !== undefined || neverSent(last.error)
+    if (free || this.#tools.budget.spend()) {
+      this.#tools.onEvent({ type: 'failover', from: last.endpoint, to: next, error: last.error })
+      return true
+    }
+    this.#overBudget = true
+    this.#tools.onEvent({ type: 'retry-refused', ...last })
+    return false
+  }
+
+  #askOrHedge(endpoint: Endpoint, waiting: Endpoint[], share: number): Promise<Outcome<T>> {
+    const { read, settings } = this.#plan
+    const shareMs = waiting.length > 0 ? this.#deadline.remainingMs * share : this.#deadline.remainingMs
+    const afterMs = settings.hedgeAfterMs
+    if (!read || afterMs === undefined || waiting.length === 0 || afterMs >= shareMs)
+      return this.#ask(endpoint, shareMs, settings.signal)
+    return hedged(this.#leg(endpoint, shareMs), {
+      afterMs,
+      decides: ({ kind }) => kind !== 'try next',
+      second: async () => {
+        const [to] = waiting
+        if (!to || !(await this.#mayAsk(to)) || !this.#tools.budget.spend()) return undefined
+        waiting.shift()
+        this.#tools.onEvent({ type: 'hedged', from: endpoint, to })
+        return this.#leg(to, this.#deadline.remainingMs)
+      },
+    })
+  }
+
+  #leg(endpoint: Endpoint, shareMs: number): Leg<Outcome<T>> {
+    const { signal } = this.#plan.settings
+    const loser = new AbortController()
+    const either = signal ? AbortSignal.any([signal, loser.signal]) : loser.signal
+    return { outcome: this.#ask(endpoint, shareMs, either), giveUp: () => loser.abort() }
+  }
+
+  /** Makes one attempt. */
+  async #ask(endpoint: Endpoint, shareMs: number, signal: AbortSignal | undefined): Promise<Outcome<T>> {
+    const { chooser, connectTimeoutMs } = this.#tools
+    const { read, service, settings } = this.#plan
+    const options = {
+      deadline: this.#deadline.within(Math.max(shareMs, settings.patienceMs ?? 0)),
+      connectTimeoutMs: Math.min(connectTimeoutMs, shareMs),
+      signal,
+    }
+    const startedAt = performance.now()
+    chooser.began(endpoint)
+    try {
+      const result = await this.#plan.attempt(endpoint, options, this.#made++)
+      chooser.answered(endpoint, service)
+      return { kind: 'answered', result }
+    } catch (thrown) {
+      const error = PerigeeError.from(thrown, endpoint.region)
+      if (signal?.aborted) return { kind: 'refused', error }
+      const tookMs = performance.now() - startedAt
+      const verdict = judge(error, { read, failBehind: settings.failBehind === true, tookMs })
+      if (verdict.failure) chooser.failed(endpoint, service, error, verdict.failure)
+      else if (error.reason || !verdict.tryNext) chooser.answered(endpoint, service)
+      if (!verdict.tryNext) return { kind: 'refused', error }
+      if (!read && mayHaveDone(error)) this.#maybeDone = error
+      this.#anyAnswer ||= error.reason !== undefined
+      this.#failures.push({ endpoint, error })
+      return { kind: 'try next' }
+    } finally {
+      chooser.ended(endpoint)
+    }
+  }
+
+  #exhausted(): PerigeeError {
+    const { chooser } = this.#tools
+    const { settings } = this.#plan
+    const region = this.#mayLeaveHome === false ? chooser.home : settings.region
+    return exhausted({
+      failures: this.#failures,
+      region,
+      unknown: chooser.explain(region),
+      timeoutMs: settings.timeoutMs,
+      late: this.#deadline.remainingMs < TIMER_SLACK_MS,
+      overBudget: this.#overBudget,
+      maybeDone: this.#maybeDone,
+    })
+  }
+}

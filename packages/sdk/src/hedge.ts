@@ -1,0 +1,50 @@
+/** One of two ways to the same answer. */
+export interface Leg<T> {
+  /** Never rejects. */
+  readonly outcome: Promise<T>
+  giveUp(): void
+}
+
+/**
+ * Goes a second way when the first has brought nothing in time, and takes what comes first; the other is given up. An
+ * outcome that decides nothing is waited out for the other one.
+ *
+ * @param second begins the second way; `undefined` when there is none after all.
+ * @param decides whether an outcome is to be taken though the other may bring another one.
+ */
+export async function hedged<T extends object>(
+  first: Leg<T>,
+  {
+    afterMs,
+    second,
+    decides,
+  }: {
+    readonly afterMs: number
+    readonly second: () => Promise<Leg<T> | undefined>
+    readonly decides: (outcome: T) => boolean
+  },
+): Promise<T> {
+  const soon = await inTime(first.outcome, afterMs)
+  if (soon) return soon
+  const other = await second()
+  if (!other) return first.outcome
+  const [outcome, rest] = await Promise.race([
+    first.outcome.then((one) => [one, other] as const),
+    other.outcome.then((one) => [one, first] as const),
+  ])
+  if (!decides(outcome)) return rest.outcome
+  rest.giveUp()
+  return outcome
+}
+
+async function inTime<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,29 @@
+const AN_HOUR_MS = 3_600_000
+
+/**
+ * Keeps the process alive while somebody waits for something that doesn't do so itself: sockets to sidecars don't, or
+ * watching their health would.
+ */
+export class ProcessHold {
+  #count = 0
+  #timer: NodeJS.Timeout | undefined
+
+  /** One more waits, until the function returned is called. */
+  begin(): () => void {
+    this.#count += 1
+    this.#timer ??= setInterval(() => {}, AN_HOUR_MS)
+    let ended = false
+    return () => {
+      if (ended) return
+      ended = true
+      this.#count -= 1
+      if (this.#count === 0) this.release()
+    }
+  }
+
+  /** Nothing is waited for any more. */
+  release(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}
