@@ -173,8 +173,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       },
     ],
     faults: 'lost-tail',
-    ops: 8_000,
-    sessions: 16,
+    ops: 4_000,
+    sessions: 6,
     shows: ['index-not-the-fold', 'loss-not-told'],
   },
   {
@@ -189,8 +189,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       },
     ],
     faults: 'lost-tail',
-    ops: 8_000,
-    sessions: 16,
+    ops: 4_000,
+    sessions: 6,
     shows: ['index-not-the-fold', 'loss-not-told'],
   },
   {
