@@ -2,7 +2,9 @@ import { isIP } from 'node:net'
 import type { WriteOptions } from './call-options.ts'
 import { formatAddress, parseAddress } from './connection.ts'
 import type { EventListener } from './event.ts'
+import { type OwnRegion, ownRegion } from './own-region.ts'
 import { invalidArgument } from './perigee-error.ts'
+import type { RegionChoice } from './region-choice.ts'
 import type { RetryBudgetOptions } from './retry-budget.ts'
 
 /** The port of sidecars that DNS gives no other one for. */
@@ -16,9 +18,10 @@ export interface ConnectOptions {
   readonly regions?: readonly string[] | undefined
   /**
    * Where this process runs. Default: the environment's `REGION`, or `AWS_REGION`; else the region with the smallest
-   * round trip counts. It need not be one of `regions`: the nearest ones on the globe come first.
+   * round trip counts. It need not be one of `regions`: the nearest ones on the globe come first. What
+   * {@link regionChoiceFromHeaders} and its like choose can be given as it is.
    */
-  readonly region?: string | undefined
+  readonly region?: string | RegionChoice | undefined
   /** Addresses by region, as `host:port`, instead of DNS. */
   readonly addresses?: Readonly<Record<string, string | readonly string[]>> | undefined
   /** The DNS server to ask, as `host:port`. Default: the system's. */
@@ -49,6 +52,8 @@ export interface ConnectOptions {
 export interface ConnectSettings {
   readonly regions: readonly string[]
   readonly region: string | undefined
+  /** The region, with what said so. */
+  readonly here: OwnRegion
   readonly addresses: ReadonlyMap<string, readonly string[]> | undefined
   readonly domain: string
   readonly dns: string | undefined
@@ -67,6 +72,7 @@ export interface ConnectSettings {
  */
 export function connectSettings(options: ConnectOptions, environment: NodeJS.ProcessEnv): ConnectSettings {
   const addresses = addressesFrom(options)
+  const here = ownRegion(options.region, environment)
   const regions = [...new Set(options.regions ?? addresses?.keys() ?? [])]
   if (regions.length === 0) {
     throw invalidArgument(
@@ -82,7 +88,8 @@ export function connectSettings(options: ConnectOptions, environment: NodeJS.Pro
   }
   return {
     regions,
-    region: options.region ?? (environment.REGION || environment.AWS_REGION || undefined),
+    region: here.region,
+    here,
     addresses,
     domain: options.domain ?? '',
     dns: options.dns === undefined ? undefined : dnsServerFrom(options.dns),

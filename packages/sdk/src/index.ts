@@ -18,9 +18,17 @@ export type { IndexCareOptions, IndexFindings, VerifyIndexOptions } from './clus
 export type { ClusterStatus, LagSample, LagSummary, RegionStatus } from './cluster-status.ts'
 export { bytes, type Codec, json, text } from './codec.ts'
 export type { ConnectOptions } from './connect-options.ts'
+export type { DnsQuestion } from './discovery.ts'
 export type { Endpoint } from './endpoint.ts'
 export type { EndpointState, ServiceHealth } from './endpoint-state.ts'
 export type { EventListener, PerigeeEvent } from './event.ts'
+export type {
+  ConnectionExplanation,
+  EndpointExplanation,
+  ExplainOptions,
+  ExplanationStep,
+  RegionExplanation,
+} from './explanation.ts'
 export {
   all,
   any,
@@ -40,6 +48,7 @@ export type {
   IndexInput,
   RegionalIndex,
 } from './index-definition.ts'
+export type { OwnRegion } from './own-region.ts'
 export { Perigee } from './perigee.ts'
 export { PerigeeError } from './perigee-error.ts'
 export type { PromoteOptions, PromotionStep } from './promotion.ts'

@@ -5,6 +5,7 @@ import type { Discovery } from './discovery.ts'
 import type { AttemptFailure, Endpoint, EndpointChooser } from './endpoint.ts'
 import type { EndpointState } from './endpoint-state.ts'
 import type { EventListener } from './event.ts'
+import type { Measured, OrderReasons } from './explanation.ts'
 import { SERVICES, type ServiceName } from './health-watch.ts'
 import { KnownSidecar } from './known-sidecar.ts'
 import { leastLoaded } from './least-loaded.ts'
@@ -15,6 +16,8 @@ import type { Transport } from './transport.ts'
 const MEASURE_INTERVAL_MS = 30_000
 const REFRESH_TIMEOUT_MS = 1_000
 const ROUND_TRIP_SAMPLES = 3
+/** Of one region: one that is down says nothing of the others. */
+const MEASURED_SIDECARS = 3
 
 /** What {@link NearestFirst} needs. */
 export interface NearestFirstOptions {
@@ -82,6 +85,30 @@ export class NearestFirst implements EndpointChooser {
   /** What is known of each sidecar, in the order of {@link candidates}. */
   get states(): readonly EndpointState[] {
     return this.candidates().flatMap((endpoint) => this.#sidecars.get(endpoint.address)?.state ?? [])
+  }
+
+  /** What the order rests on, for an explanation. */
+  get reasons(): OrderReasons {
+    const addresses = (endpoints: readonly Endpoint[]) => endpoints.map(({ address }) => address)
+    return {
+      order: this.#order,
+      distancesKm: this.#distances(),
+      roundTrips: this.#roundTrips,
+      endpoints: this.states,
+      addressesOf: (region) => addresses(this.#book.endpoints(region)),
+      formerOf: (region) => addresses(this.#book.former(region)),
+      lookedUp: (region) => this.#book.lookedUp(region),
+    }
+  }
+
+  /** Looks up names anew and measures the round trip to every sidecar, by address; changes no order. Never fails. */
+  async measureAll(): Promise<ReadonlyMap<string, Measured>> {
+    await this.#book.refresh()
+    const measured = this.#book.all.map(async (endpoint): Promise<[string, Measured]> => {
+      const trip = await this.#roundTrip(endpoint).catch((error: Error) => error)
+      return [endpoint.address, trip]
+    })
+    return new Map(await Promise.all(measured))
   }
 
   began(endpoint: Endpoint): void {
@@ -187,18 +214,27 @@ export class NearestFirst implements EndpointChooser {
   }
 
   async #measureRegion(region: string): Promise<void> {
-    const endpoint = this.#book.endpoints(region)[0]
-    if (!endpoint) return
-    const connectTimeoutMs = this.#options.connectTimeoutMs
+    const endpoints = this.#book.endpoints(region).slice(0, MEASURED_SIDECARS)
+    const trips = await Promise.allSettled(endpoints.map((endpoint) => this.#roundTrip(endpoint)))
+    const answered = trips.flatMap((trip) => (trip.status === 'fulfilled' ? trip.value : []))
+    // A silent one counts as farthest until it answers; calls will tell why it doesn't.
+    if (answered.length === 0) return
+    this.#roundTrips.set(region, Math.min(...answered, this.#roundTrips.get(region) ?? Number.MAX_VALUE))
+  }
+
+  /** The shortest of a few. */
+  async #roundTrip(endpoint: Endpoint): Promise<number> {
+    const { transport, connectTimeoutMs } = this.#options
     const deadline = Deadline.in(connectTimeoutMs)
-    try {
-      for (let sample = 0; sample < ROUND_TRIP_SAMPLES; sample++) {
-        const ms = await this.#options.transport.roundTrip(endpoint, { deadline, connectTimeoutMs })
-        this.#roundTrips.set(region, Math.min(ms, this.#roundTrips.get(region) ?? ms))
+    let shortest = Number.MAX_VALUE
+    for (let sample = 0; sample < ROUND_TRIP_SAMPLES; sample++) {
+      try {
+        shortest = Math.min(shortest, await transport.roundTrip(endpoint, { deadline, connectTimeoutMs }))
+      } catch (error) {
+        if (sample === 0) throw error
       }
-    } catch {
-      // It counts as farthest until it answers; calls will tell why it doesn't.
     }
+    return shortest
   }
 
   #orderBy(distances: ReadonlyMap<string, number>): void {

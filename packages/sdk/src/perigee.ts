@@ -11,6 +11,7 @@ import { ListedAddresses } from './discovery.ts'
 import { DnsDiscovery } from './dns-discovery.ts'
 import type { Endpoint } from './endpoint.ts'
 import { guarded } from './event.ts'
+import { type ConnectionExplanation, type ExplainOptions, explanationOf } from './explanation.ts'
 import { Failover } from './failover.ts'
 import { GrpcTransport } from './grpc-transport.ts'
 import { Handles } from './handles.ts'
@@ -18,6 +19,7 @@ import { definitionFromWire, type IndexDefinition } from './index-definition.ts'
 import { indexPages } from './index-pages.ts'
 import { KnownIndexes } from './known-indexes.ts'
 import { NearestFirst } from './nearest-first.ts'
+import type { OwnRegion } from './own-region.ts'
 import { Seen } from './seen.ts'
 import { type AmbientSession, ambientSession, Session } from './session.ts'
 import type { VectorIndex } from './vector-index.ts'
@@ -41,6 +43,7 @@ export class Perigee {
   readonly #calls: Calls
   readonly #handles: Handles
   readonly #ambient: AmbientSession
+  readonly #here: OwnRegion
 
   private constructor(parts: {
     readonly transport: GrpcTransport
@@ -49,12 +52,14 @@ export class Perigee {
     readonly cluster: Cluster
     readonly handles: Handles
     readonly ambient: AmbientSession
+    readonly here: OwnRegion
   }) {
     this.#transport = parts.transport
     this.#chooser = parts.chooser
     this.#calls = parts.calls
     this.#handles = parts.handles
     this.#ambient = parts.ambient
+    this.#here = parts.here
     this.cluster = parts.cluster
   }
 
@@ -80,7 +85,7 @@ export class Perigee {
     const cluster = new Cluster(failover, defaultTimeoutMs)
     const shared = { computations: new Computations(), known: new KnownIndexes(), onEvent }
     const handles = new Handles({ calls, ...shared })
-    return new Perigee({ transport, chooser, calls, cluster, handles, ambient })
+    return new Perigee({ transport, chooser, calls, cluster, handles, ambient, here: settings.here })
   }
 
   /** All regions, nearest first. */
@@ -91,6 +96,15 @@ export class Perigee {
   /** The sidecars, in the order in which a call would try them now. */
   get endpoints(): readonly Endpoint[] {
     return this.#chooser.candidates()
+  }
+
+  /**
+   * Why a call goes where it goes: what said where this is, what DNS answered, how far regions are, how their sidecars
+   * are, and the order that follows. `steps` has it in words, for logs and people.
+   */
+  async explain(options: ExplainOptions = {}): Promise<ConnectionExplanation> {
+    const measured = options.measure ? await this.#chooser.measureAll() : new Map()
+    return explanationOf(this.#here, this.#chooser.reasons, measured)
   }
 
   /**
