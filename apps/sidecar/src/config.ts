@@ -71,6 +71,7 @@ const SETTINGS = {
   PEER_CONNECT_MS: whole(50, 60_000, 1000),
   DRIFT_MS: whole(100, DAY_MS, 10_000),
   STALE_AFTER_MS: whole(100, DAY_MS, 5000),
+  DRAIN_DELAY_MS: whole(0, 600_000, 1000),
   DRAIN_MS: whole(0, 600_000, 10_000),
   KEY_BYTES_MAX: whole(1, 65_536, DEFAULT_LIMITS.keyBytesMax),
   CHUNK_ID_BYTES_MAX: whole(1, 65_536, DEFAULT_LIMITS.chunkIdBytesMax),
@@ -141,6 +142,8 @@ export interface Config {
   readonly driftMs: number
   /** Without a heartbeat for this long a region is STALE. */
   readonly staleAfterMs: number
+  /** How long the sidecar goes on serving after it said that it won't, so that clients leave before it does. */
+  readonly drainDelayMs: number
   readonly drainMs: number
   readonly limits: Limits
 }
@@ -272,6 +275,7 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
     peerConnectMs: s.PEER_CONNECT_MS,
     driftMs: s.DRIFT_MS,
     staleAfterMs: s.STALE_AFTER_MS,
+    drainDelayMs: s.DRAIN_DELAY_MS,
     drainMs: s.DRAIN_MS,
     limits: Object.freeze({
       ...DEFAULT_LIMITS,

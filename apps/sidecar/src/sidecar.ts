@@ -267,7 +267,7 @@ export class Sidecar {
 
   /** Finishes the calls in flight, then closes everything. */
   async stop(): Promise<void> {
-    await this.#server.drain(this.#config.drainMs)
+    await this.#server.drain(this.#config.drainMs, this.#config.drainDelayMs)
     this.#monitoring.stopWatching()
     this.#drift.stop()
     await this.#indexKeeper.stop()

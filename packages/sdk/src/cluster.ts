@@ -5,6 +5,7 @@ import {
   ProbeLagRequestSchema,
   WatchStatusRequestSchema,
 } from '@perigee/protocol'
+import { deadlineOf } from './call-settings.ts'
 import {
   type IndexCareOptions,
   type IndexFindings,
@@ -23,6 +24,7 @@ import { durationFromMs } from './duration.ts'
 import type { Failover } from './failover.ts'
 import type { RegionalIndex } from './index-definition.ts'
 import { type PromoteOptions, type PromotionStep, promote } from './promotion.ts'
+import { resumed } from './resumed.ts'
 
 const methods = ClusterService.method
 
@@ -74,15 +76,18 @@ export class Cluster {
 
   /**
    * The status now, and again at every change and at least every interval, until the loop is left. When the sidecar goes
-   * away the loop fails with `UNAVAILABLE`: begin it anew.
+   * away the next one goes on; the loop fails with `UNAVAILABLE` when none does.
    */
   async *watchStatus(options: WatchStatusOptions = {}): AsyncGenerator<ClusterStatus, void, undefined> {
-    const { intervalMs, timeoutMs = Number.POSITIVE_INFINITY } = options
+    const { intervalMs, timeoutMs = Number.POSITIVE_INFINITY, signal } = options
     const interval = intervalMs === undefined ? {} : { interval: durationFromMs(intervalMs, 'interval') }
     const request = create(WatchStatusRequestSchema, interval)
-    const settings = { ...options, timeoutMs }
+    const deadline = deadlineOf({ timeoutMs })
     const firstAnswerMs = this.#defaultTimeoutMs
-    const answers = this.#failover.serverStream(methods.watchStatus, request, settings, firstAnswerMs)
+    const answers = resumed(signal, () => {
+      const settings = { ...options, timeoutMs: deadline.remainingMs }
+      return this.#failover.serverStream(methods.watchStatus, request, settings, firstAnswerMs)
+    })
     for await (const { status } of answers) {
       if (status) yield clusterStatusFrom(status)
     }

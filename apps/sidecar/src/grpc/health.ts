@@ -36,6 +36,11 @@ export class Health {
     this.#implementation.setStatus(service, serving ? 'SERVING' : 'NOT_SERVING')
   }
 
+  /** Whether anyone would hear of a change. */
+  get watched(): boolean {
+    return this.#watches.size > 0
+  }
+
   /** Says NOT_SERVING for good. */
   drain(): void {
     for (const service of HEALTH_SERVICES) this.set(service, false)

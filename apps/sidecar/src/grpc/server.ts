@@ -127,17 +127,17 @@ export class GrpcServer {
   }
 
   /**
-   * Says NOT_SERVING, takes no more connections, ends streams with UNAVAILABLE, lets unary calls finish, and gives up
-   * what is left after `boundMs`.
+   * Says NOT_SERVING, and after `delayMs`, in which whoever watches its health goes elsewhere, takes no more connections,
+   * ends streams with UNAVAILABLE, lets unary calls finish, and gives up what is left after `boundMs`.
    */
-  drain(boundMs: number): Promise<void> {
-    this.#draining ??= this.#drain(boundMs)
+  drain(boundMs: number, delayMs = 0): Promise<void> {
+    this.#draining ??= this.#drain(boundMs, delayMs).finally(() => this.#pauses.stop())
     return this.#draining
   }
 
-  async #drain(boundMs: number): Promise<void> {
-    this.#pauses.stop()
+  async #drain(boundMs: number, delayMs: number): Promise<void> {
     this.health.drain()
+    if (this.health.watched) await delay(delayMs)
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
     const away = new StatusError('UNAVAILABLE', 'This sidecar is shutting down; ask another.')
     for (const stream of this.#streams) stream.abort(away)

@@ -12,13 +12,13 @@ export interface HealthMonitorOptions {
   readonly dataAnswers: () => Promise<boolean>
   /** Whether the primary's sidecar, in another region, answered within so many milliseconds. */
   readonly fallbackAnswers: (withinMs: number) => boolean
-  /** False while indexes exist and none of this region's copies is complete. */
+  /** False while the index Redis is away, and while indexes exist and none of this region's copies is complete. */
   readonly indexesServe: () => boolean
 }
 
 /**
- * Says whether the services serve. The cache does while its Redis or the fallback answers; search does while, besides, an
- * index is complete here or none exists.
+ * Says whether the services serve. The cache does while its Redis or the fallback answers; search does while, besides, the
+ * index Redis is there and an index is complete here or none exists.
  */
 export class HealthMonitor {
   readonly #options: HealthMonitorOptions

@@ -156,7 +156,7 @@ export class Monitoring {
       health: server.health,
       dataAnswers: () => this.#dataAnswers(),
       fallbackAnswers: (withinMs) => this.#fallbackAnswers(withinMs),
-      indexesServe: () => indexes.serving,
+      indexesServe: () => indexes.serving && indexRedisUp(),
     })
     this.#health.start()
     return this.#http.start()
