@@ -26,6 +26,8 @@ export class Steady implements AsyncDisposable {
   readonly #running: Promise<void>
   begun = 0
   leftOut = 0
+  #endedMs: number | undefined
+  readonly #startMs = performance.now()
 
   constructor(options: { everyMs: number; atOnceMax: number }, work: (n: number) => Promise<void>) {
     this.#running = this.#run(options, work)
@@ -35,10 +37,9 @@ export class Steady implements AsyncDisposable {
     { everyMs, atOnceMax }: { everyMs: number; atOnceMax: number },
     work: (n: number) => Promise<void>,
   ): Promise<void> {
-    const startMs = performance.now()
     const { signal } = this.#stop
     while (!signal.aborted) {
-      const due = Math.floor((performance.now() - startMs) / everyMs)
+      const due = Math.floor((performance.now() - this.#startMs) / everyMs)
       while (this.begun + this.leftOut < due) {
         if (this.#inFlight.size >= atOnceMax) {
           this.leftOut += 1
@@ -53,8 +54,14 @@ export class Steady implements AsyncDisposable {
     await Promise.all(this.#inFlight)
   }
 
+  /** How much was begun a second. */
+  get perSecond(): number {
+    return (this.begun * 1000) / ((this.#endedMs ?? performance.now()) - this.#startMs)
+  }
+
   /** Begins no more, and waits for what was begun. */
   async end(): Promise<void> {
+    this.#endedMs ??= performance.now()
     this.#stop.abort()
     await this.#running
   }

@@ -146,6 +146,10 @@ describe('while it is searched and written', () => {
     const after = searches.begun + 200
     await waitFor('200 searches after the end', () => searches.begun >= after, PATIENT)
     await Promise.all([searches.end(), writes.end()])
+    const rates = [searches, writes].map(
+      ({ perSecond, leftOut }) => `${perSecond.toFixed(0)}/s (${leftOut} left out)`,
+    )
+    process.stdout.write(`reindex under load: searches ${rates[0]}, upserts ${rates[1]}\n`)
 
     expect(failedWrites).toEqual([])
     expect(faults.slice(0, 5)).toEqual([])
