@@ -30,7 +30,7 @@ user default off resetpass ~* &* +@all
 user admin on >$admin ~* &* +@all
 user replica off >$replica resetchannels -@all +psync +replconf +ping
 user sentinel on >$sentinel resetchannels &__sentinel__:hello -@all +multi +exec +ping +info +subscribe +publish +slaveof +config|rewrite +client|kill +client|setname +script|kill
-user sidecar on >$sidecar ~pg:* resetchannels &__redis__:invalidate -@all +@read +@write +@connection +@transaction -@dangerous -function +function|load +function|list +fcall +fcall_ro +subscribe +unsubscribe +role +info +time +wait +waitaof +acl|setuser +client|kill +replicaof +config|get
+user sidecar on >$sidecar ~pg:* resetchannels &__redis__:invalidate -@all +@read +@write +@connection +@transaction -@dangerous -function +function|load +function|list +fcall +fcall_ro +subscribe +unsubscribe +role +info +time +wait +waitaof +acl|setuser +client|kill +replicaof +config|get +config|set +config|rewrite
 END
 
 cat >"$folder/sentinel-users.acl" <<END

@@ -35,7 +35,7 @@ import { createPeerService } from './services/peer-service.ts'
 import { PrimaryRegion } from './services/primary-region.ts'
 import { PrimaryWritePath } from './services/primary-write-path.ts'
 import { promotionOf } from './services/promotion/promotable.ts'
-import { promoteHandler } from './services/promotion/promote-handler.ts'
+import { type Promotable, promoteHandler } from './services/promotion/promote-handler.ts'
 import { RegionalReadPath } from './services/regional-read-path.ts'
 import { DriftWatch } from './services/search/drift-watch.ts'
 import { createSearchService } from './services/search/search-service.ts'
@@ -68,6 +68,7 @@ export class Sidecar {
   readonly #peers: PeerClient
   readonly #sibling: OtherRegion | undefined
   readonly #claiming: Claiming
+  readonly #promotion: Promotable
   readonly #heartbeat: Heartbeat
   readonly #sweep: Sweep
   readonly #indexKeeper: IndexKeeper
@@ -185,7 +186,7 @@ export class Sidecar {
     })
     const reporter = new OwnReporter({ reads, keys, watch, own, memory: this.#claiming.memory })
     const wayMaker = new WayMaker({ region, library: background, keys })
-    const promotion = promotionOf({
+    this.#promotion = promotionOf({
       ...{ config, claiming: this.#claiming, wayMaker, others, says, peers: this.#peers, log },
       mayLack: async () => {
         const { justRestarted, appendsAlways } = await reporter.read()
@@ -209,7 +210,7 @@ export class Sidecar {
       ...{ config, log, keys, reads, control, info, watch, primary, writer, metrics },
       ...{ tracking: this.#tracking, peers: this.#peers, others, skew: primaryClock },
       advice: () => adviceOf(claim.state),
-      promote: promoteHandler({ region, regions, promotion, peers: this.#peers }),
+      promote: promoteHandler({ region, regions, promotion: this.#promotion, peers: this.#peers }),
       regressed: () => claim.state.kind === 'regressed' || claim.state.kind === 'catching-up',
       indexRedisUp: () => memory.ready,
       indexes: this.#indexKeeper.indexes,
@@ -268,6 +269,7 @@ export class Sidecar {
   /** Finishes the calls in flight, then closes everything. */
   async stop(): Promise<void> {
     await this.#server.drain(this.#config.drainMs, this.#config.drainDelayMs)
+    await this.#promotion.stop?.()
     this.#monitoring.stopWatching()
     this.#drift.stop()
     await this.#indexKeeper.stop()

@@ -52,7 +52,7 @@ const sidecarCommands = [
   '+@read +@write +@connection +@transaction -@dangerous',
   '-function +function|load +function|list +fcall +fcall_ro',
   '+subscribe +unsubscribe +role +info +time +wait +waitaof',
-  '+acl|setuser +client|kill +replicaof +config|get',
+  '+acl|setuser +client|kill +replicaof +config|get +config|set +config|rewrite',
 ].join(' ')
 
 const sidecarAtSentinel = [

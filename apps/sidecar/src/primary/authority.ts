@@ -35,11 +35,20 @@ export class ExternalAuthority implements Authority {
 export class SentinelAuthority implements Authority {
   readonly #watch: SentinelWatch
   readonly #address: string
+  #othersMadeWay: { readonly atMs: number; readonly untilMs: number } | undefined
 
   /** @param options.address of this region's data Redis, as Sentinels know it. */
   constructor({ watch, address }: { watch: SentinelWatch; address: string }) {
     this.#watch = watch
     this.#address = address
+  }
+
+  /**
+   * For a promotion of this region: all other data Redis let go, `atMs` at the latest, and aren't claimed before `untilMs`
+   * (monotonic). `undefined`: it is over.
+   */
+  othersMadeWay(way: { readonly atMs: number; readonly untilMs: number } | undefined): void {
+    this.#othersMadeWay = way
   }
 
   verdict(): Verdict {
@@ -49,10 +58,12 @@ export class SentinelAuthority implements Authority {
       return { kind: 'unknown', why }
     }
     if (naming.address !== this.#address) return { kind: 'other', who: naming.address }
+    const way = this.#othersMadeWay
     return {
       kind: 'named',
       sinceMs: naming.sinceMs,
       vouchedAtMs: this.#watch.vouchedAtMs(this.#address),
+      othersOverAtMs: way && performance.now() < way.untilMs ? way.atMs : undefined,
     }
   }
 }

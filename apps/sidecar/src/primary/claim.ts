@@ -4,7 +4,7 @@
  * Invariant: a write is done only by a Redis process that holds a live claim on the epoch its clock is of. The claim is
  * in that process's memory alone (`prelude.lua`), so a restart, a promotion or a restore ends it; the lease ends it when
  * no sidecar vouches for the Redis any more. This file asks, decides and acts, again and again; the functions keep the
- * invariant. Which Redis is to be claimed is `authority.ts`'s to say, whether it may be now, `claim-decision.ts`'s.
+ * invariant. Which Redis is to be claimed is `authority.ts`'s to say, whether it may be now, `candidacy.ts`'s.
  *
  * A lease's end is reckoned by the Redis's own clock from a time that was read before anything vouched for it, so a call
  * that was held up on its way, or in a paused process, comes too late by itself.
@@ -13,25 +13,24 @@
  * use; after it, the lease runs out within `leaseMs` unless another sidecar of the region, or this one restarted,
  * joins and renews.
  */
-import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { formatPosition, ORIGIN, type Position } from '@perigee/core'
+import { ORIGIN, type Position } from '@perigee/core'
 import type { Logger } from 'pino'
 import type { RedisConnection } from '../redis/connection.ts'
-import { type FunctionLibrary, LIBRARY_VERSION } from '../redis/function-library.ts'
+import type { FunctionLibrary } from '../redis/function-library.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { Authority, Verdict } from './authority.ts'
-import { decide } from './claim-decision.ts'
+import { type Accepted, Candidacy, NOTHING_ACCEPTED, vouchedUs } from './candidacy.ts'
 import type { ClaimMemory } from './claim-memory.ts'
 import { type Ahead, type ClaimState, sameClaimState, whyNot } from './claim-state.ts'
-import { nextEpoch } from './epoch.ts'
 import type { Farewells } from './farewells.ts'
 import type { Gate } from './gate.ts'
+import { Handover } from './handover.ts'
 import { Lease } from './lease.ts'
 import type { OtherRegions } from './other-regions.ts'
 import type { OwnLook, OwnRedis } from './own-redis.ts'
-import { claimedIn, Rivals } from './rivals.ts'
-import { type Promotions, takeWayOut, type WayOut } from './way-out.ts'
+import { Rivals } from './rivals.ts'
+import type { Promotions, WayOut } from './way-out.ts'
 
 export { whyNot } from './claim-state.ts'
 
@@ -64,14 +63,18 @@ export class Claim {
   readonly #redis: RedisConnection
   readonly #lease: Lease
   readonly #rivals: Rivals
+  readonly #candidacy: Candidacy
+  readonly #handover = new Handover()
   readonly #listeners = new Set<(state: ClaimState) => void>()
   #state: ClaimState = { kind: 'unreachable', why: 'the connection is down' }
   #stopped = false
   #timer: NodeJS.Timeout | undefined
   #stepping: Promise<void> | undefined
   #again = false
-  #accepted = { silence: false, loss: false }
+  #accepted = NOTHING_ACCEPTED
   #connectedMs = 0
+  /** The process behind the connection, and when it was first reached. */
+  #reached: { readonly runId: string; readonly atMs: number } | undefined
   #masterSinceMs: number | undefined
 
   constructor(options: ClaimOptions) {
@@ -79,6 +82,7 @@ export class Claim {
     this.#redis = options.library.connection
     this.#lease = new Lease(options)
     this.#rivals = new Rivals(options)
+    this.#candidacy = new Candidacy({ ...options, lease: this.#lease, rivals: this.#rivals })
     this.#redis.onReady(() => {
       this.#connectedMs = performance.now()
       void this.refresh()
@@ -101,6 +105,14 @@ export class Claim {
   /** For how long the claim holds without another renewal, milliseconds; 0 without one. */
   get leaseLeftMs(): number {
     return this.epoch === undefined ? 0 : this.#lease.leftMs
+  }
+
+  /**
+   * The region that the right to write is being handed to, as this region knows; `undefined` while it stays where it is. It
+   * is over soon, whatever becomes of it: writes may wait for that.
+   */
+  get handingTo(): string | undefined {
+    return this.#handover.to
   }
 
   /** Calls back at every change of the state. */
@@ -159,11 +171,11 @@ export class Claim {
    *
    * @returns the clock, or why there is no claim.
    */
-  takeOver(accepted: { silence: boolean; loss: boolean }): Promise<Position | { readonly why: string }> {
+  takeOver(accepted: Accepted): Promise<Position | { readonly why: string }> {
     return this.#insist(accepted)
   }
 
-  async #insist(accepted: { silence: boolean; loss: boolean }): Promise<Position | { readonly why: string }> {
+  async #insist(accepted: Accepted): Promise<Position | { readonly why: string }> {
     this.#accepted = accepted
     try {
       const untilMs = performance.now() + INSIST_MS
@@ -178,7 +190,7 @@ export class Claim {
       if (this.epoch !== undefined) return (await this.#options.own.look()).clock ?? ORIGIN
       return { why: whyNot(this.#state) }
     } finally {
-      this.#accepted = { silence: false, loss: false }
+      this.#accepted = NOTHING_ACCEPTED
     }
   }
 
@@ -201,7 +213,9 @@ export class Claim {
     if (!this.#redis.ready) return { kind: 'unreachable', why: 'the connection is down' }
     const { own, authority, gate } = this.#options
     const { runId } = await own.process()
+    if (this.#reached?.runId !== runId) this.#reached = { runId, atMs: this.#connectedMs }
     const look = await own.look()
+    this.#handover.note(look)
     await authority.learn?.(look)
     await this.#rememberWhole(look, runId)
     this.#masterSinceMs = look.role === 'master' ? (this.#masterSinceMs ?? performance.now()) : undefined
@@ -215,9 +229,25 @@ export class Claim {
     }
     if (verdict.kind === 'other') return this.#giveWay(look, verdict.who)
     if (look.live && this.#isOutbid(look)) return this.#claimAnew(look)
-    if (look.live) return this.#lease.renew(look, this.#vouchedUs(verdict))
+    if (look.live) return this.#lease.renew(look, vouchedUs(verdict, own))
     if (verdict.kind === 'unknown') return { kind: 'waiting', why: verdict.why }
-    return this.#tryToClaim(look, verdict)
+    const { makesWay } = look
+    if (makesWay && makesWay.region !== this.#options.region && makesWay.untilUs > look.nowUs) {
+      return { kind: 'waiting', why: `${makesWay.region} is being promoted` }
+    }
+    return this.#stand(look, verdict)
+  }
+
+  async #stand(look: OwnLook, verdict: Verdict & { kind: 'named' }): Promise<ClaimState> {
+    const { own, memory, gate } = this.#options
+    const reachedMs = this.#reached?.atMs ?? this.#connectedMs
+    const state = await this.#candidacy.stand({ look, verdict, reachedMs, accepted: this.#accepted })
+    if (state.kind === 'claimed') {
+      this.#handover.end()
+      await gate.open()
+      await memory.rememberWhole((await own.process()).runId)
+    }
+    return state
   }
 
   /** Another one is named: the claim is given up at once. */
@@ -237,76 +267,26 @@ export class Claim {
   }
 
   #isOutbid(look: OwnLook): boolean {
-    return this.#options.wayOut.by === 'operator' && this.#rivals.leftLaterEpoch(look)
+    const { by } = this.#options.wayOut
+    // Whom a majority of the Sentinels doesn't name will follow this one, whatever it holds.
+    return by !== 'nobody' && this.#rivals.leftLaterEpoch(look, { mayHoldMore: by === 'sentinel' })
   }
 
   /** Whether another is named and nobody holds more than this one: that one is to fetch from here what it lacks. */
   #isFurthest({ role, clock }: OwnLook, verdict: Verdict): boolean {
     const { wayOut } = this.#options
     if (wayOut.by !== 'sentinel' || verdict.kind !== 'other' || role !== 'master' || !clock) return false
-    return this.#rivals.noneIsAhead(clock, this.#connectedMs)
+    return this.#rivals.noneIsAhead(clock, this.#reached?.atMs ?? this.#connectedMs)
   }
 
   async #claimAnew({ epoch }: OwnLook): Promise<ClaimState> {
     await this.#lease.release(epoch)
+    this.#handover.beginAnew(this.#options.region, this.#options.leaseMs)
     this.#options.log.warn(
       { epoch },
       'another region claimed a later epoch while it was cut off: claiming anew',
     )
     return { kind: 'waiting', why: 'it claims anew, above an epoch of another region' }
-  }
-
-  async #tryToClaim(look: OwnLook, verdict: Verdict & { kind: 'named' }): Promise<ClaimState> {
-    const { library, own, memory, wayOut, region, log } = this.#options
-    const newest = await library.newestVersion()
-    if (newest > LIBRARY_VERSION) return { kind: 'outdated', version: newest }
-    if (!look.loaded) await library.load()
-    const { runId, appendsAlways } = await own.process()
-    const overAtMs = look.clock ? this.#rivals.overAtMs(verdict) : this.#connectedMs
-    // What another one held before the old claim was over, or before this process lived, may be less than it does.
-    const now = this.#rivals.since(Math.max(overAtMs ?? performance.now(), this.#connectedMs))
-    const decision = decide({
-      region,
-      clock: look.clock,
-      mayLack: !appendsAlways && !(await memory.isWhole(runId)),
-      indexed: await memory.indexed(),
-      othersAreOver: overAtMs !== undefined,
-      claimedElsewhere: wayOut.by === 'operator' ? claimedIn(now) : undefined,
-      others: now,
-      accepted: wayOut.by === 'nobody' ? { ...this.#accepted, loss: true } : this.#accepted,
-    })
-    if (decision.do === 'wait') return { kind: 'waiting', why: decision.why }
-    if (decision.do === 'regressed') return takeWayOut(wayOut, region, decision.ahead, decision.says)
-    if (decision.lost) {
-      const lost = { seen: formatPosition(decision.lost), own: look.clock && formatPosition(look.clock) }
-      log.warn(lost, 'claiming although newer writes were seen: nobody holds them any more')
-    }
-    return this.#claim(look, verdict)
-  }
-
-  async #claim(look: OwnLook, verdict: Verdict & { kind: 'named' }): Promise<ClaimState> {
-    const { own, memory, gate, regions, region } = this.#options
-    const epochs = [
-      look.clock?.epoch ?? 0,
-      look.newestEpoch,
-      await memory.epoch(),
-      this.#rivals.newestEpoch(),
-    ]
-    const known = Math.max(...epochs)
-    const epoch = nextEpoch({ nowMs: look.nowUs / 1000, ordinal: regions.indexOf(region), known })
-    await memory.rememberEpoch(epoch)
-    // An empty Redis whose loss was accepted is of the same cluster: sessions are told, not refused.
-    const clusterId = (await memory.clusterId()) ?? randomBytes(8).toString('hex')
-    const vouchedUs = this.#vouchedUs(verdict)
-    if (vouchedUs === undefined)
-      return { kind: 'waiting', why: 'no majority of the Sentinels vouches for it just now' }
-    const appoint = this.#promotions?.promoting === true
-    const state = await this.#lease.take(look, vouchedUs, { epoch, clusterId, appoint })
-    if (state.kind === 'claimed') {
-      await gate.open()
-      await memory.rememberWhole((await own.process()).runId)
-    }
-    return state
   }
 
   async #goOnCatchingUp(look: OwnLook, verdict: Verdict): Promise<Ahead | undefined> {
@@ -315,12 +295,6 @@ export class Claim {
     const { ahead } = wayOut.catchUp
     const still = await wayOut.catchUp.goOn(look, verdict.kind !== 'other')
     return still ? ahead : undefined
-  }
-
-  /** A time by the Redis's own clock before which nobody vouched for it. */
-  #vouchedUs(verdict: Verdict): number | undefined {
-    if (verdict.kind !== 'named' || verdict.vouchedAtMs === undefined) return undefined
-    return this.#options.own.times.before(verdict.vouchedAtMs)
   }
 
   /** A process that was claimed in the newest epoch, or follows a primary, lacks nothing from here on. */

@@ -7,7 +7,7 @@ import { askToLetGo } from '../redis/let-go.ts'
 import { Sentinel } from '../redis/sentinel.ts'
 import { AppointedAuthority } from './appointed-authority.ts'
 import { Appointments } from './appointments.ts'
-import { type Authority, ExternalAuthority, SentinelAuthority } from './authority.ts'
+import { ExternalAuthority, SentinelAuthority } from './authority.ts'
 import { CatchUp } from './catch-up.ts'
 import { Claim } from './claim.ts'
 import { ClaimMemory } from './claim-memory.ts'
@@ -18,6 +18,8 @@ import { Gate } from './gate.ts'
 import type { OtherRegions } from './other-regions.ts'
 import { OwnRedis } from './own-redis.ts'
 import type { RedisTime } from './redis-time.ts'
+import { ReplicaPriority } from './replica-priority.ts'
+import { SentinelChoice } from './sentinel-choice.ts'
 import { SentinelWatch } from './sentinel-watch.ts'
 import type { WayOut } from './way-out.ts'
 
@@ -25,6 +27,15 @@ import type { WayOut } from './way-out.ts'
 const SENTINEL_MS = 200
 const SENTINEL_TIMEOUT_MS = 1000
 const LET_GO_TIMEOUT_MS = 1000
+
+/** What there is where Sentinels choose the primary. */
+interface BySentinel {
+  readonly watch: SentinelWatch
+  readonly authority: SentinelAuthority
+  readonly failover: FailoverRequest
+  readonly choice: SentinelChoice
+  readonly priority: ReplicaPriority
+}
 
 /** The claim and all that it goes by, as the topology has it. */
 export class Claiming {
@@ -36,9 +47,7 @@ export class Claiming {
   /** Whom it goes by where the configuration names the primary. */
   readonly appointed: AppointedAuthority | undefined
   /** Whom it goes by where Sentinels do. */
-  readonly bySentinel: { readonly watch: SentinelWatch; readonly failover: FailoverRequest } | undefined
-  readonly #watch: SentinelWatch | undefined
-  readonly #failover: FailoverRequest | undefined
+  readonly bySentinel: BySentinel | undefined
 
   constructor(options: {
     config: Config
@@ -85,14 +94,18 @@ export class Claiming {
       const { catchUpMs, catchUpBytesMax } = config
       const catchUp = new CatchUp({ redis: control, catchUpMs, catchUpBytesMax, log })
       wayOut = { by: 'sentinel', failover, catchUp }
-      this.bySentinel = { watch, failover }
-      this.#watch = watch
-      this.#failover = failover
+      const address = config.dataRedisAddress
+      this.bySentinel = {
+        ...{ watch, failover },
+        authority: new SentinelAuthority({ watch, address }),
+        choice: new SentinelChoice({ sentinels, address }),
+        priority: new ReplicaPriority({ data: control, memory: options.memory, keys, log }),
+      }
     }
     this.claim = new Claim({
       ...{ region, regions, leaseMs, renewMs, logEntriesMax, keys, library, others, wayOut, log },
       ...{ own: this.own, memory: this.memory },
-      authority: this.appointed ?? authority(config, this.#watch),
+      authority: this.appointed ?? this.bySentinel?.authority ?? new ExternalAuthority(),
       gate: new Gate({ redis: control, user: config.gateUser, log }),
       farewells: new Farewells({
         ask: (address) =>
@@ -107,23 +120,20 @@ export class Claiming {
         log,
       }),
     })
-    this.#watch?.onAnswer(() => this.claim.poke())
+    this.bySentinel?.watch.onAnswer(() => this.claim.poke())
   }
 
   start(): void {
-    this.#watch?.start()
-    this.#failover?.start()
+    this.bySentinel?.watch.start()
+    this.bySentinel?.failover.start()
+    this.bySentinel?.priority.start()
     this.claim.start()
   }
 
   async stop(): Promise<void> {
     await this.claim.stop()
-    this.#failover?.stop()
-    this.#watch?.stop()
+    this.bySentinel?.priority.stop()
+    this.bySentinel?.failover.stop()
+    this.bySentinel?.watch.stop()
   }
-}
-
-function authority(config: Config, watch: SentinelWatch | undefined): Authority {
-  if (watch) return new SentinelAuthority({ watch, address: config.dataRedisAddress })
-  return new ExternalAuthority()
 }

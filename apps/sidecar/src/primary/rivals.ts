@@ -54,13 +54,18 @@ export class Rivals {
    * Whether one of them claimed a later epoch, though it wasn't to, and gave it up: while it was cut off it couldn't know
    * better. Its positions must not look newer than this region's.
    */
-  leftLaterEpoch({ epoch, clock }: { epoch: number; clock: Position | undefined }): boolean {
+  leftLaterEpoch(
+    { epoch, clock }: { epoch: number; clock: Position | undefined },
+    { mayHoldMore }: { /** What it wrote there doesn't matter. */ mayHoldMore: boolean },
+  ): boolean {
     if (this.#others.newestEpoch() <= epoch || !clock) return false
     const now = [...this.#others.since(performance.now() - this.#leaseMs).values()]
     return now.every(
       (says) =>
         says === 'silent' ||
-        (typeof says === 'object' && says.claimedEpoch === 0 && comparePositions(says.held, clock) <= 0),
+        (typeof says === 'object' &&
+          says.claimedEpoch === 0 &&
+          (mayHoldMore || comparePositions(says.held, clock) <= 0)),
     )
   }
 

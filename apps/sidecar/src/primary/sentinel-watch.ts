@@ -40,6 +40,7 @@ export class SentinelWatch {
   readonly #log: Logger
   readonly #heard = new Map<AskedSentinel, Heard>()
   readonly #listeners = new Set<() => void>()
+  readonly #asking = new Set<AskedSentinel>()
   #naming: Naming | undefined
   #confirmedAtMs = 0
 
@@ -82,6 +83,15 @@ export class SentinelWatch {
     }
     this.#judge()
     for (const listener of this.#listeners) listener()
+  }
+
+  /** Asks all of them now, but those that were asked already and still may answer. */
+  askAll(): void {
+    for (const sentinel of this.#sentinels) {
+      if (this.#asking.has(sentinel)) continue
+      this.#asking.add(sentinel)
+      void this.ask(sentinel).finally(() => this.#asking.delete(sentinel))
+    }
   }
 
   /** Whom a majority names now; `undefined` when none does, or too few answer. */

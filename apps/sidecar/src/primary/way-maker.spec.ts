@@ -23,42 +23,70 @@ it('gives the claim up in the same step, tells how far it got, and lets nobody c
   await redis.writer.setEntries('n', [{ key: 'k', value: new Uint8Array([1]), contentType: '' }], {
     deadlineMs: Date.now() + 5000,
   })
-  expect(await wayMaker.makeWay(promoted, 60_000)).toEqual({ clock: { epoch, seq: 1 }, released: true })
+  expect(await wayMaker.makeWay(promoted, { holdMs: 60_000 })).toEqual({
+    ...{ clock: { epoch, seq: 1 }, released: true, holdsWrites: false },
+  })
   await redis.claim.refresh()
   expect(redis.claim.state).toMatchObject({
     kind: 'waiting',
     why: expect.stringContaining('there is being promoted'),
   })
-  await wayMaker.makeWay(promoted, 0)
+  await wayMaker.makeWay(promoted, { holdMs: 0 })
   await vi.waitFor(() => expect(redis.claim.epoch).toBeGreaterThan(epoch), 5000)
+})
+
+it('keeps the claim if that is asked for, and holds its writes: the clock stays, reads of the primary and first answers go on', async () => {
+  await using here = await start()
+  const { redis, wayMaker } = here
+  const epoch = redis.claim.epoch ?? 0
+  const entry = { key: 'k', value: new Uint8Array([1]), contentType: '' }
+  const once = () => ({ deadlineMs: Date.now() + 5000, requestId: 'once', bodyHash: 'aa' })
+  const first = await redis.writer.setEntries('n', [entry], once())
+  expect(await wayMaker.makeWay(promoted, { holdMs: 60_000, holdsWrites: true })).toEqual({
+    ...{ clock: { epoch, seq: 1 }, released: false, holdsWrites: true },
+  })
+  await redis.claim.refresh()
+  expect(redis.claim.epoch).toBe(epoch)
+  expect(redis.claim.handingTo).toBe('there')
+  await expect(
+    redis.writer.setEntries('n', [entry], { deadlineMs: Date.now() + 5000 }),
+  ).rejects.toMatchObject({
+    details: { reason: 'NO_PRIMARY' },
+  })
+  expect(await redis.data.clock({ primary: true })).toEqual({ epoch, seq: 1 })
+  expect(await redis.writer.setEntries('n', [entry], once())).toEqual(first)
+
+  await wayMaker.makeWay(promoted, { holdMs: 0 })
+  const { position } = await redis.writer.setEntries('n', [entry], { deadlineMs: Date.now() + 5000 })
+  expect(position).toEqual({ epoch, seq: 2 })
 })
 
 it('is over by itself after a while', async () => {
   await using here = await start()
   const { redis, wayMaker } = here
   const epoch = redis.claim.epoch ?? 0
-  await wayMaker.makeWay(promoted, 300)
+  await wayMaker.makeWay(promoted, { holdMs: 300 })
   await vi.waitFor(() => expect(redis.claim.epoch).toBeGreaterThan(epoch), 5000)
 })
 
 it('makes way for one region at a time, whoever promotes it, and only that promotion ends it', async () => {
   await using here = await start()
   const { wayMaker, own } = here
-  await wayMaker.makeWay(promoted, 60_000)
-  await expect(wayMaker.makeWay({ region: 'elsewhere', id: 'two' }, 60_000)).rejects.toThrow(
+  await wayMaker.makeWay(promoted, { holdMs: 60_000 })
+  await expect(wayMaker.makeWay({ region: 'elsewhere', id: 'two' }, { holdMs: 60_000 })).rejects.toThrow(
     'there is being promoted',
   )
-  await wayMaker.makeWay({ region: 'there', id: 'three' }, 60_000)
-  await wayMaker.makeWay(promoted, 0)
+  await wayMaker.makeWay({ region: 'there', id: 'three' }, { holdMs: 60_000 })
+  await wayMaker.makeWay(promoted, { holdMs: 0 })
   const { makesWay, nowUs } = await own.look()
   expect(makesWay?.region).toBe('there')
   expect(makesWay?.untilUs).toBeGreaterThan(nowUs)
-  await wayMaker.makeWay({ region: 'elsewhere', id: '*' }, 0)
-  await expect(wayMaker.makeWay({ region: 'elsewhere', id: 'two' }, 60_000)).rejects.toThrow(
+  await wayMaker.makeWay({ region: 'elsewhere', id: '*' }, { holdMs: 0 })
+  await expect(wayMaker.makeWay({ region: 'elsewhere', id: 'two' }, { holdMs: 60_000 })).rejects.toThrow(
     'there is being promoted',
   )
-  await wayMaker.makeWay({ region: 'there', id: '*' }, 0)
-  expect(await wayMaker.makeWay({ region: 'elsewhere', id: 'two' }, 60_000)).toMatchObject({
+  await wayMaker.makeWay({ region: 'there', id: '*' }, { holdMs: 0 })
+  expect(await wayMaker.makeWay({ region: 'elsewhere', id: 'two' }, { holdMs: 60_000 })).toMatchObject({
     released: false,
   })
 })
@@ -67,7 +95,9 @@ it('leaves the claim of the region that is promoted itself alone', async () => {
   await using here = await start()
   const { redis, wayMaker } = here
   const { epoch } = redis.claim
-  expect(await wayMaker.makeWay({ region: 'here', id: 'one' }, 60_000)).toMatchObject({ released: false })
+  expect(await wayMaker.makeWay({ region: 'here', id: 'one' }, { holdMs: 60_000 })).toMatchObject({
+    released: false,
+  })
   await redis.claim.refresh()
   expect(redis.claim.epoch).toBe(epoch)
 })
@@ -77,7 +107,7 @@ it('works on a replica, and on an empty Redis that lacks the functions', async (
   const { redis, wayMaker, own } = here
   await using primary = await startRedis()
   await redis.connection.call('FUNCTION', 'FLUSH')
-  expect(await wayMaker.makeWay(promoted, 60_000)).toMatchObject({ released: false })
+  expect(await wayMaker.makeWay(promoted, { holdMs: 60_000 })).toMatchObject({ released: false })
   await redis.connection.call('REPLICAOF', primary.host, primary.port)
   expect((await own.look()).makesWay).toMatchObject({ region: 'there' })
 })

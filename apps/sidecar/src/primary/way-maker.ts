@@ -16,6 +16,16 @@ export interface MadeWay {
   readonly clock: Position | undefined
   /** Whether a live claim was given up: the clock is the last position it gave out. */
   readonly released: boolean
+  /** Whether a live claim was kept and its writes wait: the clock stays as it is meanwhile. */
+  readonly holdsWrites: boolean
+}
+
+/** How long it makes way, and how. */
+export interface MakingWay {
+  /** From now on, milliseconds; 0 ends it. */
+  readonly holdMs: number
+  /** A claim is kept, and its writes wait; otherwise it is given up. */
+  readonly holdsWrites?: boolean
 }
 
 /** Another region is being promoted. */
@@ -44,11 +54,8 @@ export class WayMaker {
     return (await this.#library.newestVersion()) > LIBRARY_VERSION
   }
 
-  /**
-   * @param holdMs how long from now; 0 ends it.
-   * @throws OtherPromotion, RedisFailure
-   */
-  async makeWay({ region, id }: PromotionUnderWay, holdMs: number): Promise<MadeWay> {
+  /** @throws OtherPromotion, RedisFailure */
+  async makeWay({ region, id }: PromotionUnderWay, how: MakingWay): Promise<MadeWay> {
     const { connection } = this.#library
     let versions = await this.#library.versions()
     if (versions.length === 0) {
@@ -56,15 +63,19 @@ export class WayMaker {
       await this.#library.load()
       versions = await this.#library.versions()
     }
-    const args = [region, id, Math.round(holdMs * 1000), this.#region]
-    let made: MadeWay = { clock: undefined, released: false }
+    const args = [region, id, Math.round(how.holdMs * 1000), this.#region, how.holdsWrites ? 'hold' : '']
+    let made: MadeWay = { clock: undefined, released: false, holdsWrites: false }
     // Each version of the library has a claim of its own.
     for (const version of versions) {
       const name = functionName(version, 'make_way')
       try {
         const reply = await connection.call('FCALL_RO', name, 1, this.#keys.clock, ...args)
-        const [clock, released] = reply as [string, number]
-        made = { clock: parsePosition(clock), released: made.released || released === 1 }
+        const [clock, released, holds] = reply as [string, number, number]
+        made = {
+          clock: parsePosition(clock),
+          released: made.released || released === 1,
+          holdsWrites: made.holdsWrites || holds === 1,
+        }
       } catch (error) {
         if (
           error instanceof RedisFailure &&

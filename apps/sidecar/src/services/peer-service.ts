@@ -127,12 +127,16 @@ export function createPeerService(options: PeerServiceOptions): ServiceRegistrat
       return create(InitializeResponseSchema, { position: formatPosition(done), took })
     },
 
-    async makeWay({ region, promotionId, hold }) {
+    async makeWay({ region, promotionId, hold, holdWrites }) {
       try {
         const holdMs = Math.min(waitMsOf('hold', hold, 0), HOLD_MS_MAX)
-        const { clock, released } = await options.wayMaker.makeWay({ region, id: promotionId }, holdMs)
-        void claim.refresh()
-        return create(MakeWayResponseSchema, { heldPosition: positionText(clock ?? ORIGIN), released })
+        const promotion = { region, id: promotionId }
+        const { clock, ...made } = await options.wayMaker.makeWay(promotion, {
+          holdMs,
+          holdsWrites: holdWrites,
+        })
+        void primary.lookAgain()
+        return create(MakeWayResponseSchema, { heldPosition: positionText(clock ?? ORIGIN), ...made })
       } catch (error) {
         throw error instanceof OtherPromotion ? otherPromotion(error) : readError(error)
       }

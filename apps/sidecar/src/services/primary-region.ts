@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { DescMessage, DescMethodUnary, MessageShape } from '@bufbuild/protobuf'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { ForwardRequestSchema, PeerService } from '@perigee/protocol'
@@ -9,6 +10,11 @@ import type { PrimaryClock } from '../primary-clock.ts'
 import type { OtherRegion } from '../status/other-region.ts'
 import { refusal, StatusError } from '../status-error.ts'
 import { timestampOf } from '../wire-time.ts'
+
+/** How long a call that waits for the primary waits at the most until it looks again. */
+const LOOK_AGAIN_MS = 25
+/** About as long as the last try takes. */
+const LAST_LOOK_MS = 50
 
 /**
  * Which region is the primary, as this sidecar knows it, and the way there. The one place that says so: its own while it
@@ -82,6 +88,30 @@ export class PrimaryRegion {
     const { name } = this
     if (name === this.own) return !this.isHere && this.#sibling?.claimed === true
     return name !== ''
+  }
+
+  /**
+   * After a call failed and nothing was done: where the right to write is just being handed over, waits a little for that.
+   *
+   * @param untilMs when the call has to be answered, Unix milliseconds.
+   * @returns whether the call may be tried once more; if not, it has failed.
+   */
+  async mayAskAgain(error: StatusError, untilMs: number, signal: AbortSignal): Promise<boolean> {
+    const hasTime = () => Date.now() + LAST_LOOK_MS < untilMs && !signal.aborted
+    if (!hasTime()) return false
+    // It may have begun since the last look.
+    if (error.details.reason === 'NO_PRIMARY')
+      await Promise.race([this.lookAgain(), delay(untilMs - Date.now())])
+    if (this.#claim.handingTo === undefined || !hasTime()) return false
+    let stop = () => {}
+    const changed = new Promise<void>((resolve) => {
+      const heard = () => resolve()
+      this.#listeners.add(heard)
+      stop = () => this.#listeners.delete(heard)
+    })
+    await Promise.race([changed, delay(LOOK_AGAIN_MS)])
+    stop()
+    return true
   }
 
   /** Looks again whether the claim is held, and asks the other regions about theirs. */

@@ -39,9 +39,23 @@ export class PrimaryWritePath implements WritePath {
     // What waited on a stalled link, or in a paused process, brings its caller's giving up right behind it.
     await nextTurn()
     if (call.signal.aborted) throw new StatusError('CANCELLED', 'The caller gave up; nothing was done.')
-    if (this.#primary.isHere) return this.#here(perform, token)
-    if (call.forwardedFrom !== undefined || !this.#primary.isElsewhere) throw this.#primary.notHere()
-    return this.#there(method, request, call, requestId !== undefined)
+    // Of an attempt elsewhere, if it may have arrived: whatever later ones say, that one may have done it.
+    let maybeDone: PeerUnreachable | undefined
+    for (;;) {
+      try {
+        if (this.#primary.isHere) return await this.#here(perform, token)
+        if (call.forwardedFrom !== undefined || !this.#primary.isElsewhere) throw this.#primary.notHere()
+        return await this.#there(method, request, call, requestId !== undefined)
+      } catch (error) {
+        if (error instanceof MovedHere) maybeDone = error.maybeDone
+        else if (
+          !isNoPrimary(error) ||
+          !(await this.#primary.mayAskAgain(error, untilOf(call), call.signal))
+        ) {
+          throw maybeDone ? afterUnknown(error, maybeDone) : error
+        }
+      }
+    }
   }
 
   async #here<O>(perform: (epoch: number) => Promise<O>, token: SessionToken | undefined): Promise<O> {
@@ -59,7 +73,7 @@ export class PrimaryWritePath implements WritePath {
     try {
       return await this.#inEpoch(perform, token)
     } catch (error) {
-      if (!(error instanceof StatusError) || error.details.reason !== 'NO_PRIMARY') throw error
+      if (!isNoPrimary(error)) throw error
       await this.#primary.lookAgain()
       if (!this.#primary.isHere) throw error
       return this.#inEpoch(perform, token)
@@ -119,9 +133,29 @@ export class PrimaryWritePath implements WritePath {
             : this.#primary.noPrimary(error.message, error)
         }
         await Promise.all([this.#primary.lookAgain(), delay(PAUSE_MS)])
+        if (this.#primary.isHere) throw new MovedHere(maybeDone)
       }
     }
   }
+}
+
+/** Until when a write that nobody takes yet may wait. */
+function untilOf(call: CallContext): number {
+  return innerDeadlineMs(writeDeadlineMs(call))
+}
+
+/** The primary is here by now; nothing was done elsewhere, but maybe by an attempt that has a request id. */
+class MovedHere extends Error {
+  readonly maybeDone: PeerUnreachable | undefined
+
+  constructor(maybeDone: PeerUnreachable | undefined) {
+    super('the primary is here by now')
+    this.maybeDone = maybeDone
+  }
+}
+
+function isNoPrimary(error: unknown): error is StatusError {
+  return error instanceof StatusError && error.details.reason === 'NO_PRIMARY'
 }
 
 /** What a later attempt's error says of the whole write, of which an earlier attempt may have been done. */

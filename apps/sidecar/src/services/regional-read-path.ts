@@ -64,6 +64,25 @@ export class RegionalReadPath implements ReadPath {
     local: LocalRead<MessageShape<O> & WithReceipt>,
   ): Promise<MessageShape<O>> {
     const choice = readChoiceOf(request.options)
+    for (;;) {
+      try {
+        return await this.#once(method, request, call, local, choice)
+      } catch (error) {
+        const unanswered = error instanceof StatusError && error.status === 'UNAVAILABLE'
+        if (!unanswered || choice.whenBehind === 'FAIL') throw error
+        if (!(await this.#primary.mayAskAgain(error, innerDeadlineMs(call.deadlineMs), call.signal)))
+          throw error
+      }
+    }
+  }
+
+  async #once<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    request: MessageShape<I>,
+    call: CallContext,
+    local: LocalRead<MessageShape<O> & WithReceipt>,
+    choice: ReadChoice,
+  ): Promise<MessageShape<O>> {
     const mayForward = choice.whenBehind === 'FORWARD' && this.#primary.isElsewhere && !local.localOnly
     const read = new WaitingRead({
       choice,

@@ -5,7 +5,8 @@
 -- `newest` outlives a release and a lease: the newest epoch that this process was claimed in.
 local claim = { epoch = nil, newest = nil, lease_end_us = 0, released_us = 0, last_us = 0 }
 -- The promotion by an operator that this Redis makes way for, or made way for last: see make-way.lua.
-local promotion = { region = nil, id = nil, until_us = 0 }
+-- While `holds_writes`, a claim here lives on and takes no new writes.
+local promotion = { region = nil, id = nil, until_us = 0, holds_writes = false }
 
 -- Numbers up to 2^53 as text; `..` would give 1e+14.
 local function text(number)
@@ -61,7 +62,8 @@ end
 --   ARGV  1 the epoch the caller takes for claimed, 2 deadline in Unix ms, 3 '0', or with a request id a short hash of the
 --         body, 4 log entries max
 -- Gives the write, or nil and the reply to give at once: an error, or the first answer of the same request id.
--- Errors: FENCED, EXPIRED; REUSED the request id came with another body before
+-- Errors: FENCED, EXPIRED; REUSED the request id came with another body before; HELD another region is being promoted, and
+--         nothing is written until that is over
 local function open_write(keys, args)
   local us = now_us()
   local why = fenced(keys[1], us)
@@ -79,6 +81,9 @@ local function open_write(keys, args)
       if body ~= args[3] then return nil, redis.error_reply('REUSED the request id came with another body before') end
       return nil, cjson.decode(answer)
     end
+  end
+  if promotion.holds_writes and promotion.until_us > us then
+    return nil, redis.error_reply('HELD ' .. promotion.region .. ' is being promoted')
   end
   local epoch, seq = position_of(redis.call('GET', keys[1]))
   return { keys = keys, args = args, us = us, epoch = epoch, before = seq, seq = seq }

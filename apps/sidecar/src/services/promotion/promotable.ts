@@ -5,10 +5,11 @@ import type { Claiming } from '../../primary/claiming.ts'
 import type { OtherRegions } from '../../primary/other-regions.ts'
 import type { WayMaker } from '../../primary/way-maker.ts'
 import type { OtherRegion } from '../../status/other-region.ts'
-import { refusal } from '../../status-error.ts'
+import { ExternalPromotion } from './external-promotion.ts'
 import type { Promotable } from './promote-handler.ts'
 import { Promotion } from './promotion.ts'
 import { SentinelPromotion } from './sentinel-promotion.ts'
+import { Ways } from './ways.ts'
 
 /** How this region is promoted, by topology. */
 export function promotionOf(options: {
@@ -24,17 +25,10 @@ export function promotionOf(options: {
   const { config, claiming, ...rest } = options
   const { region, regions, leaseMs, dataRedisAddress: address } = config
   const { claim, own, appointed, bySentinel } = claiming
-  if (appointed) return new Promotion({ ...rest, region, regions, appointed, claim, own })
+  const ways = new Ways({ ...rest, region, regions })
+  if (appointed) return new Promotion({ ...rest, region, ways, appointed, claim, own })
   if (bySentinel) {
-    return new SentinelPromotion({ ...bySentinel, region, address, claim, leaseMs, others: rest.others })
+    return new SentinelPromotion({ ...rest, ...bySentinel, region, address, claim, own, ways, leaseMs })
   }
-  return {
-    // biome-ignore lint/correctness/useYield: it has no step
-    async *run() {
-      throw refusal(
-        'NOT_YET',
-        'PERIGEE_TOPOLOGY is external: the managed service moves the role. Promote there; the sidecars follow. Nothing was changed.',
-      )
-    },
-  }
+  return new ExternalPromotion(region)
 }

@@ -9,6 +9,8 @@ import type { PromotionStep } from './promotion.ts'
 /** How this region is promoted. */
 export interface Promotable {
   run(options: { force: boolean; signal: AbortSignal }): AsyncGenerator<PromotionStep, void>
+  /** Waits until what is under way is finished or undone. */
+  stop?(): Promise<void>
 }
 
 export interface PromoteHandlerOptions {

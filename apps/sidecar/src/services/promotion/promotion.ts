@@ -15,11 +15,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { create } from '@bufbuild/protobuf'
-import { comparePositions, formatPosition, ORIGIN, type Position, parsePosition } from '@perigee/core'
-import { MakeWayRequestSchema, PeerService, Role } from '@perigee/protocol'
+import { comparePositions, formatPosition, ORIGIN, type Position } from '@perigee/core'
 import type { Logger } from 'pino'
-import { type PeerClient, PeerUnreachable } from '../../grpc/peer-client.ts'
 import type { AppointedAuthority } from '../../primary/appointed-authority.ts'
 import type { Claim } from '../../primary/claim.ts'
 import { decide } from '../../primary/claim-decision.ts'
@@ -28,20 +25,20 @@ import type { OwnLook, OwnRedis } from '../../primary/own-redis.ts'
 import { type MadeWay, OtherPromotion, type WayMaker } from '../../primary/way-maker.ts'
 import { readError } from '../../redis/redis-status.ts'
 import type { OtherRegion } from '../../status/other-region.ts'
-import { StatusError } from '../../status-error.ts'
-import { durationOf } from '../../wire-time.ts'
+import type { StatusError } from '../../status-error.ts'
+import { followed } from './followers.ts'
 import { holdsNothing, notClaimed, otherPromotion, outdated, type Stake, wouldLose } from './refusals.ts'
+import { ANY_PROMOTION, positionOf, type Ways } from './ways.ts'
 
 /** What has been done; the last one says so and names the epoch. */
 export interface PromotionStep {
   readonly step: string
-  readonly epoch?: number
+  readonly epoch?: number | undefined
 }
 
 export interface PromotionOptions {
   readonly region: string
-  /** All regions, in the order in which they are asked to make way: two promotions meet at the first. */
-  readonly regions: readonly string[]
+  readonly ways: Ways
   readonly claim: Claim
   readonly own: OwnRedis
   readonly appointed: AppointedAuthority
@@ -49,7 +46,6 @@ export interface PromotionOptions {
   readonly others: readonly OtherRegion[]
   /** The same, as claims see them. */
   readonly says: OtherRegions
-  readonly peers: PeerClient
   /** Whether this region's Redis may lack what it had acknowledged. */
   readonly mayLack: () => Promise<boolean>
   readonly log: Logger
@@ -59,23 +55,20 @@ export interface PromotionOptions {
 const HOLD_MS = 15_000
 /** How long up to the claim it may take; the rest is for a claim on its way, which is too late after a lease, and for clocks. */
 const CLAIM_WITHIN_MS = 10_000
-const MAKE_WAY_TIMEOUT_MS = 2000
 /** How long what the old primary took last may take to arrive: so long nobody takes writes. */
 const LEVEL_MS = 5000
 /** How long regions may take to answer until they count as silent. */
 const ASK_MS = 3000
-/** How long it is watched whether the others follow. */
-const FOLLOW_MS = 10_000
 const LOOK_MS = 25
-/** Stands for the id of any promotion of the region. */
-const ANY = '*'
 
 export class Promotion {
   readonly #options: PromotionOptions
+  readonly #ways: Ways
   #running = false
 
   constructor(options: PromotionOptions) {
     this.#options = options
+    this.#ways = options.ways
   }
 
   /**
@@ -109,7 +102,7 @@ export class Promotion {
     const before = await this.#look()
     if (claim.epoch !== undefined) {
       // One that died after its claim left the others making way.
-      await this.#endWay(ANY)
+      await this.#ways.end(ANY_PROMOTION)
       yield { step: `${region} is the primary already`, epoch: claim.epoch }
       return
     }
@@ -128,7 +121,7 @@ export class Promotion {
     let claimed = false
     try {
       const untilMs = performance.now() + CLAIM_WITHIN_MS
-      const made = await this.#makeWay(id)
+      const made = await this.#ways.make(id, { holdMs: HOLD_MS })
       const ways = [...made.keys()].filter((other) => other !== region)
       yield { step: ways.length > 0 ? `${ways.join(', ')} made way` : 'no other region answers' }
       if (!force && !made.has(old)) throw this.#wouldLose(before, `${old}, the primary, is silent`)
@@ -142,11 +135,12 @@ export class Promotion {
       })
       claimed = true
       log.warn({ id, epoch }, 'this region was promoted')
-      yield* this.#followed(ways, epoch, signal)
+      const answering = this.#options.others.filter((other) => ways.includes(other.region))
+      yield* followed(answering, epoch, signal)
       yield { step: `${region} is the primary`, epoch }
     } finally {
       if (!claimed) log.warn({ id }, 'this region was not promoted')
-      await this.#endWay(id)
+      await this.#ways.end(id)
     }
   }
 
@@ -197,26 +191,6 @@ export class Promotion {
     }
   }
 
-  /** Watches for a while whether the regions that answer follow. */
-  async *#followed(
-    regions: readonly string[],
-    epoch: number,
-    signal: AbortSignal,
-  ): AsyncGenerator<PromotionStep> {
-    const left = new Set(regions)
-    const untilMs = performance.now() + FOLLOW_MS
-    while (left.size > 0 && performance.now() < untilMs && !signal.aborted) {
-      for (const other of this.#options.others) {
-        if (!left.has(other.region) || !other.reachable || other.newest?.redisRole !== Role.REPLICA) continue
-        if (positionOf(other.newest.heldPosition).epoch < epoch) continue
-        left.delete(other.region)
-        yield { step: `${other.region} follows` }
-      }
-      await delay(LOOK_MS)
-    }
-    for (const other of left) yield { step: `${other} doesn't follow yet: it will once it can` }
-  }
-
   async #look(): Promise<OwnLook> {
     return this.#options.own.look()
   }
@@ -248,43 +222,6 @@ export class Promotion {
     throw this.#wouldLose(look, decision.do === 'wait' ? decision.why : `${decision.ahead.region} holds more`)
   }
 
-  async #makeWay(id: string): Promise<ReadonlyMap<string, MadeWay>> {
-    const made = new Map<string, MadeWay>()
-    for (const region of this.#options.regions) {
-      const way = await this.#makeWayIn(region, id, HOLD_MS)
-      if (way) made.set(region, way)
-    }
-    return made
-  }
-
-  async #makeWayIn(region: string, id: string, holdMs: number): Promise<MadeWay | undefined> {
-    const { region: own, wayMaker, peers, others } = this.#options
-    if (region === own) return wayMaker.makeWay({ region: own, id }, holdMs)
-    if (!others.find((other) => other.region === region)?.reachable) return undefined
-    const request = create(MakeWayRequestSchema, { region: own, promotionId: id, hold: durationOf(holdMs) })
-    try {
-      const { heldPosition, released } = await peers.call(region, PeerService.method.makeWay, request, {
-        deadlineMs: Date.now() + MAKE_WAY_TIMEOUT_MS,
-      })
-      return { clock: heldPosition === '' ? undefined : positionOf(heldPosition), released }
-    } catch (error) {
-      const silent = error instanceof PeerUnreachable || isDataUnavailable(error)
-      if (silent) return undefined
-      throw error
-    }
-  }
-
-  /** Nobody makes way any longer than needed. */
-  async #endWay(id: string): Promise<void> {
-    const { regions, log } = this.#options
-    const ended = regions.map((region) =>
-      this.#makeWayIn(region, id, 0).catch((error: Error) =>
-        log.info({ region, error: error.message }, 'it makes way until its time is over'),
-      ),
-    )
-    await Promise.all(ended)
-  }
-
   /** The region that is to be the primary; if it holds no claim and another one does, that one: it was faster. */
   #primary(): string {
     const { appointed, others } = this.#options
@@ -314,12 +251,4 @@ export class Promotion {
 
 function isLevel({ clock }: OwnLook, goal: Position): boolean {
   return clock !== undefined && comparePositions(clock, goal) >= 0
-}
-
-function positionOf(text: string): Position {
-  return text === '' ? ORIGIN : (parsePosition(text) ?? ORIGIN)
-}
-
-function isDataUnavailable(error: unknown): boolean {
-  return error instanceof StatusError && error.details.reason === 'DATA_UNAVAILABLE'
 }

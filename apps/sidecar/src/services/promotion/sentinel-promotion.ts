@@ -1,95 +1,321 @@
 /*
- * Makes this region the primary by force where Sentinels choose it: what `SENTINEL FAILOVER` by hand gives, and an operator's
- * word that what is missing then is lost.
+ * Makes this region the primary on an operator's word where Sentinels choose it.
  *
- * 1. Unless a majority of the Sentinels names this region's data Redis already, one of them is asked to fail over. Which
- *    replica that promotes is the Sentinels' choice.
- * 2. The claim is given time to be made as always, with what another Redis holds more fetched first.
- * 3. When it isn't, since too many regions are silent or one holds more, it is made all the same, and the fork is recorded.
+ * As planned, while the primary takes writes:
  *
- * If this process dies in between, the Sentinels' choice stands, and the command goes on from there when it is run again.
+ * 1. This region's replica gets the priority before all others, and a Sentinel knows of it. That takes up to ten seconds, in
+ *    which everything goes on.
+ * 2. All regions make way, the primary last: it keeps its claim and holds its writes, which wait in the sidecars. What it
+ *    took last arrives here.
+ * 3. The Sentinel is asked to fail over. The regions let go: from now on none but this one is claimed for a while.
+ * 4. A majority of the Sentinels names this region, which claims as always; the writes go on. The priority is restored.
+ *
+ * Invariant: nothing here takes the place of what a claim goes through. What is held and prepared saves time and keeps calls
+ * from failing; if any of it is missing, or ends too soon, the claim waits longer, or fetches what another holds more.
+ *
+ * If this process dies: before 3 the primary takes its writes again after `HOLD_MS`; after it, another sidecar of this region
+ * claims, or another region takes over (orphaned-primary.ts). The priority is restored (replica-priority.ts). The caller may go
+ * away at any time: past 2 it is finished without one. The same command finishes what is left.
+ *
+ * By force nothing keeps it: what this region lacks then is lost, and told. Without a primary that is all there is.
  */
+import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
+import { comparePositions, formatPosition, type Position } from '@perigee/core'
+import type { Logger } from 'pino'
+import type { SentinelAuthority } from '../../primary/authority.ts'
 import { type Claim, whyNot } from '../../primary/claim.ts'
 import type { FailoverRequest } from '../../primary/failover-request.ts'
+import type { OtherRegions } from '../../primary/other-regions.ts'
+import type { OwnRedis } from '../../primary/own-redis.ts'
+import type { ReplicaPriority } from '../../primary/replica-priority.ts'
+import type { RankingSentinel, SentinelChoice } from '../../primary/sentinel-choice.ts'
 import type { SentinelWatch } from '../../primary/sentinel-watch.ts'
+import { OtherPromotion, type WayMaker } from '../../primary/way-maker.ts'
+import { readError } from '../../redis/redis-status.ts'
 import type { OtherRegion } from '../../status/other-region.ts'
-import { refusal, StatusError } from '../../status-error.ts'
+import { followed } from './followers.ts'
+import { Progress } from './progress.ts'
 import type { PromotionStep } from './promotion.ts'
-import { notClaimed } from './refusals.ts'
+import { notClaimed, otherPromotion, outdated } from './refusals.ts'
+import {
+  brokenOff,
+  insteadOf,
+  mayNotClaim,
+  noMajority,
+  notConnected,
+  notLevel,
+  notNamed,
+  notPreferred,
+  priorityRefused,
+} from './sentinel-refusals.ts'
+import type { Ways } from './ways.ts'
 
 export interface SentinelPromotionOptions {
   readonly region: string
   /** By which the Sentinels know its data Redis. */
   readonly address: string
   readonly claim: Claim
+  readonly own: OwnRedis
+  readonly authority: SentinelAuthority
   readonly watch: SentinelWatch
+  readonly choice: SentinelChoice
+  readonly priority: ReplicaPriority
   readonly failover: FailoverRequest
   readonly others: readonly OtherRegion[]
+  /** The same, as claims see them. */
+  readonly says: OtherRegions
+  readonly ways: Ways
+  readonly wayMaker: WayMaker
   readonly leaseMs: number
+  readonly log: Logger
 }
 
-/** How long the Sentinels may take to name another one. */
-const FAILOVER_MS = 20_000
+/** How long a Sentinel may take to know of the priority: it reads it every 10 s. */
+const KNOWN_MS = 15_000
+/** How long the primary holds its writes until a Sentinel was asked; then anew. */
+const HOLD_MS = 4000
+/** How long what the primary took last may take to arrive: so long its writes wait. */
+const LEVEL_MS = 1500
+/** Confirmations of REPLICATED writes that are under way get so long before the claim is given up. */
+const CONFIRMED_MS = 100
+/** For how long the regions let go. */
+const LET_GO_MS = 6000
+/** Until when this region must have claimed by their word; the rest is for a claim on its way, and for clocks. */
+const CLAIM_WITHIN_MS = 3500
+/** How long the Sentinels may take to name this region, and this region to claim, in a promotion as planned. */
+const NAMED_MS = 8000
+/** How long they may take to name any other one, by force. */
+const FORCED_MS = 20_000
 /** Longer than one lease, in which nobody may claim, and one question to all regions take. */
 const PATIENCE_LEASES = 2
-const LOOK_MS = 50
+const LOOK_MS = 25
+
+type Steps = AsyncGenerator<PromotionStep, void>
 
 export class SentinelPromotion {
   readonly #options: SentinelPromotionOptions
+  #running: Promise<void> | undefined
 
   constructor(options: SentinelPromotionOptions) {
     this.#options = options
   }
 
-  /** Carries it out, step by step. @throws StatusError: NOT_YET, ABORTED, NO_PRIMARY. */
-  async *run({
-    force,
-    signal,
-  }: {
-    force: boolean
-    signal: AbortSignal
-  }): AsyncGenerator<PromotionStep, void> {
-    const { region, claim, others } = this.#options
+  /**
+   * Carries it out, step by step; past the point of no return to its end, though nobody listens.
+   *
+   * @throws StatusError: WOULD_LOSE_WRITES, ABORTED, NO_PRIMARY, DATA_UNAVAILABLE, FAILED_PRECONDITION.
+   */
+  async *run({ force, signal }: { force: boolean; signal: AbortSignal }): Steps {
+    const { region } = this.#options
+    if (this.#running) throw otherPromotion(new OtherPromotion(`${region} is being promoted`))
+    const { progress, done } = Progress.of(this.#promote(force, signal))
+    this.#running = done.finally(() => (this.#running = undefined))
+    try {
+      yield* progress
+    } catch (error) {
+      throw error instanceof OtherPromotion ? otherPromotion(error) : readError(error)
+    }
+  }
+
+  /** Waits until what is under way is finished or undone. */
+  async stop(): Promise<void> {
+    await this.#running
+  }
+
+  async *#promote(force: boolean, signal: AbortSignal): Steps {
+    const { region, claim, others, ways, wayMaker } = this.#options
+    await claim.refresh()
     if (claim.epoch !== undefined) {
+      await ways.end('*')
       yield { step: `${region} is the primary already`, epoch: claim.epoch }
       return
     }
+    if (await wayMaker.isOutdated()) throw outdated(region)
     const primary = others.find(({ claimed }) => claimed)?.region
-    if (!force || primary !== undefined) throw notYet(primary)
+    if (primary === undefined && !force) throw mayNotClaim(region, claim.state, others)
+    if (primary === undefined) yield* this.#byForce(signal)
+    else yield* this.#asPlanned(primary, force, signal)
+  }
+
+  async *#asPlanned(primary: string, force: boolean, signal: AbortSignal): Steps {
+    const { region, priority, log, others } = this.#options
+    const id = randomUUID()
+    log.warn({ id, primary, force }, 'promoting this region')
+    yield { step: `raising the priority of ${region}'s data Redis` }
+    await priority.raise().catch((error: Error) => {
+      throw priorityRefused(region, error)
+    })
+    let claimed: number | undefined
+    try {
+      const { following } = await this.#options.own.look()
+      if (!following && !force) throw notConnected(region, primary)
+      yield { step: 'waiting until a Sentinel knows of it, which takes up to 10 s; writes go on' }
+      const sentinel = await this.#preferring(primary, signal)
+      if (signal.aborted) throw brokenOff(primary)
+      claimed = yield* this.#handOver({ id, primary, sentinel, force })
+    } finally {
+      if (claimed === undefined) log.warn({ id }, 'this region was not promoted')
+      await priority
+        .restore()
+        .catch((error: Error) =>
+          log.warn({ error: error.message }, 'the priority is restored once it can be'),
+        )
+    }
+    yield { step: `restored the priority of ${region}'s data Redis` }
+    yield* followed(
+      others.filter(({ reachable }) => reachable),
+      claimed,
+      signal,
+    )
+    yield { step: `${region} is the primary`, epoch: claimed }
+  }
+
+  /** The Sentinel that is to be asked, at the moment to ask it. */
+  async #preferring(primary: string, signal: AbortSignal): Promise<RankingSentinel> {
+    const { region, choice, others } = this.#options
+    // Asking all regions to make way, and what the primary took last, take about so long.
+    const leadMs = others.reduce((sum, { roundTripMs = 0 }) => sum + roundTripMs, 0)
+    const best = await choice.best({ leadMs, timeoutMs: KNOWN_MS, signal })
+    if ('sentinel' in best) return best.sentinel
+    if (signal.aborted) throw brokenOff(primary)
+    throw notPreferred(region, { ...best, rival: best.rival && this.#regionAt(best.rival) })
+  }
+
+  /** From here on the primary's writes wait. */
+  async *#handOver(options: {
+    id: string
+    primary: string
+    sentinel: RankingSentinel
+    force: boolean
+  }): AsyncGenerator<PromotionStep, number> {
+    const { id, primary, sentinel, force } = options
+    const { region, ways, authority, claim, log } = this.#options
+    try {
+      yield { step: `${primary} holds its writes` }
+      const made = await ways.make(id, { holdMs: HOLD_MS, holdsWrites: true }, primary)
+      const held = made.get(primary)
+      if (!held && !force) throw notNamed(region, `${primary} fell silent`)
+      const missing = held?.clock && (await this.#missing(held.clock))
+      if (missing && !force) throw notLevel(region, primary, missing)
+      yield {
+        step: missing
+          ? `accepting the loss of what ${primary} holds beyond ${formatPosition(missing.own)}, up to ${formatPosition(missing.goal)}`
+          : `${region} holds all that ${primary} took; asking a Sentinel to hand over`,
+      }
+      await this.#failOver(sentinel)
+      await delay(CONFIRMED_MS)
+      await this.#letGo(id)
+      yield { step: 'waiting for a majority of the Sentinels' }
+      await this.#named(primary)
+      const epoch = await this.#claimed(force)
+      log.warn({ id, epoch }, 'this region was promoted')
+      yield { step: `${region} takes writes`, epoch: undefined }
+      return epoch
+    } finally {
+      authority.othersMadeWay(undefined)
+      await ways.end(id)
+      void claim.refresh()
+    }
+  }
+
+  /** Waits until what the primary took last is here. @returns what is missing, if it doesn't come in time. */
+  async #missing(goal: Position): Promise<{ own: Position; goal: Position } | undefined> {
+    const untilMs = performance.now() + LEVEL_MS
+    for (;;) {
+      const { clock } = await this.#options.own.look()
+      if (clock && comparePositions(clock, goal) >= 0) return undefined
+      if (performance.now() > untilMs) return { own: clock ?? { epoch: 0, seq: 0 }, goal }
+      await delay(LOOK_MS)
+    }
+  }
+
+  /** Asks the Sentinel, or, when it can't just now, another one that prefers this region. */
+  async #failOver(first: RankingSentinel): Promise<void> {
+    const { choice, region, log } = this.#options
+    const rest = choice.preferring().map(({ sentinel }) => sentinel)
+    const whys: string[] = []
+    for (const sentinel of [first, ...rest.filter((other) => other !== first)]) {
+      const answer = await sentinel.failOver().catch((error: Error) => error.message)
+      log.info({ sentinel: sentinel.title, answer }, 'asked a Sentinel for a failover')
+      if (answer === 'started') return
+      whys.push(`${sentinel.title} says ${answer}`)
+    }
+    throw notNamed(region, whys.join(', '))
+  }
+
+  /** The regions let go: then nobody but this one is claimed for a while. */
+  async #letGo(id: string): Promise<void> {
+    const { ways, others, authority, says } = this.#options
+    const startedMs = performance.now()
+    const made = await ways.makeAtOnce(id, { holdMs: LET_GO_MS })
+    if (!others.every(({ region }) => made.has(region))) return
+    const atMs = performance.now()
+    authority.othersMadeWay({ atMs, untilMs: startedMs + CLAIM_WITHIN_MS })
+    // Their answers are here by the time that they are needed.
+    says.since(atMs)
+  }
+
+  async #named(before: string): Promise<void> {
+    const { watch, address, region } = this.#options
+    const untilMs = performance.now() + NAMED_MS
+    for (;;) {
+      watch.askAll()
+      await delay(LOOK_MS)
+      const named = watch.naming?.address
+      if (named === address) return
+      if (named !== undefined && this.#regionAt(named) !== before) {
+        throw insteadOf(region, this.#regionAt(named))
+      }
+      if (performance.now() > untilMs) throw notNamed(region, 'they name no other in time')
+    }
+  }
+
+  async #claimed(force: boolean): Promise<number> {
+    const { claim, region } = this.#options
+    const untilMs = performance.now() + NAMED_MS
+    while (claim.epoch === undefined && performance.now() < untilMs) {
+      await claim.refresh()
+      await delay(LOOK_MS)
+    }
+    if (claim.epoch !== undefined) return claim.epoch
+    if (force) return this.#acceptLoss()
+    throw notClaimed(region, whyNot(claim.state))
+  }
+
+  async *#byForce(signal: AbortSignal): Steps {
+    const { region, claim } = this.#options
     yield* this.#beNamed(signal)
     yield { step: `waiting for the claim of ${region}` }
     await this.#claimedByItself(signal)
     if (claim.epoch === undefined) {
       yield { step: `accepting the loss: ${whyNot(claim.state)}` }
-      const clock = await claim.acceptLoss()
-      if ('why' in clock) throw notClaimed(region, clock.why)
+      await this.#acceptLoss()
     }
     yield { step: `${region} is the primary`, epoch: claim.epoch ?? 0 }
   }
 
-  async *#beNamed(signal: AbortSignal): AsyncGenerator<PromotionStep> {
+  async #acceptLoss(): Promise<number> {
+    const clock = await this.#options.claim.acceptLoss()
+    if ('why' in clock) throw notClaimed(this.#options.region, clock.why)
+    return clock.epoch
+  }
+
+  async *#beNamed(signal: AbortSignal): Steps {
     const { address, region, watch, failover } = this.#options
-    const before = this.#named()
+    if (!watch.naming) throw noMajority(watch.answering)
+    const before = watch.naming.address
     if (before === address) return
     yield { step: `asking a Sentinel to fail over from ${this.#regionAt(before)}` }
-    const untilMs = performance.now() + FAILOVER_MS
+    const untilMs = performance.now() + FORCED_MS
     while (performance.now() < untilMs && !signal.aborted) {
       failover.ask()
       await delay(LOOK_MS)
       const now = watch.naming?.address
       if (now === address) return
-      if (now !== undefined && now !== before) {
-        throw new StatusError(
-          'ABORTED',
-          `The Sentinels promoted ${this.#regionAt(now)} instead of ${region}: which replica they take is their choice. Look at the status; if ${this.#regionAt(now)} takes no writes, promote that one by force.`,
-        )
-      }
+      if (now !== undefined && now !== before) throw insteadOf(region, this.#regionAt(now))
     }
-    throw refusal(
-      'NO_PRIMARY',
-      `The Sentinels don't make ${region} the primary: its log and theirs say why. Run the command again once they can.`,
-    )
+    throw notNamed(region, 'their log says why')
   }
 
   /** Until it is claimed, or has been kept from it for longer than any claim takes. */
@@ -104,28 +330,7 @@ export class SentinelPromotion {
     }
   }
 
-  /** Whom a majority names. @throws StatusError NO_PRIMARY */
-  #named(): string {
-    const { watch } = this.#options
-    if (watch.naming) return watch.naming.address
-    const { answer, of } = watch.answering
-    throw refusal(
-      'NO_PRIMARY',
-      `No majority of the Sentinels names a primary (${answer} of ${of} answer), and without one nobody is promoted. Nothing was changed. Bring more of them back.`,
-    )
-  }
-
   #regionAt(address: string): string {
     return this.#options.others.find(({ newest }) => newest?.redisAddress === address)?.region ?? address
   }
-}
-
-function notYet(primary: string | undefined): StatusError {
-  const how = primary
-    ? `${primary} is the primary and takes writes. To move it, promoting as planned comes with a later version`
-    : 'without force, promoting under Sentinel comes with a later version; with force, what this region lacks then is lost'
-  return refusal(
-    'NOT_YET',
-    `${how}. "SENTINEL FAILOVER" by hand moves it now, to the replica that the Sentinels choose. Nothing was changed.`,
-  )
 }

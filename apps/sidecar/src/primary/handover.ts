@@ -1,0 +1,49 @@
+import type { OwnLook } from './own-redis.ts'
+
+/** How long it takes at the most until a sidecar has heard who holds the claim. */
+const HEARD_OF_MS = 1000
+
+/**
+ * The right to write on its way to a region, as this region's Redis tells, or its sidecar knows. It is over soon,
+ * whatever becomes of it: writes may wait for that.
+ */
+export class Handover {
+  #to: string | undefined
+  /** Monotonic milliseconds. */
+  #untilMs = 0
+  #anew = false
+
+  /** The region; `undefined` while the right stays where it is. */
+  get to(): string | undefined {
+    return performance.now() < this.#untilMs ? this.#to : undefined
+  }
+
+  /** Takes note of whether the Redis makes way for a promotion, or its region is being promoted. */
+  note({ makesWay, nowUs, live }: OwnLook): void {
+    const leftMs = makesWay ? (makesWay.untilUs - nowUs) / 1000 : 0
+    if (makesWay && leftMs > 0) {
+      this.#to = makesWay.region
+      this.#untilMs = performance.now() + leftMs
+      this.#anew = false
+    } else if (live) {
+      this.end()
+    } else if (this.#to !== undefined && !this.#anew) {
+      // Who has the right to write now is told by the others in a moment.
+      this.#untilMs = Math.min(this.#untilMs, performance.now() + HEARD_OF_MS)
+      this.#to = this.to
+    }
+  }
+
+  /** This region gave its claim up to claim once more. */
+  beginAnew(region: string, forMs: number): void {
+    this.#to = region
+    this.#untilMs = performance.now() + forMs
+    this.#anew = true
+  }
+
+  /** The right to write is here. */
+  end(): void {
+    this.#untilMs = 0
+    this.#anew = false
+  }
+}

@@ -1,0 +1,75 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import type { KnownReplica } from '../redis/sentinel.ts'
+import { type RankingSentinel, SentinelChoice } from './sentinel-choice.ts'
+
+const OWN = '127.0.0.1:1'
+const patient = { leadMs: 0, timeoutMs: 5000, signal: new AbortController().signal }
+
+function replica(address: string, priority: number, infoAgeMs = 400): KnownReplica {
+  return { address, priority, infoAgeMs }
+}
+
+/** A Sentinel that says what it is given, after a while. */
+function sentinel(title: string, replicas: () => readonly KnownReplica[], afterMs = 0): RankingSentinel {
+  return {
+    title,
+    async replicas() {
+      await delay(afterMs)
+      return [...replicas()]
+    },
+    failOver: async () => 'started' as const,
+  }
+}
+
+it('waits until the nearest Sentinel knows of the priority, though one further away knows already', async () => {
+  let known = false
+  const own = () => replica(OWN, known ? 1 : 100)
+  const near = sentinel('near', () => [own(), replica('127.0.0.1:2', 100)])
+  const far = sentinel('far', () => [replica(OWN, 1), replica('127.0.0.1:2', 100)], 30)
+  const choice = new SentinelChoice({ sentinels: [far, near], address: OWN })
+  const best = choice.best(patient)
+  let over = false
+  void best.then(() => (over = true))
+  await delay(300)
+  expect(over).toBe(false)
+  known = true
+  expect(await best).toEqual({ sentinel: near })
+})
+
+it('takes any that prefers it when the nearest does not in time', async () => {
+  const near = sentinel('near', () => [replica(OWN, 100), replica('127.0.0.1:2', 100)])
+  const far = sentinel('far', () => [replica(OWN, 1), replica('127.0.0.1:2', 100)], 30)
+  const choice = new SentinelChoice({ sentinels: [near, far], address: OWN })
+  expect(await choice.best({ ...patient, timeoutMs: 200 })).toMatchObject({ sentinel: { title: 'far' } })
+})
+
+it('waits for the next INFO when the last one is old: a failover right after it pauses writes the shortest', async () => {
+  let ageMs = 5000
+  const near = sentinel('near', () => [replica(OWN, 1, ageMs)])
+  const choice = new SentinelChoice({ sentinels: [near], address: OWN })
+  const best = choice.best(patient)
+  await delay(150)
+  const readMs = performance.now()
+  ageMs = 100
+  await best
+  expect(performance.now() - readMs).toBeGreaterThan(350)
+})
+
+it('names a replica that is as likely to be promoted, and leaves those alone that never are', async () => {
+  const others = [replica('127.0.0.1:2', 0), replica('127.0.0.1:3', 1)]
+  const near = sentinel('near', () => [replica(OWN, 1), ...others])
+  const choice = new SentinelChoice({ sentinels: [near], address: OWN })
+  expect(await choice.best({ ...patient, timeoutMs: 100 })).toEqual({ rival: '127.0.0.1:3', answering: 1 })
+  others.pop()
+  expect(await choice.best(patient)).toEqual({ sentinel: near })
+})
+
+it('says that none answers', async () => {
+  const silent = {
+    ...sentinel('silent', () => []),
+    replicas: () => Promise.reject(new Error('the connection is down')),
+  }
+  const choice = new SentinelChoice({ sentinels: [silent], address: OWN })
+  expect(await choice.best({ ...patient, timeoutMs: 100 })).toEqual({ rival: undefined, answering: 0 })
+})

@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { waitFor } from '../support/wait-for.ts'
+import { accountFor } from './account.ts'
+import { PlannedLoad } from './planned-load.ts'
+import { primaryIs, promote } from './promoting.ts'
+import { type SentinelRegions, settled, startSentinelRegions } from './sentinel-regions.ts'
+
+const PAUSE_MS_MAX = 2000
+let regions: SentinelRegions
+
+beforeAll(async () => {
+  regions = await startSentinelRegions({ distances: 'real' })
+}, 180_000)
+
+afterAll(() => regions?.[Symbol.asyncDispose]())
+
+/** The primary now, and the next region after it. */
+async function primaryAndNext(): Promise<[string, string]> {
+  const old = await waitFor('one primary', () => regions.cluster.primary)
+  const all = regions.regions
+  return [old, all[(all.indexOf(old) + 1) % all.length] ?? '']
+}
+
+it('promotions as planned, one after the other under load from all regions, lose nothing, fail no call, and pause writes for under 2 s', async () => {
+  for (let round = 1; round <= 3; round++) {
+    const [old, next] = await primaryAndNext()
+    const load = await PlannedLoad.start(regions, { prefix: `planned-${round}` })
+    const promoted = await promote(regions, next)
+    expect(promoted, promoted.stderr).toMatchObject({ exitCode: 0 })
+    const before = load.acknowledged.length
+    await waitFor('more writes', () => load.acknowledged.length > before + 60, { timeoutMs: 30_000 })
+    await load.stop()
+    const pauses = [load.pauses(), load.pauses('primary'), load.pauses('replicated')]
+    const told = pauses.map((ms) => ms.map((one) => `${Math.round(one)} ms`).join(' '))
+    process.stdout.write(
+      `planned, ${old} to ${next}: writes paused ${told.join(', primary ')}\n${promoted.stderr}`,
+    )
+    await primaryIs(regions, next)
+    await settled(regions)
+    const { lost, violations } = await accountFor(regions, load.acknowledged)
+    expect({ lost, violations, failures: load.failures }).toEqual({ lost: [], violations: [], failures: [] })
+    expect(load.epochs.length).toBe(2)
+    expect(Math.max(...load.pauses())).toBeLessThan(PAUSE_MS_MAX)
+  }
+}, 240_000)
