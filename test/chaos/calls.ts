@@ -16,6 +16,11 @@ export class RecordedCalls {
     return new RecordedCalls(this.all.filter(condition))
   }
 
+  /** Of these sessions. */
+  by(sessions: ReadonlySet<number>): RecordedCalls {
+    return this.filter(({ session }) => sessions.has(session))
+  }
+
   /** Of the clients in a region. */
   in(region: string): RecordedCalls {
     return this.filter((call) => call.region === region)

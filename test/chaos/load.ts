@@ -29,12 +29,14 @@ export const DEADLINE_MS = 1_000
 
 const MOVES = 0.1
 
-type Kind = 'reader' | 'searcher' | 'writer' | 'replicated' | 'moving'
+/** What a session does. */
+export type SessionKind = 'reader' | 'searcher' | 'writer' | 'replicated' | 'moving'
 
 /** Sessions that make calls until they are told to stop. */
 export class Load {
   readonly clients: ReadonlyMap<string, Perigee>
   readonly #loops: Promise<void>[] = []
+  readonly #kinds = new Map<number, SessionKind>()
   readonly #everyMs: number
   #stopping = false
 
@@ -53,6 +55,7 @@ export class Load {
     this.#everyMs = mix.everyMs ?? 60
     for (const [i, { kind, region }] of sessionsOf(mix, [...clients.keys()]).entries()) {
       const number = firstSession + i
+      this.#kinds.set(number, kind)
       const session = new DrivenSession(number, { clients, recorder, sessionsOn })
       this.#loops.push(this.#run(session, kind, region, randomNumbers(seed * 7919 + number)))
     }
@@ -62,13 +65,18 @@ export class Load {
     return this.#loops.length
   }
 
+  /** The numbers of the sessions of a kind. */
+  sessionsOf(kind: SessionKind): ReadonlySet<number> {
+    return new Set([...this.#kinds].filter(([, one]) => one === kind).map(([number]) => number))
+  }
+
   /** Ends with the calls under way. */
   async stop(): Promise<void> {
     this.#stopping = true
     await Promise.all(this.#loops)
   }
 
-  async #run(session: DrivenSession, kind: Kind, home: string, random: () => number): Promise<void> {
+  async #run(session: DrivenSession, kind: SessionKind, home: string, random: () => number): Promise<void> {
     const regions = [...this.clients.keys()]
     let region = home
     // Not all at once.
@@ -82,15 +90,15 @@ export class Load {
   }
 }
 
-function sessionsOf(mix: Mix, regions: readonly string[]): { kind: Kind; region: string }[] {
+function sessionsOf(mix: Mix, regions: readonly string[]): { kind: SessionKind; region: string }[] {
   const { readers = 0, searchers = 0, writers = 0, replicated = 0, moving = 0 } = mix
-  const here: [Kind, number][] = [
+  const here: [SessionKind, number][] = [
     ['reader', readers],
     ['searcher', searchers],
     ['writer', writers],
     ['replicated', replicated],
   ]
-  const times = (count: number, kind: Kind, region: string) =>
+  const times = (count: number, kind: SessionKind, region: string) =>
     Array.from({ length: count }, () => ({ kind, region }))
   return [
     ...regions.flatMap((region) => here.flatMap(([kind, count]) => times(count, kind, region))),
@@ -101,7 +109,7 @@ function sessionsOf(mix: Mix, regions: readonly string[]): { kind: Kind; region:
   ]
 }
 
-function callOf(kind: Kind, region: string, random: () => number): PlannedCall {
+function callOf(kind: SessionKind, region: string, random: () => number): PlannedCall {
   const rest = {
     region,
     timeoutMs: DEADLINE_MS,

@@ -1,5 +1,5 @@
 import type { Verdict } from '../checker/judge.ts'
-import { type Readings, type Summary, summaryOf } from './figure.ts'
+import { type Figure, type Readings, type Summary, summaryOf } from './figure.ts'
 import { ordinaryMix } from './load.ts'
 import type { Row } from './row.ts'
 import { Stage } from './stage.ts'
@@ -27,6 +27,13 @@ export interface MeasureOptions {
   readonly onProgress: (text: string) => void
 }
 
+const LOST = 'acknowledged writes lost, in all repetitions'
+
+/** Without `losesNothing`: those not acknowledged by replicas, and told; any other loss is a violation. */
+function lostFigure({ losesNothing }: Row): Figure {
+  return { name: LOST, ...(losesNothing && { max: 0 }) }
+}
+
 /** Repeats a fault on one set of regions, and judges what their clients saw by values. */
 export async function measure(row: Row, options: MeasureOptions): Promise<Measured> {
   const { repetitions, seed, onProgress, sidecarMain, sessionsOn } = options
@@ -36,8 +43,12 @@ export async function measure(row: Row, options: MeasureOptions): Promise<Measur
   const cluster = { ...row.cluster, ...(sidecarMain !== undefined && { sidecarMain }) }
   const stage = await Stage.start({ seed, cluster, sessionsOn })
   let violations: Verdict['violations'] = []
+  const lost: Readings[] = []
   let folder: string | undefined
-  const summaries = () => row.figures.map((figure) => summaryOf(figure, readings))
+  const summaries = () => [
+    ...row.figures.map((figure) => summaryOf(figure, readings)),
+    summaryOf(lostFigure(row), lost),
+  ]
   const holds = () =>
     summaries().every((summary) => summary.holds) &&
     broken.length === 0 &&
@@ -60,7 +71,9 @@ export async function measure(row: Row, options: MeasureOptions): Promise<Measur
         if (!(await recovers(stage))) break
       }
     }
-    violations = (await stage.verdict()).violations
+    const verdict = await stage.verdict()
+    violations = verdict.violations
+    lost.push({ [LOST]: verdict.lost })
   } catch (error) {
     broken.push(inWords(error))
   } finally {
@@ -72,7 +85,7 @@ export async function measure(row: Row, options: MeasureOptions): Promise<Measur
 
 async function repetition(row: Row, stage: Stage): Promise<Readings> {
   await stage.settled()
-  const visitors = (await row.visitors?.(stage)) ?? new Map()
+  const visitors = await row.arrange?.(stage)
   const load = await stage.load(row.mix ?? ordinaryMix, visitors)
   try {
     await stage.calm()

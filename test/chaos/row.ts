@@ -19,8 +19,10 @@ export interface Row {
   readonly cluster?: LocalClusterOptions | undefined
   /** What the clients do meanwhile. */
   readonly mix?: Mix | undefined
-  /** Clients besides those of the regions, made anew for each repetition. */
-  visitors?(stage: Stage): Promise<Visitors>
+  /** Before each repetition's clients are made; gives further ones. */
+  arrange?(stage: Stage): Promise<Visitors>
+  /** Whether no acknowledged write may be lost, of whatever durability. */
+  readonly losesNothing?: boolean
   /**
    * One repetition: disturb, heal, measure. All is well when it begins, and it leaves nothing broken behind but what
    * comes to rest by itself.

@@ -35,6 +35,8 @@ export interface StageOptions {
 /** Further clients, by a name of their own. */
 export type Visitors = ReadonlyMap<string, Perigee>
 
+export const noVisitors: Visitors = new Map()
+
 const WARM_CALLS = 4
 const WARM_WITHIN_MS = 60_000
 const UNTIL_WITHIN_MS = 60_000
@@ -155,7 +157,7 @@ export class Stage {
   }
 
   /** New clients and sessions in all regions, which begin to make calls. */
-  async load(mix: Mix, visitors: Visitors = new Map()): Promise<Load> {
+  async load(mix: Mix, visitors = noVisitors): Promise<Load> {
     const clients = new Map<string, Perigee>()
     for (const region of this.regions) clients.set(region, await this.client(region))
     for (const [name, client] of visitors) clients.set(name, client)
@@ -194,6 +196,13 @@ export class Stage {
       explain,
     })
     return this.nowMs() - sinceMs
+  }
+
+  /** Lets time pass since a moment, under load; gives the calls that have ended since. */
+  async watch(sinceMs: number, forMs: number): Promise<RecordedCalls> {
+    const enough = (calls: RecordedCalls) => calls.begunAfter(sinceMs + forMs).count > 0
+    await this.until(`${forMs} ms to pass`, sinceMs, enough, forMs + UNTIL_WITHIN_MS)
+    return this.endedSince(sinceMs)
   }
 
   /** Waits until every region follows one primary, and the Sentinels know of all. */

@@ -29,6 +29,10 @@ export interface RedisOptions {
   readonly user?: RedisUser
   /** Files beside its configuration, by name, such as an ACL file; only this user of the machine can read them. */
   readonly files?: Readonly<Record<string, string>>
+  /** A command that runs the one after it, such as `['nice']`, and becomes it. Default: none. */
+  readonly wrapper?: readonly string[]
+  /** Environment variables besides those of this process. */
+  readonly env?: Readonly<Record<string, string>>
   /** How long it may take until it answers, loading its data included. Default 30,000. */
   readonly readyTimeoutMs?: number
 }
@@ -70,13 +74,16 @@ export class RedisProcess extends ServerProcess {
 
   /** Makes one that is started later; {@link startRedis} makes one that runs. */
   constructor(options: RedisOptions) {
-    const { host = '127.0.0.1', port, name = 'redis', installation, user } = options
+    const { host = '127.0.0.1', port, name = 'redis', installation, user, wrapper = [], env } = options
     const dir = options.dir ?? temporaryFolder()
     const configFile = join(dir, `${name}.conf`)
+    const ownArgs = options.sentinel === true ? [configFile, '--sentinel'] : [configFile]
+    const [command = installation.serverPath, ...args] = [...wrapper, installation.serverPath, ...ownArgs]
     super({
       title: options.title ?? `${name} at ${host}:${port}`,
-      command: installation.serverPath,
-      args: options.sentinel === true ? [configFile, '--sentinel'] : [configFile],
+      command,
+      args,
+      ...(env && { env: { ...process.env, ...env } }),
       cwd: dir,
       logFile: join(dir, `${name}.log`),
       probe: (pid, signal) => answers({ host, port, ...(user && { user }) }, pid, signal),

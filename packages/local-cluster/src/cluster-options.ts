@@ -42,6 +42,16 @@ export interface LocalClusterOptions {
   readonly sidecarMain?: string
   /** Default `rag.internal`. */
   readonly domain?: string
+  /**
+   * Whether files of data Redis can be limited by {@link LocalCluster.limitFiles}, as a full disk does: without this the
+   * limit's signal ends Redis. A test aid. Default false.
+   */
+  readonly fileLimits?: boolean
+  /**
+   * Path of libfaketime: then {@link LocalCluster.setClock} moves the clocks of a region's Redis and Sentinel. A test aid.
+   * Default: none, and clocks are this machine's.
+   */
+  readonly clockLibrary?: string
   /** Called with short messages while it starts. */
   readonly onProgress?: (message: string) => void
 }
@@ -65,6 +75,8 @@ export interface ClusterSettings {
   readonly sidecarEnv: Readonly<Record<string, string>>
   readonly sidecarMain: string | undefined
   readonly domain: string
+  readonly fileLimits: boolean
+  readonly clockLibrary: string | undefined
 }
 
 export const defaultRegions: readonly string[] = ['us-east-1', 'eu-west-1', 'ap-southeast-1']
@@ -93,6 +105,8 @@ export function clusterSettings(options: LocalClusterOptions): ClusterSettings {
     sidecarEnv: options.sidecarEnv ?? {},
     sidecarMain: options.sidecarMain,
     domain: options.domain ?? 'rag.internal',
+    fileLimits: options.fileLimits ?? false,
+    clockLibrary: options.clockLibrary,
   }
   check(settings)
   return settings

@@ -14,4 +14,5 @@ export { type DnsMode, type DnsService, type DnsSettings, trueDns } from './dns-
 export type { Layout } from './layout.ts'
 export type { LinkMode, LinkSettings } from './link.ts'
 export { LocalCluster } from './local-cluster.ts'
+export { regionClockFile } from './region-clock.ts'
 export type { SidecarVariant } from './sidecar-process.ts'

@@ -4,8 +4,10 @@
 // Nothing of it outlives this process: servers and temporary folders are guarded (see embedded-redis), the network is a
 // thread. A server that was killed stays dead until it is started again.
 
+import { execFile } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import {
   findRedis,
   type RedisInstallation,
@@ -29,7 +31,10 @@ import type { LinkSettings } from './link.ts'
 import { planNetwork } from './network-plan.ts'
 import { NetworkThread } from './network-thread.ts'
 import { LocalRegion, UnknownProcessError } from './region.ts'
+import { setRegionClock } from './region-clock.ts'
 import { SidecarProcess, type SidecarVariant } from './sidecar-process.ts'
+
+const run = promisify(execFile)
 
 const watchEveryMs = 500
 
@@ -214,6 +219,25 @@ export class LocalCluster {
     return aofBytes(this.dataRedis(region))
   }
 
+  /**
+   * Lets no file of a region's data Redis grow beyond so many bytes, as when its disk is full; undefined: any size. In force
+   * until it is started again. Needs the option `fileLimits`. A test aid.
+   */
+  async limitFiles(region: string, bytes: number | undefined): Promise<void> {
+    if (!this.#settings.fileLimits) throw new Error('start the cluster with `fileLimits: true`')
+    const limit = bytes ?? 'unlimited'
+    await run('prlimit', ['--pid', String(this.dataRedis(region).pid), `--fsize=${limit}:unlimited`])
+  }
+
+  /**
+   * Sets the clock of a region off by so many milliseconds from now on; 0: right. Its Redis and Sentinel go by it, and what
+   * else reads {@link regionClockFile}. Needs the option `clockLibrary`. A test aid.
+   */
+  setClock(region: string, offsetMs: number): void {
+    if (this.#settings.clockLibrary === undefined) throw new Error('start the cluster with `clockLibrary`')
+    setRegionClock(join(this.dir, region), offsetMs)
+  }
+
   indexRedis(region: string): RedisProcess {
     return this.#region(region).redis('indexRedis')
   }
@@ -258,6 +282,7 @@ export class LocalCluster {
 
   #makeRegion(name: string, installation: RedisInstallation): LocalRegion {
     const { layout, dir, credentials } = this
+    if (this.#settings.clockLibrary !== undefined) setRegionClock(join(dir, name), 0)
     const region = new LocalRegion({ ...this.#settings, name, layout, installation, dir, credentials })
     for (const [process, server] of region.processes) {
       for (const event of ['start', 'exit'] as const) {

@@ -13,6 +13,7 @@ import { type Credentials, userOf } from './credentials.ts'
 import type { RegionServers } from './current-primary.ts'
 import type { Layout } from './layout.ts'
 import { dataRedisUsers, sentinelUsers } from './redis-users.ts'
+import { clockEnvironment } from './region-clock.ts'
 import { aclFile, dataRedisConfig, indexRedisConfig, sentinelConfig } from './server-configs.ts'
 import { SidecarProcess } from './sidecar-process.ts'
 
@@ -31,7 +32,12 @@ export interface RegionPlan {
   readonly gate: boolean
   readonly sidecarEnv: Readonly<Record<string, string>>
   readonly sidecarMain: string | undefined
+  readonly fileLimits: boolean
+  readonly clockLibrary: string | undefined
 }
+
+/** Runs a command that lives on, and hears of an error, when a file has reached its limit. */
+const outlivesFileLimits = ['/bin/sh', '-c', `trap '' XFSZ; exec "$0" "$@"`]
 
 const linkUpTimeoutMs = 30_000
 const pollEveryMs = 20
@@ -159,7 +165,9 @@ function sidecarName(index: number): ProcessName {
 function* regionProcesses(plan: RegionPlan): Generator<[ProcessName, ServerProcess]> {
   const { name, layout, installation, primary, credentials, topology, gate } = plan
   const dir = join(plan.dir, name)
-  const redis = { installation, dir, readyTimeoutMs: 60_000 }
+  const { clockLibrary, fileLimits } = plan
+  const env = clockLibrary === undefined ? {} : { env: clockEnvironment(clockLibrary, dir) }
+  const redis = { installation, dir, readyTimeoutMs: 60_000, ...env }
   const admin = userOf(credentials, 'admin')
   const servers = { layout, region: name, primary, credentials }
   const prefix = plan.sidecarEnv.PERIGEE_PREFIX ?? 'pg'
@@ -174,6 +182,7 @@ function* regionProcesses(plan: RegionPlan): Generator<[ProcessName, ServerProce
       user: admin,
       files: { [aclFile]: dataRedisUsers({ credentials, prefix, replicasMayFollow: !gate }) },
       config: dataRedisConfig(servers),
+      ...(fileLimits && { wrapper: outlivesFileLimits }),
     }),
   ]
   yield [
