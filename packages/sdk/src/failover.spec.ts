@@ -310,3 +310,80 @@ describe('a stream', () => {
     expect((await perigee.cluster.status()).region).toBe('eu-west-1')
   })
 })
+
+describe('a read with hedgeAfterMs', () => {
+  it('asks the next sidecar as well when the nearest is slow, takes the first answer and gives the other up', async () => {
+    const { near, far, cache, events } = await twoRegions()
+    await cache.set('a', '1')
+    near.intercept = () => new Promise(() => {})
+    const start = performance.now()
+    const entry = await cache.getEntry('a', { hedgeAfterMs: 30 })
+    expect(entry?.receipt.region).toBe('us-east-1')
+    expect(performance.now() - start).toBeLessThan(500)
+    expect(far.calls('Get')).toHaveLength(1)
+    expect(events).toContainEqual(
+      expect.objectContaining({ type: 'hedged', to: { region: 'us-east-1', address: far.address } }),
+    )
+  })
+
+  it('asks nobody else while the nearest is quick', async () => {
+    const { far, perigee } = await smallRegions({ hedgeAfterMs: 1_000 })
+    const cache = perigee.cache('answers', { codec: text })
+    for (let i = 0; i < 10; i++) await cache.get('a')
+    expect(far.received).toHaveLength(0)
+  })
+
+  it('waits for the nearest when the other one fails', async () => {
+    const { near, far, cache } = await twoRegions()
+    await cache.set('a', '1')
+    near.intercept = () => new Promise((resolve) => setTimeout(resolve, 200, undefined))
+    far.intercept = () => {
+      throw new Refusal('DATA_UNAVAILABLE')
+    }
+    expect((await cache.getEntry('a', { hedgeAfterMs: 20 }))?.receipt.region).toBe('eu-west-1')
+  })
+
+  it('never sends a write twice', async () => {
+    const { near, far, perigee } = await smallRegions({ hedgeAfterMs: 10 })
+    near.intercept = () => new Promise((resolve) => setTimeout(resolve, 100, undefined))
+    await perigee.cache('answers', { codec: text }).set('a', '1')
+    expect(far.received).toHaveLength(0)
+  })
+
+  it('keeps a session going forward by the answer that is used', async () => {
+    const { near, perigee } = await twoRegions()
+    const session = perigee.session()
+    const cache = session.cache('answers', { codec: text })
+    await cache.set('a', '1')
+    const before = session.token
+    near.intercept = () => new Promise((resolve) => setTimeout(resolve, 100, undefined))
+    await cache.set('a', '2')
+    expect(await cache.get('a', { hedgeAfterMs: 10 })).toBe('2')
+    expect(session.token).not.toBe(before)
+  })
+})
+
+describe('the retry budget', () => {
+  it('spent, lets a failure be told instead of asking others', async () => {
+    const retryBudget = { share: 0, perSecond: 0 }
+    const { near, far, perigee, events } = await smallRegions({ retryBudget })
+    near.intercept = () => {
+      throw new Refusal(STATUS.UNAVAILABLE)
+    }
+    const error = await failure(perigee.cache('answers', { codec: text }).get('a'))
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', retryable: true })
+    expect(error.message).toContain('retryBudget')
+    expect(far.received).toHaveLength(0)
+    expect(events).toMatchObject([{ type: 'retry-refused' }])
+  })
+
+  it('is not needed for a call that could not be sent', async () => {
+    const retryBudget = { share: 0, perSecond: 0 }
+    await using far = await SmallSidecar.start('us-east-1')
+    const addresses = { 'eu-west-1': '127.0.0.1:1', 'us-east-1': far.address }
+    await using perigee = await Perigee.connect({ region: 'eu-west-1', addresses, retryBudget })
+    const cache = perigee.cache('answers', { codec: text })
+    for (let i = 0; i < 50; i++) await cache.get('a')
+    expect(far.calls('Get')).toHaveLength(50)
+  })
+})
