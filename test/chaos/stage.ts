@@ -44,13 +44,14 @@ const UNTIL_WITHIN_MS = 60_000
 /** The regions, their clients, and all that was ever seen of them. */
 export class Stage {
   readonly cluster: LocalCluster
-  readonly recorder: Recorder
   readonly scene: Scene
   readonly stores: Stores
   readonly #options: StageOptions
   readonly #folder: string
   readonly #watch: StoreWatch
   readonly #random: () => number
+  #recorder: Recorder
+  #acts = 1
   #sessions = 0
   #drawn = 0
 
@@ -61,13 +62,13 @@ export class Stage {
     this.#options = options
     this.#folder = parts.folder
     this.cluster = parts.cluster
-    this.recorder = parts.recorder
+    this.#recorder = parts.recorder
     this.stores = parts.stores
     this.#watch = new StoreWatch(parts.cluster, parts.recorder)
     this.#random = randomNumbers(options.seed)
     this.scene = new Scene({
       ...{ cluster: parts.cluster, regions: this.regions, clients: new Map(), seed: options.seed },
-      ...{ acknowledged: parts.recorder, weather: new Weather(parts.cluster, options.seed) },
+      ...{ acknowledged: this.#acknowledged, weather: new Weather(parts.cluster, options.seed) },
       readLife: (region) => this.#watch.read(region),
       note: (text) => this.note(text),
     })
@@ -95,12 +96,17 @@ export class Stage {
       const recorder = new Recorder(join(folder, `seed-${seed}.jsonl`), settings)
       const stage = new Stage(options, { cluster, recorder, stores: new Stores(cluster, uid), folder })
       stage.#watch.start()
-      await stage.#prime(client)
+      await stage.#prime(client, regions[0] as string)
       return stage
     } catch (error) {
       await cluster.stop()
       throw error
     }
+  }
+
+  /** What writes this act down. */
+  get recorder(): Recorder {
+    return this.#recorder
   }
 
   get regions(): readonly string[] {
@@ -242,6 +248,21 @@ export class Stage {
     return judge(recorder.history())
   }
 
+  /**
+   * Begins anew what is recorded and judged, so that a long run doesn't grow: everything is written once more, and what was
+   * written before is never read again. Nobody may make calls meanwhile, and all must be level, as after {@link verdict}.
+   */
+  async nextAct(): Promise<void> {
+    const { settings, claims } = this.#recorder.history()
+    await this.#recorder.close()
+    this.#acts += 1
+    this.#recorder = new Recorder(join(this.#folder, `seed-${settings.seed}-${this.#acts}.jsonl`), settings)
+    this.#recorder.stored([], claims)
+    this.#watch.recordIn(this.#recorder)
+    await using client = await this.client(this.primary)
+    await this.#prime(client, this.primary)
+  }
+
   /** @param keep whether history and logs stay; gives their folder then. */
   async stop({ keep }: { keep: boolean }): Promise<string | undefined> {
     this.#watch.stop()
@@ -256,8 +277,20 @@ export class Stage {
     return undefined
   }
 
-  async #prime(client: Perigee): Promise<void> {
-    const region = this.regions[0] as string
+  /** Of this act: how many writes were acknowledged, and the latest epoch of one. */
+  get #acknowledged(): { readonly writes: number; readonly epoch: number } {
+    const recorder = () => this.#recorder
+    return {
+      get writes() {
+        return recorder().writes
+      },
+      get epoch() {
+        return recorder().epoch
+      },
+    }
+  }
+
+  async #prime(client: Perigee, region: string): Promise<void> {
     const { recorder } = this
     const session = new DrivenSession(this.#sessions++, {
       clients: new Map([[region, client]]),

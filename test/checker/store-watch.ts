@@ -9,7 +9,7 @@ const EVERY_MS = 200
 /** Takes down what every data Redis does, while it does it: what a fault destroys later is known by then. */
 export class StoreWatch {
   readonly #files: ReadonlyMap<string, AppendOnlyFile>
-  readonly #recorder: Recorder
+  #recorder: Recorder
   #timer: NodeJS.Timeout | undefined
   #writes = 0
 
@@ -29,6 +29,12 @@ export class StoreWatch {
     this.#timer = setInterval(() => {
       for (const region of this.#files.keys()) this.read(region)
     }, EVERY_MS)
+  }
+
+  /** Writes what is yet to come down elsewhere. */
+  recordIn(recorder: Recorder): void {
+    this.#recorder = recorder
+    this.#writes = 0
   }
 
   stop(): void {
