@@ -138,6 +138,10 @@ describe('a spoiled DNS server', () => {
   it('fails for what can not be written', async () => {
     server.set('a', { services: [{ port: 1, target: `${'x'.repeat(70)}.y` }] })
     await expect(resolver.resolveSrv('_perigee._tcp.api.a.rag.internal')).rejects.toThrow()
+    server.set('a', { services: Array.from({ length: 2_000 }, (_, i) => ({ port: i })) })
+    await expect(resolver.resolveSrv('_perigee._tcp.api.a.rag.internal')).rejects.toMatchObject({
+      code: 'ESERVFAIL',
+    })
     expect(await resolver.resolve4('api.a.rag.internal')).toEqual(['127.0.0.1'])
   })
 })

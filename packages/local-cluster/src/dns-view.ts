@@ -27,6 +27,8 @@ const ttlSeconds = 1
 /** What fits into one packet on any way; and what does for who doesn't say how much they take. */
 const udpBytesMax = 1_232
 const udpBytesUnasked = 512
+/** What a message's length by TCP can say. */
+const tcpBytesMax = 65_535
 const recursionDesired = 0x100
 const codes: Readonly<Partial<Record<DnsMode, number>>> = { servfail: 2, nxdomain: 3, refused: 5 }
 const noSuchName = 3
@@ -73,7 +75,7 @@ export class DnsView {
       answers,
       additionals: question.type === 'SRV' ? this.#targetsOf(answers) : [],
     }
-    const bytesMax = transport === 'tcp' ? Number.POSITIVE_INFINITY : udpBytes(packet)
+    const bytesMax = transport === 'tcp' ? tcpBytesMax : udpBytes(packet)
     return { packet: encoded(response, bytesMax), afterMs: delayMs }
   }
 
@@ -131,14 +133,15 @@ class Name {
 /** What is too long for a packet is to be asked for again by TCP. What can't be written is a failure. */
 function encoded(response: Packet, bytesMax: number): Buffer {
   const bare = { ...response, answers: [], additionals: [] }
-  let bytes: Buffer
+  const failure = { ...bare, flags: (response.flags ?? 0) | (codes.servfail ?? 0) }
   try {
-    bytes = encode(response)
+    const bytes = encode(response)
+    if (bytes.length <= bytesMax) return bytes
+    if (bytesMax === tcpBytesMax) return encode(failure)
+    return encode({ ...bare, flags: (response.flags ?? 0) | TRUNCATED_RESPONSE })
   } catch {
-    return encode({ ...bare, flags: (response.flags ?? 0) | 2 })
+    return encode(failure)
   }
-  if (bytes.length <= bytesMax) return bytes
-  return encode({ ...bare, flags: (response.flags ?? 0) | TRUNCATED_RESPONSE })
 }
 
 /** How long an answer to a query may be by UDP. */
