@@ -26,7 +26,8 @@ export interface LocalClusterOptions {
   readonly sentinel?: boolean
   /**
    * Who says which region is the primary. `sentinel`: the Sentinels, which fail over by themselves. `static`: `primary`
-   * alone; Sentinels, if there are any, only watch. Default: `sentinel` if Sentinels run.
+   * alone; Sentinels, if there are any, only watch. `external`: whoever moves the master's role, as a managed service does,
+   * and there is no gate. Default: `sentinel` if Sentinels run.
    */
   readonly topology?: ClusterTopology
   /** Whether sidecars run. Default true. */
@@ -56,7 +57,7 @@ export interface LocalClusterOptions {
   readonly onProgress?: (message: string) => void
 }
 
-export type ClusterTopology = 'static' | 'sentinel'
+export type ClusterTopology = 'static' | 'sentinel' | 'external'
 
 /** The options with all defaults, checked. */
 export interface ClusterSettings {
@@ -101,7 +102,7 @@ export function clusterSettings(options: LocalClusterOptions): ClusterSettings {
     sentinel,
     topology: options.topology ?? (sentinel ? 'sentinel' : 'static'),
     sidecar,
-    gate: options.gate ?? sidecar,
+    gate: options.gate ?? (sidecar && options.topology !== 'external'),
     sidecarEnv: options.sidecarEnv ?? {},
     sidecarMain: options.sidecarMain,
     domain: options.domain ?? 'rag.internal',

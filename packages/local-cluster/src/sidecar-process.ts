@@ -106,6 +106,7 @@ function topologyEnvironment(
   { topology, primary, layout }: SidecarPlan,
   user: RedisUser,
 ): Record<string, string> {
+  if (topology === 'external') return { PERIGEE_TOPOLOGY: topology }
   if (topology === 'static') return { PERIGEE_TOPOLOGY: topology, PERIGEE_PRIMARY: primary }
   const sentinels = layout.regions.map((name) => loginUrl(user, addressText(layout.sentinel(name))))
   return {

@@ -81,7 +81,7 @@ export class Candidacy {
       mayLack: !appendsAlways && !(await this.#memory.isWhole(runId)),
       indexed: await this.#memory.indexed(),
       othersAreOver: overAtMs !== undefined,
-      claimedElsewhere: this.#wayOut.by === 'operator' ? claimedIn(now) : undefined,
+      claimedElsewhere: this.#wayOut.by === 'sentinel' ? undefined : claimedIn(now),
       others: now,
       accepted: this.#wayOut.by === 'nobody' ? { ...accepted, loss: true } : accepted,
     })

@@ -4,8 +4,8 @@
  *
  * 1. The claim of any other Redis must be over: one lease and a tenth has passed since this Redis was first seen named, or
  *    every other one let go. Otherwise two would take writes.
- *    Where the configuration names the primary, one that is heard to be claimed all the same is waited for: its Redis
- *    may have started anew, and forgotten that it made way.
+ *    Where no Sentinels name the primary, one that is heard to be claimed all the same is waited for: its Redis may have
+ *    started anew, and forgotten that it made way; or a managed service has promoted this one, and not demoted that one yet.
  * 2. The first claim ever needs all regions to say that they hold nothing, or an operator's word. Otherwise a region that
  *    comes back later with data would lose it.
  * 3. None of the regions that answer may hold more. Otherwise those writes would be lost though somebody has them.

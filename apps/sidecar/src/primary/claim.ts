@@ -252,11 +252,12 @@ export class Claim {
 
   /** Another one is named: the claim is given up at once. */
   async #giveWay(look: OwnLook, chosen: string): Promise<ClaimState> {
-    const { log } = this.#options
+    const { wayOut, log } = this.#options
     if (look.epoch > 0) {
       await this.#lease.release(look.epoch)
       log.info({ epoch: look.epoch, chosen }, 'gave the claim up')
     }
+    if (wayOut.by === 'sentinel') await wayOut.following.mend(look, chosen)
     await this.#promotions?.mend(look)
     return { kind: 'not-chosen', chosen }
   }

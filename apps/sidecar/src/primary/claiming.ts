@@ -1,10 +1,12 @@
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
+import { lookAtAbandoned } from '../redis/abandoned-redis.ts'
 import type { RedisConnection } from '../redis/connection.ts'
 import { FunctionLibrary } from '../redis/function-library.ts'
 import type { Keys } from '../redis/keys.ts'
 import { askToLetGo } from '../redis/let-go.ts'
 import { Sentinel } from '../redis/sentinel.ts'
+import { AbandonedRegions } from './abandoned-regions.ts'
 import { AppointedAuthority } from './appointed-authority.ts'
 import { Appointments } from './appointments.ts'
 import { ExternalAuthority, SentinelAuthority } from './authority.ts'
@@ -20,6 +22,7 @@ import { OwnRedis } from './own-redis.ts'
 import type { RedisTime } from './redis-time.ts'
 import { ReplicaPriority } from './replica-priority.ts'
 import { SentinelChoice } from './sentinel-choice.ts'
+import { SentinelFollowing } from './sentinel-following.ts'
 import { SentinelWatch } from './sentinel-watch.ts'
 import type { WayOut } from './way-out.ts'
 
@@ -27,6 +30,7 @@ import type { WayOut } from './way-out.ts'
 const SENTINEL_MS = 200
 const SENTINEL_TIMEOUT_MS = 1000
 const LET_GO_TIMEOUT_MS = 1000
+const LOOK_TIMEOUT_MS = 1000
 
 /** What there is where Sentinels choose the primary. */
 interface BySentinel {
@@ -48,6 +52,7 @@ export class Claiming {
   readonly appointed: AppointedAuthority | undefined
   /** Whom it goes by where Sentinels do. */
   readonly bySentinel: BySentinel | undefined
+  readonly #abandoned: AbandonedRegions
 
   constructor(options: {
     config: Config
@@ -93,7 +98,8 @@ export class Claiming {
       })
       const { catchUpMs, catchUpBytesMax } = config
       const catchUp = new CatchUp({ redis: control, catchUpMs, catchUpBytesMax, log })
-      wayOut = { by: 'sentinel', failover, catchUp }
+      const following = new SentinelFollowing({ redis: control, others, log })
+      wayOut = { by: 'sentinel', failover, catchUp, following }
       const address = config.dataRedisAddress
       this.bySentinel = {
         ...{ watch, failover },
@@ -120,6 +126,16 @@ export class Claiming {
         log,
       }),
     })
+    this.#abandoned = new AbandonedRegions({
+      ...{ region, regions, leaseMs, others, log },
+      look: (address) =>
+        lookAtAbandoned({
+          ...{ url: config.dataRedis, address, localAddress, clockKey: keys.clock },
+          ...{ gateUser: config.gateUser, timeoutMs: LOOK_TIMEOUT_MS },
+        }),
+      named: () => this.bySentinel?.watch.naming?.address,
+      failOver: () => this.bySentinel?.failover.ask(),
+    })
     this.bySentinel?.watch.onAnswer(() => this.claim.poke())
   }
 
@@ -127,10 +143,12 @@ export class Claiming {
     this.bySentinel?.watch.start()
     this.bySentinel?.failover.start()
     this.bySentinel?.priority.start()
+    this.#abandoned.start()
     this.claim.start()
   }
 
   async stop(): Promise<void> {
+    this.#abandoned.stop()
     await this.claim.stop()
     this.bySentinel?.priority.stop()
     this.bySentinel?.failover.stop()

@@ -3,10 +3,16 @@ import type { Ahead, ClaimState } from './claim-state.ts'
 import type { FailoverRequest } from './failover-request.ts'
 import type { OtherRegionSays } from './other-regions.ts'
 import type { OwnLook } from './own-redis.ts'
+import type { SentinelFollowing } from './sentinel-following.ts'
 
 /** What becomes of a Redis that holds less than another: by Sentinel, by an operator, or it is claimed all the same. */
 export type WayOut =
-  | { readonly by: 'sentinel'; readonly failover: FailoverRequest; readonly catchUp: CatchUp }
+  | {
+      readonly by: 'sentinel'
+      readonly failover: FailoverRequest
+      readonly catchUp: CatchUp
+      readonly following: SentinelFollowing
+    }
   | { readonly by: 'operator'; readonly promotions?: Promotions }
   | { readonly by: 'nobody' }
 

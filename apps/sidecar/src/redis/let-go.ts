@@ -1,8 +1,7 @@
 import { ORIGIN, type Position, parsePosition } from '@perigee/core'
-import { Redis } from 'ioredis'
 import { RedisFailure } from './connection.ts'
+import { ForeignRedis, type ForeignRedisOptions } from './foreign-redis.ts'
 import { functionName, LIST_LIBRARIES, loadedVersions } from './function-library.ts'
-import { connectorFrom } from './local-connector.ts'
 
 /** Whether another region's data Redis can hold a live claim from now on, as long as others aren't named instead. */
 export type LetGo =
@@ -24,33 +23,14 @@ export interface LastHeld {
  * Asks another region's data Redis to let go: a master gives its claim up, in every version of the library that it has,
  * and from then on what vouched for it before isn't enough to claim it again.
  */
-export async function askToLetGo(options: {
-  /** The own data Redis's URL: the same user and password serve in all regions. */
-  url: string
-  /** `host:port` of the other one. */
-  address: string
-  localAddress?: string | undefined
-  clockKey: string
-  /** Whether a master may be told to give its claim up; otherwise only the others count. */
-  mayRelease: boolean
-  timeoutMs: number
-}): Promise<LetGo> {
-  const redis = new Redis(urlAt(options.url, options.address), {
-    connectionName: 'perigee-let-go',
-    lazyConnect: true,
-    enableReadyCheck: false,
-    enableOfflineQueue: false,
-    connectTimeout: options.timeoutMs,
-    socketTimeout: options.timeoutMs,
-    maxRetriesPerRequest: 0,
-    protocol: 2,
-    retryStrategy: () => null,
-    ...(options.localAddress !== undefined && { Connector: connectorFrom(options.localAddress) }),
-  })
-  let code: string | undefined
-  redis.on('error', (error: NodeJS.ErrnoException) => {
-    code = error.code
-  })
+export async function askToLetGo(
+  options: ForeignRedisOptions & {
+    clockKey: string
+    /** Whether a master may be told to give its claim up; otherwise only the others count. */
+    mayRelease: boolean
+  },
+): Promise<LetGo> {
+  using redis = new ForeignRedis(options)
   try {
     await redis.connect()
     const [role] = (await redis.call('ROLE')) as [string]
@@ -63,16 +43,18 @@ export async function askToLetGo(options: {
     }
     return { gone: true, because: 'released', holds: await lastHeld(redis, versions, options.clockKey) }
   } catch (error) {
-    if (code === 'ECONNREFUSED') return { gone: true, because: 'refused' }
+    if (redis.refused) return { gone: true, because: 'refused' }
     const failure = RedisFailure.from(error)
     if (failure.word === 'LOADING') return { gone: true, because: 'loading' }
     return { gone: false, why: failure.message }
-  } finally {
-    redis.disconnect()
   }
 }
 
-async function lastHeld(redis: Redis, versions: readonly number[], clockKey: string): Promise<LastHeld> {
+async function lastHeld(
+  redis: ForeignRedis,
+  versions: readonly number[],
+  clockKey: string,
+): Promise<LastHeld> {
   const clock = (await redis.call('GET', clockKey)) as string | null
   const position = (clock === null ? undefined : parsePosition(clock)) ?? ORIGIN
   let mayLack = true
@@ -86,12 +68,3 @@ async function lastHeld(redis: Redis, versions: readonly number[], clockKey: str
 
 /** Where status.lua's reply has the newest epoch that the process was claimed in. */
 const NEWEST_EPOCH = 5
-
-/** A Redis URL with another host and port. */
-function urlAt(url: string, address: string): string {
-  const at = new URL(url)
-  const colon = address.lastIndexOf(':')
-  at.hostname = address.slice(0, colon)
-  at.port = address.slice(colon + 1)
-  return at.href
-}

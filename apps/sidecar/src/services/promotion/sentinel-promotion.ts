@@ -14,7 +14,7 @@
  * from failing; if any of it is missing, or ends too soon, the claim waits longer, or fetches what another holds more.
  *
  * If this process dies: before 3 the primary takes its writes again after `HOLD_MS`; after it, another sidecar of this region
- * claims, or another region takes over (orphaned-primary.ts). The priority is restored (replica-priority.ts). The caller may go
+ * claims, or another region takes over (abandoned-regions.ts). The priority is restored (replica-priority.ts). The caller may go
  * away at any time: past 2 it is finished without one. The same command finishes what is left.
  *
  * By force nothing keeps it: what this region lacks then is lost, and told. Without a primary that is all there is.
