@@ -2,6 +2,7 @@ import { PerigeeError } from '@perigee/sdk'
 import { Command, CommanderError } from 'commander'
 import { aliasCommand } from './commands/alias.ts'
 import { deleteCommand } from './commands/delete.ts'
+import { explainCommand } from './commands/explain.ts'
 import { getCommand } from './commands/get.ts'
 import { indexCommand } from './commands/index.ts'
 import { initCommand } from './commands/init.ts'
@@ -55,6 +56,7 @@ function createProgram(io: Io): Command {
     initCommand(act),
     statusCommand(act),
     lagCommand(act),
+    explainCommand(act),
     getCommand(act),
     setCommand(act),
     deleteCommand(act),

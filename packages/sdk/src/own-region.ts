@@ -6,7 +6,7 @@ export interface OwnRegion {
   /** `undefined` when nothing said so: then the region with the smallest round trip counts. */
   readonly region: string | undefined
   /** The option, an environment variable, or what a {@link RegionChoice} that was given as the option rests on. */
-  readonly source: 'option' | 'REGION' | 'AWS_REGION' | RegionChoice['source'] | 'nothing'
+  readonly source: RegionChoice['source'] | 'REGION' | 'AWS_REGION' | 'nothing'
   /** The same in words. */
   readonly because: string
 }
@@ -27,6 +27,7 @@ export function ownRegion(
     const { region, source, because } = option ?? {}
     if (typeof region !== 'string')
       throw invalidArgument("region is a name, such as 'eu-west-1', or what chose it", 'region')
+    if (source === 'option') return { region, source, because }
     return { region, source, because: `the option \`region\` was chosen by ${source}: ${because}` }
   }
   for (const name of ['REGION', 'AWS_REGION'] as const) {

@@ -9,8 +9,8 @@ export interface RegionPlaces {
 /** A region, and what said that it is the one. Can be given as the `region` to connect in. */
 export interface RegionChoice {
   readonly region: string
-  /** What said so. */
-  readonly source: 'headers' | 'location' | 'ip'
+  /** What said so; `option` is a reason of your own. */
+  readonly source: 'headers' | 'location' | 'ip' | 'option'
   /** The same in words, for people: what was read, and how far the region is from there. */
   readonly because: string
 }
