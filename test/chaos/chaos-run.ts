@@ -44,7 +44,7 @@ export interface ChaosResult {
 /** Of all reads, so many must be answered within their deadline. */
 export const ANSWERED_MIN = 0.999
 
-const MIX: Mix = { readers: 2, searchers: 1, writers: 1, replicated: 1, moving: 6, everyMs: 100 }
+const MIX: Mix = { readers: 2, searchers: 1, writers: 1, replicated: 1, moving: 3, everyMs: 100 }
 const SLICES_MAX = 600
 const CALM_MS = 5_000
 const EVERY_MS = 20_000
@@ -109,7 +109,6 @@ class ChaosRun {
     try {
       for (let act = 1; this.#nowMs() < lastsMs && this.#broken.length === 0; act++) {
         if (act > 1) await this.#stage.nextAct()
-        this.#seen = this.#stage.recorder.ended
         await this.#act(Math.min(lastsMs, this.#nowMs() + actMs))
         onProgress('waiting until all regions are level')
         await this.#judge()
@@ -125,10 +124,13 @@ class ChaosRun {
     const { onProgress } = this.#options
     await this.#stage.settled()
     const load = await this.#stage.load(MIX)
-    const looking = setInterval(() => this.#look(), LOOK_EVERY_MS)
-    const telling = setInterval(() => onProgress(this.#progress()), TELL_EVERY_MS)
+    let looking: NodeJS.Timeout | undefined
+    let telling: NodeJS.Timeout | undefined
     try {
       await this.#stage.calm()
+      this.#seen = this.#stage.recorder.ended
+      looking = setInterval(() => this.#look(), LOOK_EVERY_MS)
+      telling = setInterval(() => onProgress(this.#progress()), TELL_EVERY_MS)
       await this.#disturb(untilMs)
       await this.#end(load)
     } finally {

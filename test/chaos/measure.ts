@@ -40,8 +40,9 @@ export async function measure(row: Row, options: MeasureOptions): Promise<Measur
   const startedAt = performance.now()
   const readings: Readings[] = []
   const broken: string[] = []
-  const cluster = { ...row.cluster, ...(sidecarMain !== undefined && { sidecarMain }) }
-  const stage = await Stage.start({ seed, cluster, sessionsOn })
+  const own = typeof row.cluster === 'function' ? await row.cluster() : row.cluster
+  const cluster = { ...own, ...(sidecarMain !== undefined && { sidecarMain }) }
+  const stage = await Stage.start({ seed, cluster, sessionsOn, onNote: (text) => onProgress(`    ${text}`) })
   let violations: Verdict['violations'] = []
   const lost: Readings[] = []
   let folder: string | undefined

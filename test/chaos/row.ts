@@ -16,7 +16,7 @@ export interface Row {
   readonly pace: 'quick' | 'slow'
   readonly figures: readonly Figure[]
   /** What differs from three regions with Sentinels at their real distances. */
-  readonly cluster?: LocalClusterOptions | undefined
+  readonly cluster?: LocalClusterOptions | (() => Promise<LocalClusterOptions>) | undefined
   /** What the clients do meanwhile. */
   readonly mix?: Mix | undefined
   /** Before each repetition's clients are made; gives further ones. */

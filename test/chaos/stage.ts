@@ -9,6 +9,7 @@ import { LocalCluster, type LocalClusterOptions } from '@perigee/local-cluster'
 import type { ConnectOptions, Perigee } from '@perigee/sdk'
 import { DIMENSIONS, DrivenSession, INDEX, MODEL, NAMESPACE } from '../checker/driven-session.ts'
 import type { Operation } from '../checker/history.ts'
+import { operationInWords } from '../checker/in-words.ts'
 import { judge, type Verdict } from '../checker/judge.ts'
 import { allItems, type PlannedCall } from '../checker/plan.ts'
 import { Recorder } from '../checker/recorder.ts'
@@ -37,6 +38,8 @@ export type Visitors = ReadonlyMap<string, Perigee>
 
 export const noVisitors: Visitors = new Map()
 
+/** Of calls that should not be, so many are told. */
+const TOLD_MAX = 5
 const WARM_CALLS = 4
 const WARM_WITHIN_MS = 60_000
 const UNTIL_WITHIN_MS = 60_000
@@ -186,6 +189,12 @@ export class Stage {
     let first = operations.length
     while (first > 0 && (operations[first - 1] as Operation).end.ms >= ms) first -= 1
     return new RecordedCalls(operations.slice(first))
+  }
+
+  /** How many there are, each told in words: of calls that should not be. */
+  told(calls: RecordedCalls): number {
+    for (const call of calls.all.slice(0, TOLD_MAX)) this.note(operationInWords(call))
+    return calls.count
   }
 
   /** Waits until the calls since a moment are such; gives the time it took since that moment, in milliseconds. */

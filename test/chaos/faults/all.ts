@@ -1,4 +1,5 @@
 import type { Disturbance, Row } from '../row.ts'
+import { clockRows } from './clock.ts'
 import { dataRedisKilled, killsReplica } from './data-redis-killed.ts'
 import { dnsRows, losesNames } from './dns.ts'
 import { halfOpen, stallsLink } from './half-open.ts'
@@ -33,6 +34,7 @@ export const rows: readonly Row[] = [
   plannedPromotion,
   ...dnsRows,
   linkFlaps,
+  ...clockRows,
   ...slowLinks,
   redisOutOfMemory,
   diskFull,

@@ -21,7 +21,7 @@ export const dataRedisKilled: Row = {
     await stage.scene.start(home)
     return {
       [FAILING]: calls.reads.failed.lastEndMs(fromMs) - fromMs,
-      [MISSES]: calls.misses.count,
+      [MISSES]: stage.told(calls.misses),
     }
   },
 }

@@ -26,9 +26,9 @@ export const indexRedisKilled: Row = {
     const readers = calls.by(load.sessionsOf('reader'))
     return {
       [FIRST]: calls.searches.begunAfter(fromMs).notAnsweredBy(home).firstEndMs - fromMs,
-      [SEARCHES]: calls.searches.failed.count,
+      [SEARCHES]: stage.told(calls.searches.failed),
       [AWAY]: readers.notAnsweredBy(home).count,
-      [READS]: readers.failed.count,
+      [READS]: stage.told(readers.failed),
     }
   },
 }

@@ -24,7 +24,7 @@ export const linkFlaps: Row = {
     const calls = stage.endedSince(fromMs)
     return {
       [PROMOTIONS]: epochsOf(calls) - 1,
-      [READS]: calls.by(load.sessionsOf('reader')).failed.count,
+      [READS]: stage.told(calls.by(load.sessionsOf('reader')).failed),
     }
   },
 }

@@ -1,9 +1,12 @@
+import { byTime, type Position, positionFrom } from '../../checker/lineage.ts'
+import { waitFor } from '../../support/wait-for.ts'
 import type { Row } from '../row.ts'
 import type { Stage } from '../stage.ts'
 
 const TAKEN = 'writes acknowledged by it until it follows'
 const FOLLOWS = 'it follows'
 const STEADY_MS = 2_000
+const FOLLOWS_WITHIN_MS = 60_000
 
 /** Ways to lose a primary, each with what brings it back. */
 const LOSSES = [
@@ -41,8 +44,12 @@ export const oldPrimaryReturns: Row = {
     )
     const backMs = stage.nowMs()
     await comeBack()
+    const goal = await clockOf(stage, stage.primary)
     const readyMs = stage.nowMs()
-    await stage.settled()
+    const includes = async () => byTime(await clockOf(stage, old), goal) >= 0
+    await waitFor(`${old} to hold what ${stage.primary} held when it was back`, includes, {
+      timeoutMs: FOLLOWS_WITHIN_MS,
+    })
     const followsMs = stage.nowMs()
     const calls = await stage.watch(backMs, followsMs - backMs + STEADY_MS)
     return {
@@ -50,4 +57,9 @@ export const oldPrimaryReturns: Row = {
       [FOLLOWS]: followsMs - readyMs,
     }
   },
+}
+
+/** The newest position that a region's data Redis holds itself. */
+async function clockOf({ cluster }: Stage, region: string): Promise<Position> {
+  return positionFrom(String(await cluster.dataRedis(region).command('GET', 'pg:{0}:clock')))
 }

@@ -29,7 +29,7 @@ export const plannedPromotion: Row = {
     const calls = await stage.watch(fromMs, tookMs + STEADY_MS)
     return {
       [PAUSED]: longestPauseMs(calls, fromMs),
-      [FAILED]: calls.failed.count,
+      [FAILED]: stage.told(calls.failed),
       [TOLD]: calls.filter(({ outcome }) => outcome.kind !== 'ok' && outcome.reason === 'LOST_HISTORY').count,
       [PROMOTED]: tookMs,
     }

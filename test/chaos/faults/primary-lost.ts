@@ -46,7 +46,7 @@ async function lose(stage: Stage, load: Load, disturbance: Disturbance): Promise
   const local = calls.by(load.sessionsOf('reader')).filter(({ region }) => elsewhere(region))
   return {
     [WRITES]: calls.writes.begunAfter(fromMs).notAnsweredBy(old).firstEndMs - fromMs,
-    [READS]: local.failed.count,
+    [READS]: stage.told(local.failed),
   }
 }
 

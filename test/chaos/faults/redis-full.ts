@@ -46,7 +46,7 @@ async function fill(stage: Stage, disturbance: Disturbance): Promise<Readings> {
   const otherwise = refused.filter(({ outcome }) => outcome.kind !== 'ok' && !RIGHT_CODES.has(outcome.code))
   return {
     [WRONG]: otherwise.count,
-    [READS]: calls.reads.failed.count,
+    [READS]: stage.told(calls.reads.failed),
     [RECOVERED]: back(stage.endedSince(healedMs)).firstEndMs - healedMs,
   }
 }

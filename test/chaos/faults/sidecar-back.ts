@@ -27,7 +27,7 @@ export const sidecarBack: Row = {
     const calls = (await stage.watch(fromMs, homeMs + STEADY_MS)).in(home)
     return {
       [HOME]: calls.reads.notAnsweredBy(home).lastEndMs(fromMs) - fromMs,
-      [FAILED]: calls.failed.count,
+      [FAILED]: stage.told(calls.failed),
     }
   },
 }

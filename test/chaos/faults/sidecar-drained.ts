@@ -37,7 +37,7 @@ export const sidecarDrained: Row = {
       for (const words of kinds.flatMap(({ failed, endedWrongly }) => [...failed, ...endedWrongly]))
         stage.note(words)
       return {
-        [FAILED]: calls.failed.count,
+        [FAILED]: stage.told(calls.failed),
         [OTHERS]: kinds.reduce((sum, { failed }) => sum + failed.length, 0),
         [WATCHES]: kinds.reduce((sum, { endedWrongly }) => sum + endedWrongly.length, 0),
         [SILENT]: Math.max(...kinds.map(({ silentMs }) => silentMs)),

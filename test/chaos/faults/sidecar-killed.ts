@@ -27,8 +27,8 @@ export const sidecarKilled: Row = {
     const firstMs = calls.begunAfter(fromMs).reads.answered.firstEndMs - fromMs
     return {
       [FIRST]: firstMs - stage.nextRoundTripMs(home),
-      [READS]: calls.reads.failed.count,
-      [WRITES]: isPrimary ? 0 : calls.writes.failed.count,
+      [READS]: stage.told(calls.reads.failed),
+      [WRITES]: isPrimary ? 0 : stage.told(calls.writes.failed),
     }
   },
 }

@@ -1,4 +1,3 @@
-import type { RecordedCalls } from '../calls.ts'
 import type { Figure, Readings } from '../figure.ts'
 import { DEADLINE_MS } from '../load.ts'
 import type { Stage } from '../stage.ts'
@@ -27,15 +26,11 @@ export async function silenceReadings(
   nextRoundTripMs: number,
 ): Promise<Readings> {
   const calls = (await stage.watch(fromMs, WATCHED_MS)).in(client)
-  return readingsOf(calls, fromMs, nextRoundTripMs)
-}
-
-function readingsOf(calls: RecordedCalls, fromMs: number, nextRoundTripMs: number): Readings {
   const slow = calls.reads.slowerThan(nextRoundTripMs + SLOW_MS)
   return {
     // When the last one began that was held up: later ones went straight to where they are answered.
     [SLOW]: slow.lastStartMs(fromMs) - fromMs,
     [LONGEST]: calls.longestMs,
-    [FAILED]: calls.reads.failed.count,
+    [FAILED]: stage.told(calls.reads.failed),
   }
 }
