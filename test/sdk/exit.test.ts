@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { LocalCluster } from '@perigee/local-cluster'
 import { expect, it, onTestFinished } from 'vitest'
 
 const program = fileURLToPath(new URL('./exit-program.ts', import.meta.url))
+const idle = fileURLToPath(new URL('./idle-program.ts', import.meta.url))
 
 /** Accepts connections and never says a word. */
 async function silent(): Promise<string> {
@@ -59,3 +61,16 @@ it.each([
     expect(performance.now() - start).toBeLessThan(10_000)
   },
 )
+
+it('a process that forgot to close its client ends by itself, though the sidecar’s health is watched', async () => {
+  await using cluster = await LocalCluster.start({
+    regions: ['eu-west-1'],
+    distances: 'none',
+    sentinel: false,
+  })
+  const [address = ''] = cluster.state().regions.map(({ grpc }) => grpc)
+  const { stdout } = await promisify(execFile)(process.execPath, [idle, address], { timeout: 20_000 })
+  const [region, endedAfterMs] = stdout.trim().split('\n')
+  expect(region).toBe('eu-west-1')
+  expect(Number(endedAfterMs)).toBeLessThan(1_000)
+})

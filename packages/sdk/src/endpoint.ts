@@ -12,7 +12,7 @@ export interface Endpoint {
 
 /**
  * How an attempt failed: `error`, which a few more of the same make serious; `timeout`, which says enough of the service
- * asked; `unreachable`, which says enough of all of that sidecar's.
+ * asked if nothing else comes from there; `unreachable`, which says enough of all of that sidecar's.
  */
 export type AttemptFailure = 'error' | 'timeout' | 'unreachable'
 

@@ -14,6 +14,7 @@ import type { Endpoint } from './endpoint.ts'
 import { isRead } from './idempotency.ts'
 import { aborted, PerigeeError } from './perigee-error.ts'
 import { ProcessHold } from './process-hold.ts'
+import { RefusedStream } from './refused-stream.ts'
 import type { AttemptOptions, Transport } from './transport.ts'
 
 /** Timers of more milliseconds, 24 days, fire at once; nobody waits that long. */
@@ -217,7 +218,8 @@ export class GrpcTransport implements Transport {
     if (signal?.aborted) return aborted(signal)
     if (this.#closed) return closedError()
     if (call.silent) return wentSilent(endpoint, thrown)
-    return PerigeeError.from(thrown, endpoint.region)
+    const refused = RefusedStream.from(thrown)
+    return refused ? notTaken(endpoint, refused) : PerigeeError.from(thrown, endpoint.region)
   }
 }
 
@@ -253,6 +255,17 @@ function deadlineExceeded(): PerigeeError {
 
 function wentSilent({ address, region }: Endpoint, cause: unknown): PerigeeError {
   return new PerigeeError(`the sidecar at ${address} went silent`, { code: 'UNAVAILABLE', region, cause })
+}
+
+function notTaken({ address, region }: Endpoint, cause: RefusedStream): PerigeeError {
+  return new PerigeeError(
+    `the sidecar at ${address} goes away, and did not take the call: ${cause.message}`,
+    {
+      code: 'UNAVAILABLE',
+      region,
+      cause,
+    },
+  )
 }
 
 function closedError(): PerigeeError {

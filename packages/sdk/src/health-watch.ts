@@ -58,6 +58,7 @@ export class HealthWatch {
   #attempt = new AbortController()
   #looks: NodeJS.Timeout | undefined
   #bytesHeard: number | undefined
+  #heardAt = Number.NEGATIVE_INFINITY
   #quietLooks = 0
 
   constructor(options: {
@@ -81,6 +82,13 @@ export class HealthWatch {
     clearInterval(this.#looks)
     this.#closed.abort()
     this.#attempt.abort()
+  }
+
+  /** Whether anything came in the last `ms` milliseconds: a sidecar that was heard of is slow, not silent. */
+  heardWithin(ms: number): boolean {
+    const bytesHeard = this.#transport.bytesHeard(this.#endpoint)
+    if (bytesHeard === undefined) return false
+    return bytesHeard !== this.#bytesHeard || performance.now() - this.#heardAt < ms
   }
 
   async #run(): Promise<void> {
@@ -143,6 +151,7 @@ export class HealthWatch {
     this.#bytesHeard = this.#transport.bytesHeard(this.#endpoint)
     const quiet = this.#bytesHeard !== undefined && this.#bytesHeard === before
     this.#quietLooks = quiet ? this.#quietLooks + 1 : 0
+    if (!quiet) this.#heardAt = performance.now()
     if (this.#quietLooks < QUIET_LOOKS_MAX) return
     this.#quietLooks = 0
     this.#bytesHeard = undefined

@@ -11,6 +11,9 @@ const WORDS: ReadonlyMap<ServiceName, ServiceWord> = new Map([
   ['perigee.v1.SearchService', 'search'],
 ])
 
+/** A call that timed out at a sidecar which was heard of so lately says that it is slow, which one call may be. */
+const HEARD_MS = 200
+
 /** What {@link KnownSidecar} needs. */
 export interface KnownSidecarOptions {
   readonly endpoint: Endpoint
@@ -61,10 +64,12 @@ export class KnownSidecar implements HealthListener {
   failed(service: ServiceName, error: PerigeeError, failure: AttemptFailure): void {
     this.#failuresInRow += 1
     this.#note(error)
+    const slow = failure === 'timeout' && this.#watch.heardWithin(HEARD_MS)
+    const certain = failure !== 'error' && !slow
     this.#change('failed', error, (now) => {
       for (const one of failure === 'unreachable' ? SERVICES : [service]) {
         const alone = !this.#options.othersInUse(one, this)
-        this.#standing(one).failed({ certain: failure !== 'error', alone }, now)
+        this.#standing(one).failed({ certain, alone }, now)
       }
     })
   }

@@ -1,5 +1,6 @@
 import type { AttemptFailure } from './endpoint.ts'
 import type { PerigeeError } from './perigee-error.ts'
+import { RefusedStream } from './refused-stream.ts'
 
 /** A sidecar that was given less time than this may be well and merely have been asked too much. */
 const FAIR_MS = 300
@@ -40,6 +41,8 @@ export function judge(
   }
   switch (error.code) {
     case 'UNAVAILABLE':
+      // Its health says at once whether it is gone, or merely closed an old connection.
+      if (error.cause instanceof RefusedStream) return NEXT
       return neverSent(error) ? UNREACHABLE : ERROR
     case 'DEADLINE_EXCEEDED':
       return tookMs >= FAIR_MS ? TIMEOUT : NEXT

@@ -131,6 +131,11 @@ export class SmallSidecar implements AsyncDisposable {
     call.write(create(Health.method.watch.output, { status: this.#notServing.has(service) ? 2 : 1 }))
   }
 
+  /** Takes no more calls, without a word before, and finishes those that it has taken. */
+  goAway(): void {
+    this.#server.tryShutdown(() => {})
+  }
+
   /** Drops every connection at once, as a killed process does. */
   async kill(): Promise<void> {
     this.#server.forceShutdown()
