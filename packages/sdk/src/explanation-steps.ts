@@ -113,11 +113,12 @@ function healthInWords(endpoint: EndpointExplanation): string {
   const { address, region, health, ejectedUntil, failuresInRow, inFlight, lastError } = endpoint
   const { roundTripMs, roundTripError } = endpoint
   const aloneFor = ejectedUntil ? Math.max(0, ejectedUntil.getTime() - Date.now()) : 0
-  const last = lastError ? `: ${lastError.code}, ${lastError.message}` : ''
+  const troubled = ejectedUntil !== undefined || failuresInRow > 0
   const parts = [
     `cache ${inWords(health.cache)}, search ${inWords(health.search)}`,
     ...(ejectedUntil ? [`ejected for ${shortMs(aloneFor)} more`] : []),
-    ...(failuresInRow ? [`${failuresInRow} failures in a row${last}`] : []),
+    ...(failuresInRow ? [`${failuresInRow} failures in a row`] : []),
+    ...(troubled && lastError ? [`failed last: ${lastError.code}, ${lastError.message}`] : []),
     ...(inFlight ? [`${inFlight} calls under way`] : []),
     ...(roundTripMs === undefined ? [] : [`${shortMs(roundTripMs)} there and back`]),
     ...(roundTripError ? [`not reached now: ${roundTripError}`] : []),

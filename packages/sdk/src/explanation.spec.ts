@@ -132,7 +132,9 @@ describe('the explanation of a connection', () => {
     expect(away.steps.at(-1)?.says).toBe(
       `A call goes to ${far.address} in us-east-1 first, though eu-west-1 is nearest.`,
     )
-    expect(away.steps.at(-2)?.details.join('\n')).toMatch(/failures in a row: UNAVAILABLE.*not reached now/)
+    expect(away.steps.at(-2)?.details.join('\n')).toMatch(
+      /ejected for .*failed last: UNAVAILABLE, .*not reached now/,
+    )
   })
 
   it('is there while nobody is', async () => {

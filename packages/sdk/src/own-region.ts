@@ -28,7 +28,7 @@ export function ownRegion(
     if (typeof region !== 'string')
       throw invalidArgument("region is a name, such as 'eu-west-1', or what chose it", 'region')
     if (source === 'option') return { region, source, because }
-    return { region, source, because: `the option \`region\` was chosen by ${source}: ${because}` }
+    return { region, source, because: `chosen by ${source}: ${because}` }
   }
   for (const name of ['REGION', 'AWS_REGION'] as const) {
     const region = environment[name]
