@@ -55,6 +55,15 @@ describe('the addresses of a region', () => {
     expect(server.asked.filter((asked) => /^A one\./i.test(asked))).toHaveLength(1)
   })
 
+  it('may be in a domain with a final dot, which spares search domains', async () => {
+    const { server } = await names()
+    const discovery = new DnsDiscovery({ domain: 'rag.internal.', port: 7700, server: server.address })
+    onTestFinished(() => discovery.close())
+    server.srv(SERVICE, { target: API, port: 8 })
+    server.a(API, '10.0.0.1')
+    expect(addressesOf(await discovery.resolve('eu-west-1'))).toEqual(['10.0.0.1:8'])
+  })
+
   it('come with all that was asked and answered', async () => {
     const { server, resolve } = await names()
     server.a(API, '10.0.0.1')
