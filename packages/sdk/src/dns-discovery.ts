@@ -82,7 +82,7 @@ export class DnsDiscovery implements Discovery {
   async #services(name: string, lookup: Lookup): Promise<SrvRecord[]> {
     const service = `_perigee._tcp.${name}`
     const question = { name: service, type: 'SRV', server: this.#server } as const
-    const found = await ask(
+    const { found } = await ask(
       question,
       lookup,
       () => this.#resolver.resolveSrv(service),
@@ -129,38 +129,35 @@ export class DnsDiscovery implements Discovery {
   async #askForHosts(name: string, lookup: Lookup): Promise<readonly string[]> {
     if (isIP(name)) return [name]
     if (this.#system) {
-      const said = await this.#askSystem(this.#system, name, lookup)
-      if (said) return said
+      const { found, silent } = await this.#askSystem(this.#system, name, lookup)
+      if (!silent) return found
     }
     const server = this.#server
     const [v4, v6] = await Promise.all([
       ask({ name, type: 'A', server }, lookup, () => this.#resolver.resolve4(name), String),
       ask({ name, type: 'AAAA', server }, lookup, () => this.#resolver.resolve6(name), String),
     ])
-    return [...v4, ...v6]
+    const found = [...v4.found, ...v6.found]
+    if (!this.#system || found.length > 0 || !v4.silent) return found
+    // Nobody says anything now, so what the system said before holds.
+    return remember<string>(lookup, `A/AAAA ${name}`) ?? []
   }
 
-  /** What the system says; `undefined` when it says neither yes nor no, and DNS is to be asked past it. */
-  async #askSystem(
-    system: SystemLookup,
-    name: string,
-    lookup: Lookup,
-  ): Promise<readonly string[] | undefined> {
-    const question = { name, type: 'A/AAAA', server: 'system' } as const
+  /** Asks the system; past it DNS can be asked when that is silent, which is to say held up. */
+  async #askSystem(system: SystemLookup, name: string, lookup: Lookup): Promise<Asked<string>> {
     const start = performance.now()
-    const settle = (records: readonly string[], error?: string) => {
-      const tookMs = performance.now() - start
-      lookup.questions.push({ ...question, records, error, remembered: false, tookMs })
-    }
-    try {
-      const hosts = await system.hosts(name, SYSTEM_ANSWER_WITHIN_MS)
-      settle(hosts ?? [], hosts ? undefined : 'ETIMEOUT')
-      return hosts
-    } catch (error) {
-      const code = codeOf(error)
-      settle([], code)
-      return NOTHING_THERE.has(code) ? [] : undefined
-    }
+    let error: string | undefined
+    const hosts = await system.hosts(name, SYSTEM_ANSWER_WITHIN_MS).catch((thrown) => {
+      error = codeOf(thrown)
+      return []
+    })
+    if (hosts === undefined) error = 'ETIMEOUT'
+    const found = hosts ?? []
+    if (found.length) lookup.now.set(`A/AAAA ${name}`, found)
+    const tookMs = performance.now() - start
+    const question = { name, type: 'A/AAAA', server: 'system' } as const
+    lookup.questions.push({ ...question, records: found, error, remembered: false, tookMs })
+    return { found, silent: saysNothing(error) }
   }
 
   get #server(): string {
@@ -178,13 +175,19 @@ export class DnsDiscovery implements Discovery {
   }
 }
 
+/** What came of a question: nothing at all when it is `silent`, and then `found` is what was said before. */
+interface Asked<T> {
+  readonly found: readonly T[]
+  readonly silent: boolean
+}
+
 /** Asks, in bounded time, and notes the question with its answer. */
 async function ask<T>(
   question: Pick<DnsQuestion, 'name' | 'type' | 'server'>,
   lookup: Lookup,
   resolve: () => Promise<readonly T[]>,
   format: (record: T) => string,
-): Promise<readonly T[]> {
+): Promise<Asked<T>> {
   const key = `${question.type} ${question.name}`
   const start = performance.now()
   let error: string | undefined = 'ETIMEOUT'
@@ -201,8 +204,8 @@ async function ask<T>(
       },
     ),
   )
-  const silent = error !== undefined && !NOTHING_THERE.has(error)
-  const before = silent ? (lookup.before.get(key) as readonly T[] | undefined) : undefined
+  const silent = saysNothing(error)
+  const before = silent ? remember<T>(lookup, key) : undefined
   const found = answer ?? before ?? []
   if (found.length) lookup.now.set(key, found)
   lookup.questions.push({
@@ -212,7 +215,18 @@ async function ask<T>(
     remembered: before !== undefined,
     tookMs: performance.now() - start,
   })
-  return found
+  return { found, silent }
+}
+
+/** What was said to a question before, to be remembered on. */
+function remember<T>({ before, now }: Lookup, key: string): readonly T[] | undefined {
+  const said = before.get(key)
+  if (said) now.set(key, said)
+  return said as readonly T[] | undefined
+}
+
+function saysNothing(error: string | undefined): boolean {
+  return error !== undefined && !NOTHING_THERE.has(error)
 }
 
 function codeOf(error: unknown): string {

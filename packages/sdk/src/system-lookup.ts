@@ -1,6 +1,8 @@
-import { lookup } from 'node:dns/promises'
+import { lookup as systemLookup } from 'node:dns/promises'
 import { Deadline } from './deadline.ts'
 import { within } from './pause.ts'
+
+type Lookup = (name: string) => Promise<readonly { readonly address: string }[]>
 
 /**
  * The system's own lookup of names, hosts file included, one name at a time.
@@ -10,7 +12,12 @@ import { within } from './pause.ts'
  * goes without.
  */
 export class SystemLookup {
+  readonly #lookup: Lookup
   #free: Promise<unknown> = Promise.resolve()
+
+  constructor(lookup: Lookup = (name) => systemLookup(name, { all: true })) {
+    this.#lookup = lookup
+  }
 
   /**
    * The addresses of a name; `undefined` when that takes longer than `timeoutMs`.
@@ -21,7 +28,7 @@ export class SystemLookup {
     const deadline = Deadline.in(timeoutMs)
     const found = this.#free.then(async () => {
       if (deadline.passed) return undefined
-      return (await lookup(name, { all: true })).map(({ address }) => address)
+      return (await this.#lookup(name)).map(({ address }) => address)
     })
     this.#free = found.catch(() => {})
     let error: unknown
