@@ -91,7 +91,7 @@ it('reads go on while the nearest sidecar is killed, from the next nearest, and 
   await waitFor('reads from home', () => answeredBy.includes('eu-west-1'))
   await cluster.stopProcess('eu-west-1', 'sidecar', 'SIGKILL')
   await waitFor('reads from the next region', () => answeredBy.at(-1) === 'us-east-1')
-  expect(events.some((event) => event.type === 'failover')).toBe(true)
+  expect(events.some(({ type }) => type === 'failover' || type === 'ejected')).toBe(true)
   await cluster.startProcess('eu-west-1', 'sidecar')
   await waitFor('reads from home again', () => answeredBy.at(-1) === 'eu-west-1', { timeoutMs: 15_000 })
   reading = false

@@ -16,7 +16,7 @@ export interface LoadCall {
 
 export interface PacedLoadOptions {
   readonly kinds: readonly LoadCall['kind'][]
-  /** Between two calls of a kind. Default 10. */
+  /** Between two calls of a kind. Default 30. */
   readonly everyMs?: number
   /** Of each call. Default 1,000. */
   readonly timeoutMs?: number
@@ -79,7 +79,7 @@ export class PacedLoad {
     while (!signal.aborted) {
       const call = this.#call(kind).finally(() => this.#inFlight.delete(call))
       this.#inFlight.add(call)
-      await delay(this.#options.everyMs ?? 10, undefined, { signal }).catch(() => {})
+      await delay(this.#options.everyMs ?? 30, undefined, { signal }).catch(() => {})
     }
   }
 

@@ -23,6 +23,9 @@ const TIMER_SLACK_MS = 2
 const FIRST_SHARE = 1 / 2
 const LATER_SHARE = 2 / 3
 
+/** Why the slower one of two attempts is given up. */
+const OVERTAKEN = Symbol('another sidecar answered')
+
 /** What all calls of a client share. */
 export interface AttemptTools {
   readonly chooser: EndpointChooser
@@ -126,17 +129,18 @@ export class Attempts<T> {
     return this.#mayLeaveHome
   }
 
-  /** An attempt that never left this process costs nothing, and neither does asking what became of a write. */
+  /** Asking what became of a write costs nothing. */
   #mayRetry(next: Endpoint): boolean {
     const last = this.#failures.at(-1)
     if (!last) return true
-    const free = this.#maybeDone !== undefined || neverSent(last.error)
+    const free = this.#maybeDone !== undefined || last.free
     if (free || this.#tools.budget.spend()) {
       this.#tools.onEvent({ type: 'failover', from: last.endpoint, to: next, error: last.error })
       return true
     }
     this.#overBudget = true
-    this.#tools.onEvent({ type: 'retry-refused', ...last })
+    const { endpoint, error } = last
+    this.#tools.onEvent({ type: 'retry-refused', endpoint, error })
     return false
   }
 
@@ -163,7 +167,7 @@ export class Attempts<T> {
     const { signal } = this.#plan.settings
     const loser = new AbortController()
     const either = signal ? AbortSignal.any([signal, loser.signal]) : loser.signal
-    return { outcome: this.#ask(endpoint, shareMs, either), giveUp: () => loser.abort() }
+    return { outcome: this.#ask(endpoint, shareMs, either), giveUp: () => loser.abort(OVERTAKEN) }
   }
 
   /** Makes one attempt. */
@@ -176,6 +180,7 @@ export class Attempts<T> {
       signal,
     }
     const startedAt = performance.now()
+    const wasInUse = chooser.inUse(endpoint, service)
     chooser.began(endpoint)
     try {
       const result = await this.#plan.attempt(endpoint, options, this.#made++)
@@ -183,7 +188,10 @@ export class Attempts<T> {
       return { kind: 'answered', result }
     } catch (thrown) {
       const error = PerigeeError.from(thrown, endpoint.region)
-      if (signal?.aborted) return { kind: 'refused', error }
+      if (signal?.aborted) {
+        if (signal.reason === OVERTAKEN) chooser.failed(endpoint, service, error, 'overtaken')
+        return { kind: 'refused', error }
+      }
       const tookMs = performance.now() - startedAt
       const verdict = judge(error, { read, failBehind: settings.failBehind === true, tookMs })
       if (verdict.failure) chooser.failed(endpoint, service, error, verdict.failure)
@@ -191,7 +199,9 @@ export class Attempts<T> {
       if (!verdict.tryNext) return { kind: 'refused', error }
       if (!read && mayHaveDone(error)) this.#maybeDone = error
       this.#anyAnswer ||= error.reason !== undefined
-      this.#failures.push({ endpoint, error })
+      // What never left this process is no load; calls under way at a sidecar that was put aside are a limited one.
+      const free = neverSent(error) || (wasInUse && !chooser.inUse(endpoint, service))
+      this.#failures.push({ endpoint, error, free })
       return { kind: 'try next' }
     } finally {
       chooser.ended(endpoint)

@@ -12,9 +12,10 @@ export interface Endpoint {
 
 /**
  * How an attempt failed: `error`, which a few more of the same make serious; `timeout`, which says enough of the service
- * asked if nothing else comes from there; `unreachable`, which says enough of all of that sidecar's.
+ * asked if nothing else comes from there; `overtaken` by another sidecar's answer, which is serious if nothing else comes
+ * from there a few times; `unreachable`, which says enough of all of that sidecar's.
  */
-export type AttemptFailure = 'error' | 'timeout' | 'unreachable'
+export type AttemptFailure = 'error' | 'timeout' | 'overtaken' | 'unreachable'
 
 /**
  * The seam between "which sidecar" and "how to call it": puts the sidecars in the order in which a call should try
@@ -25,6 +26,8 @@ export interface EndpointChooser {
   readonly home: string
   /** Best first; those of one region alone when it is given. Failing ones come last, and are never left out. */
   candidates(service: ServiceName, region?: string): readonly Endpoint[]
+  /** Whether it isn't put aside. */
+  inUse(endpoint: Endpoint, service: ServiceName): boolean
   /** An attempt begins. */
   began(endpoint: Endpoint): void
   /** It ended, in whatever way. */

@@ -5,6 +5,8 @@ import { PerigeeError } from './perigee-error.ts'
 export interface Failure {
   readonly endpoint: Endpoint
   readonly error: PerigeeError
+  /** Asking the next one costs nothing of the retry budget. */
+  readonly free: boolean
 }
 
 /** What is known when a call has failed at all the sidecars that it could be sent to. */

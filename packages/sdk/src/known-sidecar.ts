@@ -62,10 +62,11 @@ export class KnownSidecar implements HealthListener {
   }
 
   failed(service: ServiceName, error: PerigeeError, failure: AttemptFailure): void {
+    const heard = this.#watch.heardWithin(HEARD_MS)
+    if (failure === 'overtaken' && heard) return
     this.#failuresInRow += 1
     this.#note(error)
-    const slow = failure === 'timeout' && this.#watch.heardWithin(HEARD_MS)
-    const certain = failure !== 'error' && !slow
+    const certain = failure === 'unreachable' || (failure === 'timeout' && !heard)
     this.#change('failed', error, (now) => {
       for (const one of failure === 'unreachable' ? SERVICES : [service]) {
         const alone = !this.#options.othersInUse(one, this)

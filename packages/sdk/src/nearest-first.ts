@@ -111,6 +111,10 @@ export class NearestFirst implements EndpointChooser {
     return new Map(await Promise.all(measured))
   }
 
+  inUse(endpoint: Endpoint, service: ServiceName): boolean {
+    return (this.#sidecars.get(endpoint.address)?.place(service) ?? 0) === 0
+  }
+
   began(endpoint: Endpoint): void {
     const sidecar = this.#sidecars.get(endpoint.address)
     if (sidecar) sidecar.inFlight += 1
@@ -128,6 +132,7 @@ export class NearestFirst implements EndpointChooser {
 
   failed(endpoint: Endpoint, service: ServiceName, error: PerigeeError, failure: AttemptFailure): void {
     this.#sidecars.get(endpoint.address)?.failed(service, error, failure)
+    if (failure === 'overtaken') return
     void this.#book.refresh(endpoint.region)
   }
 
