@@ -16,7 +16,7 @@ export interface Mix {
   readonly writers?: number
   /** The same, acknowledged once replicas have it. */
   readonly replicated?: number
-  /** Do everything, now here, now there. */
+  /** Do everything, now here, now there, and read what they wrote at once, wherever they are then. */
   readonly moving?: number
   /** Each session rests so long between two calls. Default 60. */
   readonly everyMs?: number
@@ -28,6 +28,7 @@ export const ordinaryMix: Mix = { readers: 2, searchers: 1, writers: 1, replicat
 export const DEADLINE_MS = 1_000
 
 const MOVES = 0.1
+const READ_BACK = { set: 'get', upsert: 'search' } as const
 
 /** What a session does. */
 export type SessionKind = 'reader' | 'searcher' | 'writer' | 'replicated' | 'moving'
@@ -79,12 +80,25 @@ export class Load {
   async #run(session: DrivenSession, kind: SessionKind, home: string, random: () => number): Promise<void> {
     const regions = [...this.clients.keys()]
     let region = home
+    const move = () => {
+      region = regions[Math.floor(random() * regions.length)] ?? home
+    }
     // Not all at once.
     await pause(random() * this.#everyMs)
     while (!this.#stopping) {
-      if (kind === 'moving' && random() < MOVES)
-        region = regions[Math.floor(random() * regions.length)] ?? home
-      await session.make(callOf(kind, region, random))
+      if (kind === 'moving' && random() < MOVES) move()
+      const call = callOf(kind, region, random)
+      const outcome = await session.make(call)
+      if (kind === 'moving' && call.kind in READ_BACK && outcome === 'ok') {
+        // At once, and from elsewhere: where a session's promises are hardest to keep.
+        move()
+        await session.make({
+          ...call,
+          kind: READ_BACK[call.kind as keyof typeof READ_BACK],
+          region,
+          replicated: false,
+        })
+      }
       await pause(this.#everyMs * (0.5 + random()))
     }
   }

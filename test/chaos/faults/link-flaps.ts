@@ -5,7 +5,7 @@ import type { Disturbance, Row } from '../row.ts'
 import type { Stage } from '../stage.ts'
 
 const PROMOTIONS = 'promotions'
-const READS = 'failed local reads'
+const READS = 'failed reads of sessions that only read'
 const FLAPPING_MS = 60_000
 const EVERY_MS = 1_000
 
@@ -14,27 +14,27 @@ export const linkFlaps: Row = {
   name: 'link-flaps',
   title: 'link flaps every second for a minute',
   pace: 'slow',
-  figures: [
-    { name: PROMOTIONS, max: 1 },
-    { name: READS, max: 0 },
-  ],
+  figures: [{ name: PROMOTIONS, max: 1 }, { name: READS }],
   async repeat(stage, load) {
     const fromMs = stage.nowMs()
     await flap(stage, stage.primary, () => stage.nowMs() > fromMs + FLAPPING_MS)
     const calls = stage.endedSince(fromMs)
     return {
-      [PROMOTIONS]: epochsOf(calls) - 1,
-      [READS]: stage.told(calls.by(load.sessionsOf('reader')).failed),
+      [PROMOTIONS]: promotionsIn(calls),
+      [READS]: calls.by(load.sessionsOf('reader')).failed.count,
     }
   },
 }
 
-/** Each promotion begins an epoch. */
-function epochsOf(calls: RecordedCalls): number {
-  const epochs = calls.writes.all.flatMap(({ outcome }) =>
-    outcome.kind === 'ok' && outcome.at !== undefined ? [positionFrom(outcome.at).epoch] : [],
-  )
-  return new Set(epochs).size
+/** How often another region took the writes: epochs in their order, by the region that acknowledged in each. */
+function promotionsIn(calls: RecordedCalls): number {
+  const regions = new Map<number, string>()
+  for (const { outcome } of calls.writes.all) {
+    if (outcome.kind === 'ok' && outcome.at !== undefined)
+      regions.set(positionFrom(outcome.at).epoch, outcome.answeredBy)
+  }
+  const inOrder = [...regions].sort(([a], [b]) => a - b).map(([, region]) => region)
+  return inOrder.filter((region, i) => i > 0 && region !== inOrder[i - 1]).length
 }
 
 /** Ends with the links open. */

@@ -41,11 +41,11 @@ async function fill(stage: Stage, disturbance: Disturbance): Promise<Readings> {
   const healedMs = stage.nowMs()
   const back = (some: RecordedCalls) => some.writes.begunAfter(healedMs).answered
   await stage.until('writes to be back', healedMs, (some) => back(some).count > 0)
-  const refused = calls.writes.failed
+  const refused = calls.begunAfter(fromMs).writes.failed
   if (refused.count === 0) throw new Error('no write was refused, so Redis was never full')
   const otherwise = refused.filter(({ outcome }) => outcome.kind !== 'ok' && !RIGHT_CODES.has(outcome.code))
   return {
-    [WRONG]: otherwise.count,
+    [WRONG]: stage.told(otherwise),
     [READS]: stage.told(calls.reads.failed),
     [RECOVERED]: back(stage.endedSince(healedMs)).firstEndMs - healedMs,
   }
