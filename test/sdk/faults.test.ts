@@ -29,7 +29,7 @@ async function loaded(options: { from?: string; hedgeAfterMs?: number } & Partia
   const perigee: Perigee = await clientIn(cluster, from, { region: HOME, onEvent })
   onTestFinished(() => perigee.close())
   await prepareLoad(perigee)
-  const steady = new PacedLoad(perigee, { kinds: ['get'], timeoutMs: TIMEOUT_MS, ...load })
+  const steady = new PacedLoad(perigee, { kinds: ['get'], ...load })
   onTestFinished(() => steady.stop())
   const from_ =
     (region: string, kind: LoadCall['kind'] = 'get') =>
@@ -88,7 +88,7 @@ it.each([
 ] as const)(
   '%s puts it aside in under three seconds; reads are answered in time and come home',
   async (_, from, fault) => {
-    const { load, events, first } = await loaded({ from })
+    const { load, events, first } = await loaded({ from, timeoutMs: TIMEOUT_MS })
     const beganMs = performance.now()
     const heal = await fault()
     onTestFinished(() => heal().catch(() => {}))

@@ -18,7 +18,7 @@ export interface PacedLoadOptions {
   readonly kinds: readonly LoadCall['kind'][]
   /** Between two calls of a kind. Default 30. */
   readonly everyMs?: number
-  /** Of each call. Default 1,000. */
+  /** Of each call. Default 2,000. */
   readonly timeoutMs?: number
   readonly hedgeAfterMs?: number
 }
@@ -99,7 +99,7 @@ export class PacedLoad {
   }
 
   async #make(kind: LoadCall['kind']): Promise<{ receipt: Receipt | undefined; found: boolean }> {
-    const { timeoutMs = 1_000, hedgeAfterMs } = this.#options
+    const { timeoutMs = 2_000, hedgeAfterMs } = this.#options
     const options = { timeoutMs, hedgeAfterMs }
     const key = `k${Math.floor(Math.random() * KEYS)}`
     const cache = this.#perigee.cache(NAMESPACE, { codec: text })

@@ -21,6 +21,8 @@ export function serviceOf(method: DescMethod): ServiceName {
 
 /** How often it is looked whether anything came. */
 const LOOK_MS = 250
+/** A look that is later than this is late because the process was busy. */
+const LATE_MS = 100
 /** Looks in a row without a byte after which a sidecar counts as silent: it is asked for a sign of life every second. */
 const QUIET_LOOKS_MAX = 10
 const FIRST_BACKOFF_MS = 250
@@ -59,6 +61,7 @@ export class HealthWatch {
   #looks: NodeJS.Timeout | undefined
   #bytesHeard: number | undefined
   #heardAt = Number.NEGATIVE_INFINITY
+  #lookedAt = performance.now()
   #quietLooks = 0
 
   constructor(options: {
@@ -82,6 +85,11 @@ export class HealthWatch {
     clearInterval(this.#looks)
     this.#closed.abort()
     this.#attempt.abort()
+  }
+
+  /** Whether this process was too busy lately to have read what came: then its own lateness proves nothing. */
+  get blind(): boolean {
+    return performance.now() - this.#lookedAt > LOOK_MS + LATE_MS
   }
 
   /** Whether anything came in the last `ms` milliseconds: a sidecar that was heard of is slow, not silent. */
@@ -147,11 +155,12 @@ export class HealthWatch {
   }
 
   #look(): void {
+    this.#lookedAt = performance.now()
     const before = this.#bytesHeard
     this.#bytesHeard = this.#transport.bytesHeard(this.#endpoint)
     const quiet = this.#bytesHeard !== undefined && this.#bytesHeard === before
     this.#quietLooks = quiet ? this.#quietLooks + 1 : 0
-    if (!quiet) this.#heardAt = performance.now()
+    if (!quiet) this.#heardAt = this.#lookedAt
     if (this.#quietLooks < QUIET_LOOKS_MAX) return
     this.#quietLooks = 0
     this.#bytesHeard = undefined

@@ -62,8 +62,9 @@ export class KnownSidecar implements HealthListener {
   }
 
   failed(service: ServiceName, error: PerigeeError, failure: AttemptFailure): void {
+    const late = failure === 'timeout' || failure === 'overtaken'
     const heard = this.#watch.heardWithin(HEARD_MS)
-    if (failure === 'overtaken' && heard) return
+    if ((late && this.#watch.blind) || (failure === 'overtaken' && heard)) return
     this.#failuresInRow += 1
     this.#note(error)
     const certain = failure === 'unreachable' || (failure === 'timeout' && !heard)

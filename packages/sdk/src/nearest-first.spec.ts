@@ -31,7 +31,7 @@ async function chooser(names: Names, regions = ['eu-west-1', 'us-east-1']) {
     region: 'eu-west-1',
     discovery: names,
     transport,
-    connectTimeoutMs: 100,
+    connectTimeoutMs: 2_000,
     onEvent,
   }
   const made = new NearestFirst(options)

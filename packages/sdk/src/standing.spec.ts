@@ -16,13 +16,21 @@ function backAt(standing: Standing, from: number): number {
 describe('a sidecar’s service', () => {
   it('goes out of use after three errors in a row, and not by three with an answer between', () => {
     const standing = new Standing()
-    for (const _ of [1, 2]) standing.failed(uncertain, 0)
+    for (const now of [0, 100]) standing.failed(uncertain, now)
     standing.answered()
-    for (const _ of [1, 2]) standing.failed(uncertain, 0)
+    for (const now of [200, 300]) standing.failed(uncertain, now)
     expect(standing.inUse).toBe(true)
-    standing.failed(uncertain, 0)
+    standing.failed(uncertain, 400)
     expect(standing.inUse).toBe(false)
-    expect(backAt(standing, 0)).toBe(3_000)
+    expect(backAt(standing, 400)).toBe(3_400)
+  })
+
+  it('takes what fails together for one failure', () => {
+    const standing = new Standing()
+    for (let now = 0; now < 200; now += 1) standing.failed(uncertain, now)
+    expect(standing.inUse).toBe(true)
+    standing.failed(uncertain, 200)
+    expect(standing.inUse).toBe(false)
   })
 
   it('goes out of use at once after an error that leaves no doubt, and not at all when nobody else is in use', () => {

@@ -1,5 +1,7 @@
 /** Errors in a row after which a sidecar is left alone for a while. */
 const ERRORS_MAX = 3
+/** Calls under way together fail together: errors closer than this are one. */
+const TOGETHER_MS = 100
 /** How long a sidecar must have been well before it is in use again, the first time; twice as long each further time. */
 const FIRST_STEADY_MS = 3_000
 const LONGEST_STEADY_MS = 8_000
@@ -27,6 +29,7 @@ export class Standing {
   #troubledAt = Number.NEGATIVE_INFINITY
   #inUseSince = Number.NEGATIVE_INFINITY
   #errors = 0
+  #countedAt = Number.NEGATIVE_INFINITY
   #outs = 0
 
   get inUse(): boolean {
@@ -70,6 +73,8 @@ export class Standing {
    * @param alone nobody else is in use: then it stays.
    */
   failed({ certain, alone }: { readonly certain: boolean; readonly alone: boolean }, now: number): void {
+    if (!certain && now - this.#countedAt < TOGETHER_MS) return
+    this.#countedAt = now
     this.#errors += certain ? ERRORS_MAX : 1
     if (this.#errors < ERRORS_MAX) return
     if (this.inUse ? !alone : this.#trouble === 'failed') this.#out('failed', now)
