@@ -106,7 +106,7 @@ function bandRow({ label, fromMs, toMs }: Band, timeline: Timeline): string {
 }
 
 function minutesOf({ lastedMs }: ChaosResult): string {
-  return (lastedMs / 60_000).toFixed(lastedMs < 600_000 ? 1 : 0)
+  return (lastedMs / 60_000).toFixed(lastedMs < 600_000 ? 1 : 0).replace('.0', '')
 }
 
 /** Never rounded up to what it isn't. */

@@ -5,7 +5,7 @@ import type { Band, Slice, Timeline } from './timeline.ts'
 
 const WIDTH = 1_200
 const LEFT = 64
-const RIGHT = 24
+const RIGHT = 64
 const TITLE_HEIGHT = 56
 const LABELS_HEIGHT = 118
 const LATENCY_HEIGHT = 96
@@ -177,7 +177,7 @@ function keyOf(y: number): string[] {
     ['band', 'fault, until it was healed'],
   ] as const
   return keys.flatMap(([name, words], i) => {
-    const x = LEFT + i * 218
+    const x = LEFT + i * 212
     return [
       `<rect class="${name}" x="${x}" y="${y - 9}" width="11" height="11" rx="2"/>`,
       text({ x: x + 17, y, name: 'soft small' }, words),
