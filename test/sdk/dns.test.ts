@@ -93,6 +93,19 @@ describe('while a known address lives, no call fails, and home answers', () => {
     expect(events.filter(({ type }) => type === 'discovery-failed').length).toBeLessThanOrEqual(2 * 2)
   })
 
+  it('DNS names an address at which nobody is, while there are other regions', async () => {
+    await cluster.setDns(HERE, HERE, { addresses: [first] })
+    await using perigee = await client()
+    await using calls = callsUnderWay(perigee)
+    await cluster.setDns(HERE, HERE, { addresses: ['127.99.99.99'] })
+    await waitFor('the wrong address', async () =>
+      (await addressesHere(perigee)).includes(`127.99.99.99:${port}`),
+    )
+    await calls.more(20)
+    await calls.until('the living one', (answer) => answer.region === HERE)
+    expect(calls.failures).toEqual([])
+  })
+
   it('DNS names an address at which nobody is', async () => {
     await cluster.setDns(HERE, HERE, { addresses: [first] })
     await using perigee = await client({ regions: [HERE] })

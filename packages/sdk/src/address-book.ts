@@ -17,7 +17,8 @@ const AT_MOST_EVERY_MS = 1_000
 const ADDRESSES_MAX = 64
 const FORMER_MAX = 8
 /** By then the address may be somebody else's. */
-const FORMER_KEPT_MS = 10 * 60_000
+const FORMER_KEPT_MS = 60 * 60_000
+const NOBODY: readonly Endpoint[] = []
 
 /** What {@link AddressBook} needs. */
 export interface AddressBookOptions {
@@ -53,7 +54,7 @@ interface Former {
  *
  * Invariant: what was found once stays known until something else is found. A name that doesn't resolve, times out,
  * fails or is empty takes no address away. An address that an answer with others no longer has becomes a *former* one:
- * the last resort, until one of the region's newer addresses has answered a call.
+ * its region's last resort, until one of the newer addresses has answered a call.
  *
  * Names are looked up when a sidecar failed, at most once a second, and every three to four seconds: a new address is
  * in use within five seconds of the change of DNS.
@@ -93,9 +94,9 @@ export class AddressBook {
     return this.#entries.get(region)?.endpoints ?? []
   }
 
-  /** Sidecars that DNS no longer names, and none of whose successors has answered yet: to be tried last of all. */
+  /** Sidecars that DNS no longer names, and none of whose successors has answered yet: to be tried after these. */
   former(region: string): readonly Endpoint[] {
-    if (!this.#hasFormer) return []
+    if (!this.#hasFormer) return NOBODY
     const now = performance.now()
     const former = this.#entries.get(region)?.former ?? []
     return former.filter(({ until }) => until > now).map(({ endpoint }) => endpoint)

@@ -35,7 +35,7 @@ export interface RegionExplanation {
   readonly ignored: readonly string[]
   /** Addresses in use; of an earlier answer when the last one had none. */
   readonly addresses: readonly string[]
-  /** Addresses that DNS no longer names, as a last resort until a newer one has answered. */
+  /** Addresses that DNS no longer names, as the region's last resort until a newer one has answered. */
   readonly formerAddresses: readonly string[]
 }
 

@@ -74,9 +74,11 @@ export class NearestFirst implements EndpointChooser {
   candidates(service: ServiceName = '', region?: string): readonly Endpoint[] {
     const regions = region === undefined ? this.#order : [region]
     const inFlight = (endpoint: Endpoint) => this.#sidecars.get(endpoint.address)?.inFlight ?? 0
-    const known = regions.flatMap((r) => leastLoaded(this.#book.endpoints(r), inFlight))
-    const former = regions.flatMap((r) => this.#book.former(r))
-    const all = former.length ? [...known, ...former] : known
+    const all = regions.flatMap((r) => {
+      const known = leastLoaded(this.#book.endpoints(r), inFlight)
+      const former = this.#book.former(r)
+      return former.length ? [...known, ...former] : known
+    })
     if (!this.#troubled) return all
     const place = (endpoint: Endpoint) => this.#sidecars.get(endpoint.address)?.place(service) ?? 0
     return all.toSorted((a, b) => place(a) - place(b))
