@@ -2,7 +2,7 @@ import { type Perigee, text } from '@perigee/sdk'
 import { waitFor } from './wait-for.ts'
 
 /** A read that was answered. */
-export interface Answer {
+interface Answer {
   /** Of the sidecar that answered. */
   readonly region: string
   /** By `performance.now()`. */

@@ -7,7 +7,7 @@
 
 import { isIP } from 'node:net'
 
-export const dnsModes = ['answer', 'nxdomain', 'empty', 'servfail', 'refused', 'silent', 'garbage'] as const
+const dnsModes = ['answer', 'nxdomain', 'empty', 'servfail', 'refused', 'silent', 'garbage'] as const
 
 /**
  * How questions are answered: with records; that the name doesn't exist; that it has no records; with a failure; with a
@@ -40,7 +40,7 @@ export interface DnsSettings {
 /** No fault at all. */
 export const trueDns: DnsSettings = { mode: 'answer', addresses: null, services: null, delayMs: 0 }
 
-export const dnsDelayMsMax = 60_000
+const dnsDelayMsMax = 60_000
 
 /**
  * Checks changes that may come from anywhere.
