@@ -43,3 +43,45 @@ it('promotions as planned, one after the other under load from all regions, lose
     expect(Math.max(...load.pauses())).toBeLessThan(PAUSE_MS_MAX)
   }
 }, 240_000)
+
+it('by force, with nothing in its way, it is the same: nothing is lost and no call fails', async () => {
+  const [, next] = await primaryAndNext()
+  const load = await PlannedLoad.start(regions, { prefix: 'forced' })
+  const promoted = await promote(regions, next, { force: true })
+  expect(promoted, promoted.stderr).toMatchObject({ exitCode: 0 })
+  await load.stop()
+  await primaryIs(regions, next)
+  const { lost, violations } = await accountFor(regions, load.acknowledged)
+  expect({ lost, violations, failures: load.failures }).toEqual({ lost: [], violations: [], failures: [] })
+}, 120_000)
+
+it('a region whose Redis is not connected to the primary is refused, nothing is changed, and no call fails', async () => {
+  const { cluster } = regions
+  const [old, next] = await primaryAndNext()
+  const load = await PlannedLoad.start(regions, { prefix: 'lagging', timeoutMs: 8000 })
+  // Its Redis alone is left behind: sidecars hear each other all the same.
+  await cluster.dataRedis(next).command('REPLICAOF', '127.0.0.1', '1')
+  const refused = await promote(regions, next)
+  expect(refused, refused.stderr).toMatchObject({ exitCode: 4 })
+  expect(refused.stderr).toContain(`perigee promote ${next} --force`)
+  expect(cluster.primary).toBe(old)
+  const { host, port } = cluster.layout.dataRedis(old)
+  await cluster.dataRedis(next).command('REPLICAOF', host, String(port))
+  await load.stop()
+  await settled(regions)
+  const { lost, violations } = await accountFor(regions, load.acknowledged)
+  expect({ lost, violations, failures: load.failures }).toEqual({ lost: [], violations: [], failures: [] })
+}, 120_000)
+
+it('of two promotions at once one wins, the other says so, and nothing is lost', async () => {
+  const [old] = await primaryAndNext()
+  const load = await PlannedLoad.start(regions, { prefix: 'two' })
+  const ended = await Promise.all(regions.others(old).map((region) => promote(regions, region)))
+  const said = ended.map(({ exitCode, stderr }) => ({ exitCode, stderr }))
+  process.stdout.write(`two at once: ${JSON.stringify(said)}\n`)
+  for (const { exitCode, stderr } of said) if (exitCode !== 0) expect(stderr).toMatch(/promot/)
+  await settled(regions)
+  await load.stop()
+  const { lost, violations } = await accountFor(regions, load.acknowledged)
+  expect({ lost, violations }).toEqual({ lost: [], violations: [] })
+}, 120_000)

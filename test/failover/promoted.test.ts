@@ -81,7 +81,7 @@ it('a promotion that is left half done, and not run again, is undone: the old pr
   await cluster.dataRedis(next).command('REPLICAOF', 'NO', 'ONE')
   const refused = await regions
     .client(old)
-    .cache.set({ namespace: 'failover', key: 'refused' })
+    .cache.set({ namespace: 'failover', key: 'refused' }, { timeoutMs: 1000 })
     .catch((error) => error.details.reason)
   expect(refused).toBe('NO_PRIMARY')
   await primaryIs(regions, old)

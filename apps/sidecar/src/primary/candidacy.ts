@@ -23,6 +23,9 @@ export interface Accepted {
 /** Nothing. */
 export const NOTHING_ACCEPTED: Accepted = { silence: false, loss: false }
 
+/** Whatever it takes. */
+export const ALL_ACCEPTED: Accepted = { silence: true, loss: true }
+
 /** A look at a Redis that is named and holds no live claim. */
 export interface NamedLook {
   readonly look: OwnLook
@@ -87,7 +90,7 @@ export class Candidacy {
     })
     if (decision.do === 'wait') return { kind: 'waiting', why: decision.why }
     if (decision.do === 'regressed') {
-      return takeWayOut(this.#wayOut, this.#region, decision.ahead, decision.says)
+      return takeWayOut(this.#wayOut, { region: this.#region, look }, decision.ahead, decision.says)
     }
     if (decision.lost) {
       const lost = { seen: formatPosition(decision.lost), own: look.clock && formatPosition(look.clock) }
@@ -112,7 +115,7 @@ export class Candidacy {
     const vouched = vouchedUs(verdict, this.#own)
     if (vouched === undefined)
       return { kind: 'waiting', why: 'no majority of the Sentinels vouches for it just now' }
-    const appoint = this.#wayOut.by === 'operator' && this.#wayOut.promotions?.promoting === true
+    const appoint = this.#wayOut.by === 'operator' && this.#wayOut.promotions?.appoints(look) === true
     return this.#lease.take(look, vouched, { epoch, clusterId, appoint })
   }
 }

@@ -2,6 +2,7 @@ import { ORIGIN, type Position, parsePosition } from '@perigee/core'
 import type { Logger } from 'pino'
 import type { RedisConnection } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
+import type { OwnLook } from './own-redis.ts'
 
 /**
  * What outlives the data Redis and this sidecar: kept in the region's index Redis, shared by the region's sidecars. It
@@ -65,6 +66,14 @@ export class ClaimMemory {
     } catch {
       return ORIGIN
     }
+  }
+
+  /** Takes note of a look at a run: one that was claimed in the newest epoch, or follows a primary, lacks nothing from here on. */
+  async note(look: OwnLook, runId: string): Promise<void> {
+    const claimed = look.newestEpoch > 0 && look.newestEpoch === look.clock?.epoch
+    if (look.following || claimed) await this.rememberWhole(runId)
+    // Another sidecar, before this one, may have seen it follow a primary that is gone now: other regions ask.
+    else await this.isWhole(runId)
   }
 
   /** Whether that run of the data Redis has claimed, or followed a primary: it lacks nothing that it had acknowledged. */

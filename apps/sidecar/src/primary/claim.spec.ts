@@ -1,4 +1,4 @@
-import { ORIGIN } from '@perigee/core'
+import { ORIGIN, type Position } from '@perigee/core'
 import { startRedis } from '@perigee/embedded-redis'
 import { pino } from 'pino'
 import { expect, it, vi } from 'vitest'
@@ -7,8 +7,17 @@ import { librarySource } from '../redis/function-library.ts'
 import { ExternalAuthority } from './authority.ts'
 import { type ClaimedRedis, soon, startClaimedRedis } from './claimed-redis.spec-support.ts'
 import { Farewells } from './farewells.ts'
+import type { WayOut } from './way-out.ts'
 
 const entry = { key: 'k', value: new Uint8Array([1]), contentType: '' }
+
+/** What a Redis that holds less than another is to do isn't asked for. */
+const bySentinel = {
+  by: 'sentinel',
+  failover: { ask: () => {} },
+  catchUp: { ahead: undefined },
+  following: { mend: async () => {} },
+} as unknown as WayOut
 
 function epochOf({ claim }: ClaimedRedis): number {
   if (claim.epoch === undefined) throw new Error(`no claim: ${JSON.stringify(claim.state)}`)
@@ -173,6 +182,31 @@ it('does not claim for a promotion beside one that started anew, forgot that it 
   expect(redis.claim.state).toEqual({ kind: 'waiting', why: 'there is claimed' })
   claimed = 0
   expect(await promotion).toEqual({ epoch: epochOf(redis), seq: 9 })
+})
+
+it('under Sentinel claims once more, above the epoch that another one claimed by a clock that is ahead and nobody heard of', async () => {
+  const others = new Map<string, Position | undefined>([['there', ORIGIN]])
+  let claimed = 0
+  await using redis = await startClaimedRedis({
+    ...{ regions: ['here', 'there'], others, claimedElsewhere: () => claimed },
+    wayOut: bySentinel,
+  })
+  const first = epochOf(redis)
+  const { position } = await redis.writer.setEntries('n', [entry], soon())
+  // It is back from behind a cut, with what it wrote there, and doesn't know better yet.
+  const stray = first + 6_000_000
+  claimed = stray
+  others.set('there', { epoch: stray, seq: 7 })
+  await redis.claim.refresh()
+  expect(epochOf(redis)).toBe(first)
+  // The Sentinels have told it.
+  claimed = 0
+  await redis.claim.refresh()
+  await vi.waitFor(() => expect(epochOf(redis)).toBeGreaterThan(stray), 5000)
+  const after = await redis.writer.setEntries('n', [entry], soon())
+  expect(after.position).toEqual({ epoch: epochOf(redis), seq: position.seq + 1 })
+  const { forks } = await redis.data.history(after.position)
+  expect([...forks.keys()]).not.toContain(stray)
 })
 
 it('claims in the topology external whatever others hold, since nothing can keep it: the fork tells', async () => {

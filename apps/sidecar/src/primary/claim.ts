@@ -13,26 +13,24 @@
  * use; after it, the lease runs out within `leaseMs` unless another sidecar of the region, or this one restarted,
  * joins and renews.
  */
-import { setTimeout as delay } from 'node:timers/promises'
-import { ORIGIN, type Position } from '@perigee/core'
+import type { Position } from '@perigee/core'
 import type { Logger } from 'pino'
 import type { RedisConnection } from '../redis/connection.ts'
 import type { FunctionLibrary } from '../redis/function-library.ts'
 import type { Keys } from '../redis/keys.ts'
 import type { Authority, Verdict } from './authority.ts'
-import { type Accepted, Candidacy, NOTHING_ACCEPTED, vouchedUs } from './candidacy.ts'
+import { type Accepted, ALL_ACCEPTED, Candidacy, vouchedUs } from './candidacy.ts'
 import type { ClaimMemory } from './claim-memory.ts'
 import { type Ahead, type ClaimState, sameClaimState, whyNot } from './claim-state.ts'
 import type { Farewells } from './farewells.ts'
 import type { Gate } from './gate.ts'
 import { Handover } from './handover.ts'
 import { Lease } from './lease.ts'
+import { OperatorsWord } from './operators-word.ts'
 import type { OtherRegions } from './other-regions.ts'
 import type { OwnLook, OwnRedis } from './own-redis.ts'
 import { Rivals } from './rivals.ts'
 import type { Promotions, WayOut } from './way-out.ts'
-
-export { whyNot } from './claim-state.ts'
 
 export interface ClaimOptions {
   readonly region: string
@@ -55,8 +53,6 @@ export interface ClaimOptions {
 
 /** How soon it looks again when it may claim and must not yet. */
 const WAIT_MS = 50
-/** An operator's word counts for so long. */
-const INSIST_MS = 4000
 
 export class Claim {
   readonly #options: ClaimOptions
@@ -65,13 +61,13 @@ export class Claim {
   readonly #rivals: Rivals
   readonly #candidacy: Candidacy
   readonly #handover = new Handover()
+  readonly #word: OperatorsWord
   readonly #listeners = new Set<(state: ClaimState) => void>()
   #state: ClaimState = { kind: 'unreachable', why: 'the connection is down' }
   #stopped = false
   #timer: NodeJS.Timeout | undefined
   #stepping: Promise<void> | undefined
   #again = false
-  #accepted = NOTHING_ACCEPTED
   #connectedMs = 0
   /** The process behind the connection, and when it was first reached. */
   #reached: { readonly runId: string; readonly atMs: number } | undefined
@@ -82,6 +78,7 @@ export class Claim {
     this.#redis = options.library.connection
     this.#lease = new Lease(options)
     this.#rivals = new Rivals(options)
+    this.#word = new OperatorsWord(options)
     this.#candidacy = new Candidacy({ ...options, lease: this.#lease, rivals: this.#rivals })
     this.#redis.onReady(() => {
       this.#connectedMs = performance.now()
@@ -129,6 +126,11 @@ export class Claim {
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
+    await this.settled()
+  }
+
+  /** Resolves when what is being asked and decided now is done. */
+  async settled(): Promise<void> {
     await this.#stepping
   }
 
@@ -153,7 +155,7 @@ export class Claim {
    * @returns the clock, or why there is no claim.
    */
   initialize(): Promise<Position | { readonly why: string }> {
-    return this.#insist({ silence: true, loss: false })
+    return this.#word.insist(this, { silence: true, loss: false })
   }
 
   /**
@@ -163,7 +165,7 @@ export class Claim {
    * @returns the clock, or why there is no claim.
    */
   acceptLoss(): Promise<Position | { readonly why: string }> {
-    return this.#insist({ silence: true, loss: true })
+    return this.#word.insist(this, ALL_ACCEPTED)
   }
 
   /**
@@ -172,26 +174,7 @@ export class Claim {
    * @returns the clock, or why there is no claim.
    */
   takeOver(accepted: Accepted): Promise<Position | { readonly why: string }> {
-    return this.#insist(accepted)
-  }
-
-  async #insist(accepted: Accepted): Promise<Position | { readonly why: string }> {
-    this.#accepted = accepted
-    try {
-      const untilMs = performance.now() + INSIST_MS
-      do {
-        await this.#stepping
-        await this.refresh()
-        if (this.epoch !== undefined) return (await this.#options.own.look()).clock ?? ORIGIN
-        await delay(WAIT_MS)
-      } while (performance.now() < untilMs && mayStillClaim(this.#state))
-      // What was begun while the word counted may still claim.
-      await this.#stepping
-      if (this.epoch !== undefined) return (await this.#options.own.look()).clock ?? ORIGIN
-      return { why: whyNot(this.#state) }
-    } finally {
-      this.#accepted = NOTHING_ACCEPTED
-    }
+    return this.#word.insist(this, accepted)
   }
 
   async #tick(): Promise<void> {
@@ -211,13 +194,16 @@ export class Claim {
   /** One look at the Redis, and what follows from it. */
   async #step(): Promise<ClaimState> {
     if (!this.#redis.ready) return { kind: 'unreachable', why: 'the connection is down' }
-    const { own, authority, gate } = this.#options
+    const { own, authority, gate, memory } = this.#options
     const { runId } = await own.process()
-    if (this.#reached?.runId !== runId) this.#reached = { runId, atMs: this.#connectedMs }
+    const isSame = this.#reached?.runId === runId
+    if (!isSame) this.#reached = { runId, atMs: this.#connectedMs }
     const look = await own.look()
+    // Another process may hold less than the one that gave its claim up.
+    if (this.#handover.isAnew && (!isSame || look.role === 'replica')) this.#handover.end()
     this.#handover.note(look)
     await authority.learn?.(look)
-    await this.#rememberWhole(look, runId)
+    await memory.note(look, runId)
     this.#masterSinceMs = look.role === 'master' ? (this.#masterSinceMs ?? performance.now()) : undefined
     const verdict = authority.verdict(this.#masterSinceMs ?? performance.now())
     await gate.follow(look, this.#isFurthest(look, verdict))
@@ -241,7 +227,9 @@ export class Claim {
   async #stand(look: OwnLook, verdict: Verdict & { kind: 'named' }): Promise<ClaimState> {
     const { own, memory, gate } = this.#options
     const reachedMs = this.#reached?.atMs ?? this.#connectedMs
-    const state = await this.#candidacy.stand({ look, verdict, reachedMs, accepted: this.#accepted })
+    // It gives nothing up but the number of its epoch: whatever others hold was no reason not to be claimed.
+    const accepted = this.#handover.isAnew ? ALL_ACCEPTED : this.#word.accepted
+    const state = await this.#candidacy.stand({ look, verdict, reachedMs, accepted })
     if (state.kind === 'claimed') {
       this.#handover.end()
       await gate.open()
@@ -253,6 +241,7 @@ export class Claim {
   /** Another one is named: the claim is given up at once. */
   async #giveWay(look: OwnLook, chosen: string): Promise<ClaimState> {
     const { wayOut, log } = this.#options
+    if (this.#handover.isAnew) this.#handover.end()
     if (look.epoch > 0) {
       await this.#lease.release(look.epoch)
       log.info({ epoch: look.epoch, chosen }, 'gave the claim up')
@@ -273,7 +262,7 @@ export class Claim {
     return by !== 'nobody' && this.#rivals.leftLaterEpoch(look, { mayHoldMore: by === 'sentinel' })
   }
 
-  /** Whether another is named and nobody holds more than this one: that one is to fetch from here what it lacks. */
+  /** Whether another is named and nobody holds more than this one: that one fetches from here what it lacks. */
   #isFurthest({ role, clock }: OwnLook, verdict: Verdict): boolean {
     const { wayOut } = this.#options
     if (wayOut.by !== 'sentinel' || verdict.kind !== 'other' || role !== 'master' || !clock) return false
@@ -292,19 +281,11 @@ export class Claim {
 
   async #goOnCatchingUp(look: OwnLook, verdict: Verdict): Promise<Ahead | undefined> {
     const { wayOut } = this.#options
-    if (wayOut.by !== 'sentinel' || !wayOut.catchUp.ahead) return undefined
-    const { ahead } = wayOut.catchUp
-    const still = await wayOut.catchUp.goOn(look, verdict.kind !== 'other')
+    const catchUp = wayOut.by === 'nobody' ? undefined : wayOut.catchUp
+    if (!catchUp?.ahead) return undefined
+    const { ahead } = catchUp
+    const still = await catchUp.goOn(look, verdict.kind !== 'other')
     return still ? ahead : undefined
-  }
-
-  /** A process that was claimed in the newest epoch, or follows a primary, lacks nothing from here on. */
-  async #rememberWhole(look: OwnLook, runId: string): Promise<void> {
-    const claimed = look.newestEpoch > 0 && look.newestEpoch === look.clock?.epoch
-    const { memory } = this.#options
-    if (look.following || claimed) await memory.rememberWhole(runId)
-    // Another sidecar, before this one, may have seen it follow a primary that is gone now: other regions ask.
-    else await memory.isWhole(runId)
   }
 
   #move(state: ClaimState): void {
@@ -317,10 +298,4 @@ export class Claim {
     this.#state = state
     for (const listener of this.#listeners) listener(state)
   }
-}
-
-/** Whether waiting a little longer may help. */
-function mayStillClaim({ kind }: ClaimState): boolean {
-  // Claimed by a tick in between: the next look says so.
-  return kind === 'waiting' || kind === 'unreachable' || kind === 'catching-up' || kind === 'claimed'
 }

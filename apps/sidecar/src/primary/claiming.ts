@@ -71,15 +71,17 @@ export class Claiming {
     this.own = new OwnRedis({ library, keys, redisTime })
     this.memory = new ClaimMemory({ redis: options.memory, keys, log })
     this.appointments = new Appointments({ regions, memory: this.memory, log })
+    const { catchUpMs, catchUpBytesMax } = config
+    const catchUp = new CatchUp({ redis: control, catchUpMs, catchUpBytesMax, log })
     let wayOut: WayOut = { by: 'nobody' }
     if (config.topology === 'static') {
       const { appointments } = this
       const primary = config.primary as string
       const appointed = new AppointedAuthority({ region, primary, appointments })
       const following = new Following({
-        ...{ region, redis: control, appointments, authority: appointed, others, log },
+        ...{ region, redis: control, appointments, authority: appointed, others, keys, log },
       })
-      wayOut = { by: 'operator', promotions: following }
+      wayOut = { by: 'operator', promotions: following, catchUp }
       this.appointed = appointed
     }
     if (config.topology === 'sentinel') {
@@ -96,8 +98,6 @@ export class Claiming {
       const failover = new FailoverRequest({
         ...{ sentinels, keys, log, anotherIsNamed, memory: options.memory },
       })
-      const { catchUpMs, catchUpBytesMax } = config
-      const catchUp = new CatchUp({ redis: control, catchUpMs, catchUpBytesMax, log })
       const following = new SentinelFollowing({ redis: control, others, log })
       wayOut = { by: 'sentinel', failover, catchUp, following }
       const address = config.dataRedisAddress

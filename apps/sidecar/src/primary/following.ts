@@ -7,26 +7,31 @@
  *   that was accepted, and the fork says so.
  * - A promotion of this region made its Redis a master and was broken off: it follows the primary again.
  * - This region was promoted, and its Redis came back as a replica: it follows nobody.
+ * - This region was promoted, nobody heard of it before its sidecar died, and the old primary went on: what that took is fetched
+ *   (catch-up.ts), as long as this one took no write by its promotion's claim. Otherwise both hold writes that the other lacks,
+ *   and the operator decides.
  *
  * If this process dies in between, the next one, or another sidecar of the region, finds the same and does the same.
  */
 import type { Logger } from 'pino'
 import type { RedisConnection } from '../redis/connection.ts'
+import type { Keys } from '../redis/keys.ts'
 import type { AppointedAuthority } from './appointed-authority.ts'
 import type { Appointments } from './appointments.ts'
 import type { OtherRegions } from './other-regions.ts'
 import type { OwnLook } from './own-redis.ts'
-import type { Promotions } from './way-out.ts'
+import type { Forgotten, Promotions } from './way-out.ts'
 
 /** What others said longer ago doesn't count. */
 const FRESH_MS = 2000
 
-export class Following implements Promotions {
+export class Following implements Promotions, Forgotten {
   readonly #region: string
   readonly #redis: RedisConnection
   readonly #appointments: Appointments
   readonly #authority: AppointedAuthority
   readonly #others: OtherRegions
+  readonly #forksKey: string
   readonly #log: Logger
 
   constructor(options: {
@@ -36,6 +41,7 @@ export class Following implements Promotions {
     appointments: Appointments
     authority: AppointedAuthority
     others: OtherRegions
+    keys: Keys
     log: Logger
   }) {
     this.#region = options.region
@@ -43,11 +49,25 @@ export class Following implements Promotions {
     this.#appointments = options.appointments
     this.#authority = options.authority
     this.#others = options.others
+    this.#forksKey = options.keys.forks
     this.#log = options.log
   }
 
-  get promoting(): boolean {
-    return this.#authority.promoting
+  appoints({ appointment }: OwnLook): boolean {
+    const { newest } = this.#appointments
+    // What was fetched from another one lacks it.
+    const isLacking = newest?.region === this.#region && newest.epoch !== appointment?.epoch
+    return this.#authority.promoting || isLacking
+  }
+
+  async wroteNothingSince({ clock, appointment }: OwnLook): Promise<boolean> {
+    if (!clock || appointment?.region !== this.#region || appointment.epoch !== clock.epoch) return false
+    const reply = await this.#redis.call('HGETALL', this.#forksKey)
+    const flat = (Array.isArray(reply) ? reply.flat() : Object.entries(reply as object).flat()).map(Number)
+    // The seq that the promotion's claim went on from is that of the newest fork.
+    const forks = flat.flatMap((epoch, i) => (i % 2 === 0 ? [{ epoch, seq: flat[i + 1] }] : []))
+    const newest = forks.reduce((a, b) => (b.epoch > a.epoch ? b : a), { epoch: 0, seq: 0 })
+    return newest.seq === clock.seq
   }
 
   async mend(look: OwnLook): Promise<void> {

@@ -18,6 +18,11 @@ export class Handover {
     return performance.now() < this.#untilMs ? this.#to : undefined
   }
 
+  /** Whether this region gave its claim up just now to claim once more, and has been named since without a break. */
+  get isAnew(): boolean {
+    return this.#anew && this.to !== undefined
+  }
+
   /** Takes note of whether the Redis makes way for a promotion, or its region is being promoted. */
   note({ makesWay, nowUs, live }: OwnLook): void {
     const leftMs = makesWay ? (makesWay.untilUs - nowUs) / 1000 : 0

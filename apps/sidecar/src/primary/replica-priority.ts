@@ -2,8 +2,8 @@
  * This region's data Redis as the one that Sentinels promote next: its `replica-priority`, raised for a promotion and restored.
  *
  * What it was before is kept in the index Redis until it is restored. If this process dies meanwhile, the next one of this
- * region, or another sidecar beside it, restores it once the promotion must be over. A failover in between writes the raised
- * one into the Redis's configuration; so the restored one is written there as well.
+ * region, or another sidecar beside it, restores it some seconds later. A failover in between writes the raised one into the
+ * Redis's configuration; so the restored one is written there as well.
  */
 import type { Logger } from 'pino'
 import type { RedisConnection } from '../redis/connection.ts'
@@ -12,9 +12,10 @@ import { Poll } from '../status/poll.ts'
 
 /** The smallest counts; 0 would be never. */
 const RAISED = 1
-/** Longer than any promotion takes. */
-const RAISED_MS_MAX = 45_000
-const LOOK_MS = 5000
+/** For how long it stays raised by itself, and how often a promotion that lives prolongs that. */
+const RAISED_MS = 10_000
+const PROLONG_MS = 3000
+const LOOK_MS = 2000
 
 export class ReplicaPriority {
   readonly #data: RedisConnection
@@ -22,6 +23,7 @@ export class ReplicaPriority {
   readonly #keys: Keys
   readonly #log: Logger
   readonly #poll = new Poll(() => this.#restoreLeft(), LOOK_MS)
+  #prolong: Poll | undefined
 
   /** @param options.memory the index Redis. */
   constructor(options: { data: RedisConnection; memory: RedisConnection; keys: Keys; log: Logger }) {
@@ -37,19 +39,23 @@ export class ReplicaPriority {
   }
 
   stop(): void {
+    this.#prolong?.stop()
     this.#poll.stop()
   }
 
-  /** Puts it before all others, for as long as a promotion takes at the most. @throws RedisFailure */
+  /** Puts it before all others, until it is restored. @throws RedisFailure */
   async raise(): Promise<void> {
     const before = (await this.#kept())?.priority ?? (await this.#current())
-    await this.#memory.call('SET', this.#keys.raisedPriority, `${before} ${Date.now() + RAISED_MS_MAX}`)
+    await this.#keep(before)
     await this.#data.call('CONFIG', 'SET', 'replica-priority', RAISED)
+    this.#prolong = new Poll(() => this.#keep(before), PROLONG_MS)
+    this.#prolong.start()
     this.#log.info({ before, raised: RAISED }, 'raised the replica priority')
   }
 
   /** Makes it what it was. @throws RedisFailure: it is tried again in the background. */
   async restore(): Promise<void> {
+    this.#prolong?.stop()
     const kept = await this.#kept()
     if (!kept) return
     await this.#data.call('CONFIG', 'SET', 'replica-priority', kept.priority)
@@ -63,6 +69,10 @@ export class ReplicaPriority {
     }
     await this.#memory.call('DEL', this.#keys.raisedPriority)
     this.#log.info({ priority: kept.priority }, 'the replica priority is what it was')
+  }
+
+  async #keep(priority: number): Promise<void> {
+    await this.#memory.call('SET', this.#keys.raisedPriority, `${priority} ${Date.now() + RAISED_MS}`)
   }
 
   async #restoreLeft(): Promise<void> {

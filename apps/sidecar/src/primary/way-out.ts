@@ -13,25 +13,33 @@ export type WayOut =
       readonly catchUp: CatchUp
       readonly following: SentinelFollowing
     }
-  | { readonly by: 'operator'; readonly promotions?: Promotions }
+  | { readonly by: 'operator'; readonly promotions?: Promotions & Forgotten; readonly catchUp?: CatchUp }
   | { readonly by: 'nobody' }
 
 /** What promotions by operators need of the claim. */
 export interface Promotions {
-  /** Whether a claim made now is that of a promotion. */
-  readonly promoting: boolean
+  /** Whether a claim made now is to tell that this region was promoted. */
+  appoints(look: OwnLook): boolean
   /** Gives a Redis that isn't to be claimed its role, if it has another. @throws RedisFailure */
   mend(look: OwnLook): Promise<void>
+}
+
+/** What becomes of a promotion that nobody heard of before the old primary went on. */
+export interface Forgotten {
+  /** Whether this region's Redis was claimed by such a one, and has taken no write since. @throws RedisFailure */
+  wroteNothingSince(look: OwnLook): Promise<boolean>
 }
 
 /** Takes the way out of a region that holds less than another. @throws RedisFailure */
 export async function takeWayOut(
   wayOut: WayOut,
-  region: string,
+  { region, look }: { region: string; look: OwnLook },
   ahead: Ahead,
   says: OtherRegionSays,
 ): Promise<ClaimState> {
   if (wayOut.by !== 'sentinel') {
+    const catchUp = await mayFetchBy(wayOut, look, ahead, says)
+    if (catchUp && (await catchUp.begin(ahead, says)) === undefined) return { kind: 'catching-up', ahead }
     const promote = `make ${ahead.region} the primary with "perigee promote ${ahead.region}"`
     // An empty one is never claimed while another holds writes: nothing of the cluster would be left.
     const accept = `, or accept the loss of what it has more with "perigee promote ${region} --force"`
@@ -47,4 +55,16 @@ export async function takeWayOut(
   }
   wayOut.failover.ask()
   return { kind: 'regressed', ahead, next: 'a Sentinel is asked to promote it' }
+}
+
+/** Nothing is lost when this region's Redis, which was promoted, fetches what an old primary that went on has: by what. */
+async function mayFetchBy(
+  wayOut: WayOut,
+  look: OwnLook,
+  { own, position }: Ahead,
+  { role, address, mayLack }: OtherRegionSays,
+): Promise<CatchUp | undefined> {
+  if (wayOut.by !== 'operator' || !wayOut.promotions) return undefined
+  if (role !== 'master' || address === '' || mayLack || position.seq < own.seq) return undefined
+  return (await wayOut.promotions.wroteNothingSince(look)) ? wayOut.catchUp : undefined
 }

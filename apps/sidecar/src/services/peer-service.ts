@@ -15,7 +15,7 @@ import type { ServiceHandlers, ServiceRegistration, UnaryHandler } from '../grpc
 import { methodName } from '../grpc/call.ts'
 import type { Appointment } from '../primary/appointments.ts'
 import type { Claim } from '../primary/claim.ts'
-import { whyNot } from '../primary/claim.ts'
+import { whyNot } from '../primary/claim-state.ts'
 import type { OwnReport } from '../primary/own-report.ts'
 import { OtherPromotion, type WayMaker } from '../primary/way-maker.ts'
 import type { Writer } from '../primary/writer.ts'

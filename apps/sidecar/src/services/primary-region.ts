@@ -5,7 +5,7 @@ import { ForwardRequestSchema, PeerService } from '@perigee/protocol'
 import { methodName } from '../grpc/call.ts'
 import type { PeerClient } from '../grpc/peer-client.ts'
 import type { Claim } from '../primary/claim.ts'
-import { whyNot } from '../primary/claim.ts'
+import { whyNot } from '../primary/claim-state.ts'
 import type { PrimaryClock } from '../primary-clock.ts'
 import type { OtherRegion } from '../status/other-region.ts'
 import { refusal, StatusError } from '../status-error.ts'
@@ -73,6 +73,12 @@ export class PrimaryRegion {
   /** Whether this region holds a live claim, as far as this sidecar knows; each call checks anew. */
   get isHere(): boolean {
     return this.epoch !== undefined
+  }
+
+  /** Whether this region's claim is kept and takes no writes, since they are to go to another region in a moment. */
+  get holdsWrites(): boolean {
+    const { handingTo } = this.#claim
+    return this.isHere && handingTo !== undefined && handingTo !== this.own
   }
 
   /** The epoch claimed here, as far as this sidecar knows. */

@@ -43,6 +43,7 @@ export class PrimaryWritePath implements WritePath {
     let maybeDone: PeerUnreachable | undefined
     for (;;) {
       try {
+        if (this.#primary.holdsWrites) throw this.#primary.noPrimary('they are handed over')
         if (this.#primary.isHere) return await this.#here(perform, token)
         if (call.forwardedFrom !== undefined || !this.#primary.isElsewhere) throw this.#primary.notHere()
         return await this.#there(method, request, call, requestId !== undefined)

@@ -13,7 +13,7 @@ export class ExternalPromotion implements Promotable {
   async *run(): AsyncGenerator<never, void> {
     throw new StatusError(
       'FAILED_PRECONDITION',
-      `PERIGEE_TOPOLOGY is external: the service that runs Redis moves the role, not Perigee. Nothing was changed. Promote ${this.#region} there (ElastiCache: "aws elasticache failover-global-replication-group"; by hand: REPLICAOF NO ONE at its data Redis, then REPLICAOF to it at the old primary's). The sidecars see the new role within a second, and claim once no other Redis calls itself a master, or a lease later (docs/operations.md, "Where a managed service moves the role").`,
+      `PERIGEE_TOPOLOGY is external: the service that runs Redis moves the role, not Perigee. Nothing was changed. Promote ${this.#region} there (ElastiCache: "aws elasticache failover-global-replication-group"; by hand: REPLICAOF NO ONE at its data Redis, then REPLICAOF to it at the old primary's). The sidecars see the new role within half a second, and claim once no other Redis calls itself a master, or a lease later (docs/operations.md, "Where a managed service moves the role").`,
     )
   }
 }

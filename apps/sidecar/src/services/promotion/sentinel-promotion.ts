@@ -24,7 +24,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { comparePositions, formatPosition, type Position } from '@perigee/core'
 import type { Logger } from 'pino'
 import type { SentinelAuthority } from '../../primary/authority.ts'
-import { type Claim, whyNot } from '../../primary/claim.ts'
+import type { Claim } from '../../primary/claim.ts'
+import { whyNot } from '../../primary/claim-state.ts'
 import type { FailoverRequest } from '../../primary/failover-request.ts'
 import type { OtherRegions } from '../../primary/other-regions.ts'
 import type { OwnRedis } from '../../primary/own-redis.ts'
@@ -35,6 +36,7 @@ import { OtherPromotion, type WayMaker } from '../../primary/way-maker.ts'
 import { readError } from '../../redis/redis-status.ts'
 import type { OtherRegion } from '../../status/other-region.ts'
 import { followed } from './followers.ts'
+import { ForcedPromotion, regionAt } from './forced-promotion.ts'
 import { Progress } from './progress.ts'
 import type { PromotionStep } from './promotion.ts'
 import { notClaimed, otherPromotion, outdated } from './refusals.ts'
@@ -42,7 +44,6 @@ import {
   brokenOff,
   insteadOf,
   mayNotClaim,
-  noMajority,
   notConnected,
   notLevel,
   notNamed,
@@ -85,20 +86,18 @@ const LET_GO_MS = 6000
 const CLAIM_WITHIN_MS = 3500
 /** How long the Sentinels may take to name this region, and this region to claim, in a promotion as planned. */
 const NAMED_MS = 8000
-/** How long they may take to name any other one, by force. */
-const FORCED_MS = 20_000
-/** Longer than one lease, in which nobody may claim, and one question to all regions take. */
-const PATIENCE_LEASES = 2
 const LOOK_MS = 25
 
 type Steps = AsyncGenerator<PromotionStep, void>
 
 export class SentinelPromotion {
   readonly #options: SentinelPromotionOptions
+  readonly #forced: ForcedPromotion
   #running: Promise<void> | undefined
 
   constructor(options: SentinelPromotionOptions) {
     this.#options = options
+    this.#forced = new ForcedPromotion(options)
   }
 
   /**
@@ -134,7 +133,7 @@ export class SentinelPromotion {
     if (await wayMaker.isOutdated()) throw outdated(region)
     const primary = others.find(({ claimed }) => claimed)?.region
     if (primary === undefined && !force) throw mayNotClaim(region, claim.state, others)
-    if (primary === undefined) yield* this.#byForce(signal)
+    if (primary === undefined) yield* this.#forced.run(signal)
     else yield* this.#asPlanned(primary, force, signal)
   }
 
@@ -279,58 +278,11 @@ export class SentinelPromotion {
       await delay(LOOK_MS)
     }
     if (claim.epoch !== undefined) return claim.epoch
-    if (force) return this.#acceptLoss()
+    if (force) return this.#forced.acceptLoss()
     throw notClaimed(region, whyNot(claim.state))
   }
 
-  async *#byForce(signal: AbortSignal): Steps {
-    const { region, claim } = this.#options
-    yield* this.#beNamed(signal)
-    yield { step: `waiting for the claim of ${region}` }
-    await this.#claimedByItself(signal)
-    if (claim.epoch === undefined) {
-      yield { step: `accepting the loss: ${whyNot(claim.state)}` }
-      await this.#acceptLoss()
-    }
-    yield { step: `${region} is the primary`, epoch: claim.epoch ?? 0 }
-  }
-
-  async #acceptLoss(): Promise<number> {
-    const clock = await this.#options.claim.acceptLoss()
-    if ('why' in clock) throw notClaimed(this.#options.region, clock.why)
-    return clock.epoch
-  }
-
-  async *#beNamed(signal: AbortSignal): Steps {
-    const { address, region, watch, failover } = this.#options
-    if (!watch.naming) throw noMajority(watch.answering)
-    const before = watch.naming.address
-    if (before === address) return
-    yield { step: `asking a Sentinel to fail over from ${this.#regionAt(before)}` }
-    const untilMs = performance.now() + FORCED_MS
-    while (performance.now() < untilMs && !signal.aborted) {
-      failover.ask()
-      await delay(LOOK_MS)
-      const now = watch.naming?.address
-      if (now === address) return
-      if (now !== undefined && now !== before) throw insteadOf(region, this.#regionAt(now))
-    }
-    throw notNamed(region, 'their log says why')
-  }
-
-  /** Until it is claimed, or has been kept from it for longer than any claim takes. */
-  async #claimedByItself(signal: AbortSignal): Promise<void> {
-    const { claim, leaseMs } = this.#options
-    let sinceMs = performance.now()
-    while (claim.epoch === undefined && !signal.aborted) {
-      const { kind } = claim.state
-      if (kind === 'catching-up') sinceMs = performance.now()
-      if (performance.now() - sinceMs > PATIENCE_LEASES * leaseMs) return
-      await delay(LOOK_MS)
-    }
-  }
-
   #regionAt(address: string): string {
-    return this.#options.others.find(({ newest }) => newest?.redisAddress === address)?.region ?? address
+    return regionAt(address, this.#options.others)
   }
 }
