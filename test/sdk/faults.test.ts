@@ -44,7 +44,10 @@ async function comesHome(load: PacedLoad, sinceMs: number): Promise<void> {
   await waitFor(
     'reads from home',
     () => {
-      const last = load.since(sinceMs).slice(-20)
+      const last = load
+        .since(sinceMs)
+        .filter(({ kind }) => kind === 'get')
+        .slice(-20)
       return last.length === 20 && last.every(({ region }) => region === HOME)
     },
     { timeoutMs: 15_000 },
