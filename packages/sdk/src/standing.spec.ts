@@ -72,6 +72,25 @@ describe('a sidecar’s service', () => {
     expect(backAt(standing, 71_000)).toBe(73_000)
   })
 
+  it('comes back sooner when it was there all along and said that it does not serve, unless it does so often', () => {
+    const standing = new Standing()
+    let now = 0
+    const times: number[] = []
+    for (const _ of [1, 2, 3]) {
+      standing.healthIs('not-serving', now)
+      standing.healthIs('well', now + 50)
+      const back = backAt(standing, now + 50)
+      times.push(back - now - 50)
+      now = back + 100
+    }
+    expect(times).toEqual([300, 3_000, 6_000])
+    now += 61_000
+    standing.healthIs('unreachable', now)
+    standing.healthIs('not-serving', now)
+    standing.healthIs('well', now)
+    expect(backAt(standing, now) - now).toBe(3_000)
+  })
+
   it('stands the farther back the less can be expected of it', () => {
     const standing = new Standing()
     const places = [standing.place]

@@ -5,6 +5,8 @@ const TOGETHER_MS = 100
 /** How long a sidecar must have been well before it is in use again, the first time; twice as long each further time. */
 const FIRST_STEADY_MS = 3_000
 const LONGEST_STEADY_MS = 8_000
+/** The same, the first time, for one that was there all along and said itself that it didn't serve. */
+const TOLD_STEADY_MS = 250
 /** A sidecar that was in use for so long starts over. */
 const FORGOTTEN_MS = 60_000
 
@@ -19,7 +21,8 @@ const PLACES: Readonly<Record<Trouble, number>> = { failed: 2, 'not-serving': 3,
  * - It goes out of use at once when health says so, or after three errors of calls in a row; after one that leaves no
  *   doubt.
  * - It comes back after a steady while without either: three seconds, then six, then eight, until it was in use for a
- *   minute. So a sidecar that flaps is left alone, and one that returns has its traffic within fifteen seconds.
+ *   minute; the first time at once, or nearly so, if it was there all along and said itself that it didn't serve. So a
+ *   sidecar that flaps is left alone, and one that returns has its traffic within fifteen seconds.
  *
  * All times are in milliseconds by one monotonic clock, the caller's.
  */
@@ -31,6 +34,8 @@ export class Standing {
   #errors = 0
   #countedAt = Number.NEGATIVE_INFINITY
   #outs = 0
+  /** Whether it was out of use for nothing but its own word. */
+  #byItsWord = false
 
   get inUse(): boolean {
     return this.#trouble === undefined
@@ -50,7 +55,9 @@ export class Standing {
 
   /** How long it must be well before it is in use again. */
   get steadyMs(): number {
-    return Math.min(FIRST_STEADY_MS * 2 ** Math.max(0, this.#outs - 1), LONGEST_STEADY_MS)
+    const times = this.#byItsWord ? this.#outs - 2 : this.#outs - 1
+    if (times < 0) return TOLD_STEADY_MS
+    return Math.min(FIRST_STEADY_MS * 2 ** times, LONGEST_STEADY_MS)
   }
 
   /** What health says. */
@@ -90,6 +97,7 @@ export class Standing {
 
   #out(trouble: Trouble, now: number): void {
     if (this.inUse) this.#outs = now - this.#inUseSince > FORGOTTEN_MS ? 1 : this.#outs + 1
+    this.#byItsWord = trouble === 'not-serving' && (this.inUse || this.#byItsWord)
     this.#trouble = trouble
     this.#troubledAt = now
   }
