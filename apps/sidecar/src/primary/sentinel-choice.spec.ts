@@ -7,7 +7,7 @@ const OWN = '127.0.0.1:1'
 const patient = { leadMs: 0, timeoutMs: 5000, signal: new AbortController().signal }
 
 function replica(address: string, priority: number, infoAgeMs = 400): KnownReplica {
-  return { address, priority, infoAgeMs }
+  return { address, priority, infoAgeMs, isMaster: false }
 }
 
 /** A Sentinel that says what it is given, after a while. */
@@ -54,6 +54,23 @@ it('waits for the next INFO when the last one is old: a failover right after it 
   ageMs = 100
   await best
   expect(performance.now() - readMs).toBeGreaterThan(350)
+})
+
+it('asks nobody while any Sentinel takes it for a stray master: that one would make it a replica again', async () => {
+  let isMaster = true
+  const near = sentinel('near', () => [replica(OWN, 1)])
+  const far = sentinel('far', () => [{ ...replica(OWN, 1), isMaster }], 20)
+  const choice = new SentinelChoice({ sentinels: [near, far], address: OWN })
+  let over = false
+  // The far one is heard by then: the moment to ask the near one comes only later.
+  const fresh = sentinel('fresh', () => [replica(OWN, 1, 100)])
+  const best = new SentinelChoice({ sentinels: [fresh, far], address: OWN }).best(patient)
+  void best.then(() => (over = true))
+  await delay(400)
+  expect(over).toBe(false)
+  isMaster = false
+  expect(await best).toEqual({ sentinel: fresh })
+  expect(await choice.best(patient)).toEqual({ sentinel: near })
 })
 
 it('names a replica that is as likely to be promoted, and leaves those alone that never are', async () => {

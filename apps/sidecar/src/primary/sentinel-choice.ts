@@ -4,6 +4,9 @@
  * A Sentinel knows a replica's priority from that one's INFO, which it reads every 10 s. In a failover it sees that the
  * replica was promoted by another INFO, a second after the last one or as soon as it may be. So one that has just read it is
  * asked half a second later: the replica is promoted by then, and the next INFO right after that saves writes a second's pause.
+ *
+ * After a failover a Sentinel may go on for ten seconds taking the old master for one that doesn't know of it, and would make
+ * it a replica again. So nobody is asked while any Sentinel does.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { KnownReplica, Sentinel } from '../redis/sentinel.ts'
@@ -14,12 +17,16 @@ export type RankingSentinel = Pick<Sentinel, 'title' | 'replicas' | 'failOver'>
 const LOOK_MS = 50
 /** How long ago INFO was read when a failover had better be asked for. */
 const BEST_AGE_MS = 550
+/** Who hasn't answered by then holds nobody up. */
+const SILENT_MS = 1000
 /** Older is no better than any. */
 const LATEST_AGE_MS = 750
 
 interface View {
   readonly sentinel: RankingSentinel
   readonly prefers: boolean
+  /** Whether it takes it for a master that is to be a replica. */
+  readonly takesForMaster: boolean
   /** The replica that it would rather promote, or as well. */
   readonly rival: string | undefined
   readonly roundTripMs: number
@@ -52,14 +59,17 @@ export class SentinelChoice {
    */
   async best(options: { leadMs: number; timeoutMs: number; signal: AbortSignal }): Promise<Choice> {
     const { leadMs, timeoutMs, signal } = options
-    const untilMs = performance.now() + timeoutMs
+    const startMs = performance.now()
+    const untilMs = startMs + timeoutMs
     this.#views.clear()
     while (performance.now() < untilMs && !signal.aborted) {
-      // A silent one holds nobody up.
       for (const sentinel of this.#sentinels) if (!this.#asked.has(sentinel)) void this.#look(sentinel)
-      const [nearest] = this.#nearestFirst()
+      const views = this.#nearestFirst()
+      const [nearest] = views
+      const heard = views.length === this.#sentinels.length || performance.now() > startMs + SILENT_MS
+      const known = heard && !views.some(({ takesForMaster }) => takesForMaster)
       const ageMs = nearest ? performance.now() - nearest.infoAtMs : 0
-      if (nearest?.prefers && ageMs + leadMs < LATEST_AGE_MS) {
+      if (known && nearest?.prefers && ageMs + leadMs < LATEST_AGE_MS) {
         await delay(Math.max(0, BEST_AGE_MS - leadMs - ageMs))
         return { sentinel: nearest.sentinel }
       }
@@ -88,11 +98,13 @@ export class SentinelChoice {
     try {
       const replicas = await sentinel.replicas()
       const answeredMs = performance.now()
+      const own = ofAddress(replicas, this.#address)
       const known = this.#views.get(sentinel)?.roundTripMs ?? Number.POSITIVE_INFINITY
       this.#views.set(sentinel, {
         ...{ sentinel, ...ranking(replicas, this.#address) },
         roundTripMs: Math.min(known, answeredMs - askedMs),
-        infoAtMs: (askedMs + answeredMs) / 2 - (ofAddress(replicas, this.#address)?.infoAgeMs ?? 0),
+        takesForMaster: own?.isMaster ?? false,
+        infoAtMs: (askedMs + answeredMs) / 2 - (own?.infoAgeMs ?? 0),
       })
     } catch {
       this.#views.delete(sentinel)

@@ -20,6 +20,11 @@ export interface KnownReplica {
   readonly priority: number
   /** How long ago it read that. */
   readonly infoAgeMs: number
+  /**
+   * Whether it called itself a master then. A Sentinel that has read so for eight seconds makes a replica of it, also when
+   * another one has promoted it in between.
+   */
+  readonly isMaster: boolean
 }
 
 /** What a Sentinel answers when asked for a failover. */
@@ -152,6 +157,7 @@ function readReplica(row: readonly string[]): KnownReplica {
     address: addressText(fields.get('ip') ?? '', fields.get('port') ?? ''),
     priority: Number(fields.get('slave-priority') ?? 0),
     infoAgeMs: Number(fields.get('info-refresh') ?? Number.POSITIVE_INFINITY),
+    isMaster: fields.get('role-reported') === 'master',
   }
 }
 
