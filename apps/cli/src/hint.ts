@@ -44,7 +44,7 @@ const OF_REASON: Partial<Record<Reason, Hint>> = {
 
 const OF_STATUS: Partial<Record<StatusName, Hint>> = {
   UNAVAILABLE: (_, { target }) =>
-    `is a cluster running at ${target}? start one with \`perigee dev\`, or point to it with --address, --state or --domain`,
+    `is a cluster running at ${target}? start one with \`perigee dev\`, or point to it with --address, --state or --domain; \`perigee explain\` tells who was asked`,
   DEADLINE_EXCEEDED: () =>
     'nobody answered in time: allow more with --timeout 30s, and look at `perigee status`',
   INVALID_ARGUMENT: () => 'mend what the message names, and try again',

@@ -12,7 +12,7 @@ export interface Discovery {
 export interface Resolution {
   /** In the order in which to prefer them; equals in random order, so that clients spread over them. */
   readonly addresses: readonly FoundAddress[]
-  /** What was asked, in order, and what came of it; none when addresses were given as a list. */
+  /** What was asked, services first, and what came of it; none when addresses were given as a list. */
   readonly questions: readonly DnsQuestion[]
   /** Answers that can't be used, and why, in words. */
   readonly ignored: readonly string[]

@@ -65,7 +65,8 @@ export class DnsDiscovery implements Discovery {
     const [services, hosts] = await Promise.all([this.#services(name, lookup), this.#hosts(name, lookup)])
     const listed = await Promise.all(services.map((service) => this.#addressesOf(service, lookup)))
     this.#remembered.set(region, lookup.now)
-    const { questions, ignored } = lookup
+    const { ignored } = lookup
+    const questions = lookup.questions.toSorted((a, b) => placeOf(a).localeCompare(placeOf(b)))
     let addresses: FoundAddress[] = distinct(listed.flat())
     if (addresses.length === 0) {
       addresses = shuffled(hosts).map((host) => ({ address: formatAddress(host, this.#port) }))
@@ -166,7 +167,9 @@ export class DnsDiscovery implements Discovery {
 
   #nothingFound(name: string, region: string, { questions, ignored }: Lookup): PerigeeError {
     const where = this.#system ? "the system's DNS" : `the DNS server ${this.#server}`
-    const why = [...new Set(questions.filter((q) => q.type !== 'SRV').map((q) => q.error ?? 'ENODATA'))]
+    const why = [
+      ...new Set(questions.filter((q) => q.type !== 'SRV').map((q) => q.error ?? 'ENODATA')),
+    ].sort()
     const said = [...why, ...ignored.slice(0, 3)].join(', ')
     return new PerigeeError(
       `${where} gave no address for ${name} (${said}): check \`domain\`, \`regions\` and \`dns\`, or give \`addresses\``,
@@ -223,6 +226,11 @@ function remember<T>({ before, now }: Lookup, key: string): readonly T[] | undef
   const said = before.get(key)
   if (said) now.set(key, said)
   return said as readonly T[] | undefined
+}
+
+/** Services first, then hosts by name: the same in every lookup, whatever was answered first. */
+function placeOf({ type, name }: DnsQuestion): string {
+  return `${type === 'SRV' ? 0 : 1} ${name} ${type}`
 }
 
 function saysNothing(error: string | undefined): boolean {
