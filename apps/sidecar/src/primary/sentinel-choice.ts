@@ -3,7 +3,7 @@
  *
  * A Sentinel knows a replica's priority from that one's INFO, which it reads every 10 s. In a failover it sees that the
  * replica was promoted by another INFO, a second after the last one or as soon as it may be. So one that has just read it is
- * asked half a second later: the replica is promoted by then, and the next INFO right after that saves writes a second's pause.
+ * asked soon after that: the replica is promoted by then, and the next INFO, right after that, saves writes a second's pause.
  *
  * After a failover a Sentinel may go on for ten seconds taking the old master for one that doesn't know of it, and would make
  * it a replica again. So nobody is asked while any Sentinel does.
@@ -16,11 +16,11 @@ export type RankingSentinel = Pick<Sentinel, 'title' | 'replicas' | 'failOver'>
 
 const LOOK_MS = 50
 /** How long ago INFO was read when a failover had better be asked for. */
-const BEST_AGE_MS = 550
+const BEST_AGE_MS = 400
 /** Who hasn't answered by then holds nobody up. */
 const SILENT_MS = 1000
 /** Older is no better than any. */
-const LATEST_AGE_MS = 750
+const LATEST_AGE_MS = 650
 
 interface View {
   readonly sentinel: RankingSentinel

@@ -5,8 +5,8 @@
  *
  * 1. This region's replica gets the priority before all others, and a Sentinel knows of it. That takes up to ten seconds, in
  *    which everything goes on.
- * 2. All regions make way, the primary last: it keeps its claim and holds its writes, which wait in the sidecars. What it
- *    took last arrives here.
+ * 2. All regions make way: the primary keeps its claim and holds its writes, which wait in the sidecars. What it took last
+ *    arrives here.
  * 3. The Sentinel is asked to fail over. The regions let go: from now on none but this one is claimed for a while.
  * 4. A majority of the Sentinels names this region, which claims as always; the writes go on. The priority is restored.
  *
@@ -72,8 +72,10 @@ export interface SentinelPromotionOptions {
   readonly log: Logger
 }
 
-/** How long a Sentinel may take to know of the priority: it reads it every 10 s. */
-const KNOWN_MS = 15_000
+/** How long a Sentinel may take to know of the priority: it reads it every 10 s, and one may have to forget an old role first. */
+const KNOWN_MS = 25_000
+/** How long no other promotion begins. */
+const RESERVED_MS = 30_000
 /** How long the primary holds its writes until a Sentinel was asked; then anew. */
 const HOLD_MS = 4000
 /** How long what the primary took last may take to arrive: so long its writes wait. */
@@ -138,15 +140,16 @@ export class SentinelPromotion {
   }
 
   async *#asPlanned(primary: string, force: boolean, signal: AbortSignal): Steps {
-    const { region, priority, log, others } = this.#options
+    const { region, priority, ways, log, others } = this.#options
     const id = randomUUID()
     log.warn({ id, primary, force }, 'promoting this region')
     yield { step: `raising the priority of ${region}'s data Redis` }
-    await priority.raise().catch((error: Error) => {
-      throw priorityRefused(region, error)
-    })
     let claimed: number | undefined
     try {
+      await ways.reserve(id, RESERVED_MS)
+      await priority.raise().catch((error: Error) => {
+        throw priorityRefused(region, error)
+      })
       const { following } = await this.#options.own.look()
       if (!following && !force) throw notConnected(region, primary)
       yield { step: 'waiting until a Sentinel knows of it, which takes up to 10 s; writes go on' }
@@ -154,7 +157,10 @@ export class SentinelPromotion {
       if (signal.aborted) throw brokenOff(primary)
       claimed = yield* this.#handOver({ id, primary, sentinel, force })
     } finally {
-      if (claimed === undefined) log.warn({ id }, 'this region was not promoted')
+      if (claimed === undefined) {
+        log.warn({ id }, 'this region was not promoted')
+        await ways.end(id)
+      }
       await priority
         .restore()
         .catch((error: Error) =>
@@ -173,8 +179,8 @@ export class SentinelPromotion {
   /** The Sentinel that is to be asked, at the moment to ask it. */
   async #preferring(primary: string, signal: AbortSignal): Promise<RankingSentinel> {
     const { region, choice, others } = this.#options
-    // Asking all regions to make way, and what the primary took last, take about so long.
-    const leadMs = others.reduce((sum, { roundTripMs = 0 }) => sum + roundTripMs, 0)
+    // Asking all regions to make way takes about so long, and what the primary took last comes with the answer.
+    const leadMs = Math.max(0, ...others.map(({ roundTripMs = 0 }) => roundTripMs))
     const best = await choice.best({ leadMs, timeoutMs: KNOWN_MS, signal })
     if ('sentinel' in best) return best.sentinel
     if (signal.aborted) throw brokenOff(primary)
@@ -192,7 +198,7 @@ export class SentinelPromotion {
     const { region, ways, authority, claim, log } = this.#options
     try {
       yield { step: `${primary} holds its writes` }
-      const made = await ways.make(id, { holdMs: HOLD_MS, holdsWrites: true }, primary)
+      const made = await ways.makeAtOnce(id, { holdMs: HOLD_MS, holdsWrites: true })
       const held = made.get(primary)
       if (!held && !force) throw notNamed(region, `${primary} fell silent`)
       const missing = held?.clock && (await this.#missing(held.clock))
@@ -247,7 +253,7 @@ export class SentinelPromotion {
   async #letGo(id: string): Promise<void> {
     const { ways, others, authority, says } = this.#options
     const startedMs = performance.now()
-    const made = await ways.makeAtOnce(id, { holdMs: LET_GO_MS })
+    const made = await ways.makeAtOnce(id, { holdMs: LET_GO_MS }).catch(() => new Map())
     if (!others.every(({ region }) => made.has(region))) return
     const atMs = performance.now()
     authority.othersMadeWay({ atMs, untilMs: startedMs + CLAIM_WITHIN_MS })

@@ -34,30 +34,39 @@ export class Ways {
   /**
    * Asks all regions, one after the other.
    *
-   * @param last the region that is asked when all others have answered.
    * @returns how each one that answers made way. @throws StatusError, OtherPromotion
    */
-  async make(id: string, how: MakingWay, last?: string): Promise<Map<string, MadeWay>> {
-    const { regions } = this.#options
+  async make(id: string, how: MakingWay): Promise<Map<string, MadeWay>> {
     const made = new Map<string, MadeWay>()
-    const order = regions.filter((region) => region !== last)
-    if (last !== undefined) order.push(last)
-    for (const region of order) {
+    for (const region of this.#options.regions) {
       const way = await this.makeIn(region, id, how)
       if (way) made.set(region, way)
     }
     return made
   }
 
-  /** Asks all regions at once, for a promotion that none of them refused before. */
+  /** The same, asking all of them at once. */
   async makeAtOnce(id: string, how: MakingWay): Promise<Map<string, MadeWay>> {
+    const { regions } = this.#options
+    const asked = await Promise.allSettled(
+      regions.map(async (region) => ({ region, way: await this.makeIn(region, id, how) })),
+    )
     const made = new Map<string, MadeWay>()
-    const asked = this.#options.regions.map(async (region) => {
-      const way = await this.makeIn(region, id, how).catch(() => undefined)
-      if (way) made.set(region, way)
-    })
-    await Promise.all(asked)
+    for (const answer of asked) {
+      if (answer.status === 'rejected') throw answer.reason
+      if (answer.value.way) made.set(answer.value.region, answer.value.way)
+    }
     return made
+  }
+
+  /**
+   * Makes sure that no other region is being promoted, and lets one that begins later know of this one; nothing else is
+   * touched. Of two that begin at the same moment both may be told of the other. @throws OtherPromotion, StatusError
+   */
+  async reserve(id: string, holdMs: number): Promise<void> {
+    const { region: own, others } = this.#options
+    await this.makeIn(own, id, { holdMs })
+    for (const { region } of others) await this.makeIn(region, id, { holdMs: 1, holdsWrites: true })
   }
 
   /** Asks one region; `undefined` when it is silent. @throws StatusError, OtherPromotion */
