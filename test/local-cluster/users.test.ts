@@ -70,7 +70,7 @@ describe('the users of a local cluster', () => {
   it.each([
     ['sidecar', ['SET', 'other:key', 'v']],
     ['sidecar', ['FLUSHALL']],
-    ['sidecar', ['CONFIG', 'SET', 'dir', '/']],
+    ['sidecar', ['CONFIG', 'RESETSTAT']],
     ['sidecar', ['EVAL', 'return 1', '0']],
     ['sidecar', ['PSYNC', '?', '-1']],
     ['sidecar', ['FUNCTION', 'FLUSH']],
@@ -80,6 +80,14 @@ describe('the users of a local cluster', () => {
     ['admin', ['ACL', 'DRYRUN', 'replica', 'SET', 'pg:{0}:clock', 'v']],
   ] as const)('%s is refused %j', async (name, args) => {
     expect(await told(as(name), ...args)).toMatch(/NOPERM|no permissions|has no permissions/)
+  })
+
+  it('sidecar changes no setting that Redis protects, such as where files go, though it may set the replica-priority', async () => {
+    expect(await told(as('sidecar'), 'CONFIG', 'SET', 'dir', '/')).toContain('protected config')
+    expect(await told(as('sidecar'), 'CONFIG', 'SET', 'dbfilename', 'other.rdb')).toContain(
+      'protected config',
+    )
+    expect(await told(as('sidecar'), 'CONFIG', 'SET', 'replica-priority', '100')).toBe('OK')
   })
 
   /** What any Redis or Sentinel has refused to anybody, but for replicas at the gate. */
