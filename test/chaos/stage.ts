@@ -55,6 +55,8 @@ export class Stage {
   readonly #random: () => number
   #recorder: Recorder
   #acts = 1
+  /** Whether this act's history is worth keeping: until it is judged, and when something is wrong with it. */
+  #suspicious = true
   #sessions = 0
   #drawn = 0
 
@@ -254,7 +256,9 @@ export class Stage {
     const readings = new Map<string, DataReading>()
     for (const region of regions) readings.set(region, await stores.data(region))
     recorder.final(finalState(this.primary, readings, unrest))
-    return judge(recorder.history())
+    const verdict = judge(recorder.history())
+    this.#suspicious = verdict.violations.length > 0
+    return verdict
   }
 
   /**
@@ -264,6 +268,8 @@ export class Stage {
   async nextAct(): Promise<void> {
     const { settings, claims } = this.#recorder.history()
     await this.#recorder.close()
+    if (!this.#suspicious) rmSync(this.#recorder.file)
+    this.#suspicious = true
     this.#acts += 1
     this.#recorder = new Recorder(join(this.#folder, `seed-${settings.seed}-${this.#acts}.jsonl`), settings)
     this.#recorder.stored([], claims)
