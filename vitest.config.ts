@@ -4,6 +4,14 @@ const report = process.env.PERIGEE_TEST_REPORT
 // CI's machine is shared: a whole-process test whose time ran out beside others' work may have another try, and the report
 // says so (`retry x1`). By hand there is none, so that what is wrong now and then shows.
 const retry = Number(process.env.PERIGEE_TEST_RETRIES ?? 0)
+/** Whole-process tests that mostly wait: for a failover, for a process to be back. */
+const waiting = [
+  'test/failover/**/*.test.ts',
+  'test/upgrade/*.test.ts',
+  'test/index/{killed,lost-history}.test.ts',
+  'test/writes/replicated-kills.test.ts',
+]
+const patience = { testTimeout: 120_000, hookTimeout: 120_000, retry }
 
 export default defineConfig({
   test: {
@@ -20,16 +28,25 @@ export default defineConfig({
         },
       },
       {
-        // Each file starts whole regions, so they run one after another.
+        // Each file starts whole regions and many measure time, so they run one after another.
         test: {
           name: 'whole',
           globalSetup: 'test/support/fetch-redis.ts',
           include: ['test/**/*.test.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          exclude: waiting,
+          ...patience,
           maxWorkers: 1,
-          retry,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'waiting',
+          globalSetup: 'test/support/fetch-redis.ts',
+          include: waiting,
+          ...patience,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
