@@ -387,3 +387,18 @@ describe('the retry budget', () => {
     expect(far.calls('Get')).toHaveLength(50)
   })
 })
+
+describe('a client that searches', () => {
+  it('knows what kind of index it is before a search must leave home', async () => {
+    const regions = await twoRegions()
+    const model = { id: 'm', revision: '1' }
+    await regions.perigee.index('docs', { model }).ensureIndex({ dimensions: 2 })
+    const docs = (await regions.connect()).index('docs', { model })
+    await docs.search([1, 0])
+    await expect.poll(() => regions.near.calls('GetIndex').length).toBe(1)
+    await docs.search([1, 0])
+    await regions.near.kill()
+    await docs.search([1, 0])
+    expect([regions.near, regions.far].flatMap((sidecar) => sidecar.calls('GetIndex'))).toHaveLength(1)
+  })
+})

@@ -178,6 +178,8 @@ export class VectorIndex {
       ...(maxDistance !== undefined && { maxDistance }),
     }
     const { response, receipt } = await this.#calls.read(methods.search, fields, options, this.#routing())
+    // A search that must leave home has little time left to ask whether it may.
+    this.#known.learnSoon(this, () => this.#definitionIfAny({}))
     return Object.assign(response.hits.map(hitFromWire), { receipt })
   }
 
