@@ -80,6 +80,23 @@ it('a region whose Redis is not connected to the primary is refused, nothing is 
   expect({ lost, violations, failures: load.failures }).toEqual({ lost: [], violations: [], failures: [] })
 }, 120_000)
 
+it('a region whose Redis is left behind is promoted by force: what it lacks is fetched from the old primary, or told to be lost', async () => {
+  const { cluster } = regions
+  const [, next] = await primaryAndNext()
+  const load = await PlannedLoad.start(regions, { prefix: 'behind', timeoutMs: 8000 })
+  await cluster.dataRedis(next).command('REPLICAOF', '127.0.0.1', '1')
+  const before = load.acknowledged.length
+  await waitFor('writes that it lacks', () => load.acknowledged.length > before + 30)
+  const promoted = await promote(regions, next, { force: true })
+  expect(promoted, promoted.stderr).toMatchObject({ exitCode: 0 })
+  await load.stop()
+  await primaryIs(regions, next)
+  await settled(regions)
+  const { lost, violations } = await accountFor(regions, load.acknowledged)
+  process.stdout.write(`by force, left behind: ${lost.length} lost\n${promoted.stderr}`)
+  expect(violations).toEqual([])
+}, 120_000)
+
 it('of two promotions at once one at the most is carried out, the other says so, and nothing is lost', async () => {
   const [old] = await primaryAndNext()
   const load = await PlannedLoad.start(regions, { prefix: 'two' })

@@ -205,7 +205,7 @@ export class SentinelPromotion {
       if (missing && !force) throw notLevel(region, primary, missing)
       yield {
         step: missing
-          ? `accepting the loss of what ${primary} holds beyond ${formatPosition(missing.own)}, up to ${formatPosition(missing.goal)}`
+          ? `${region} lacks what ${primary} holds beyond ${formatPosition(missing.own)}, up to ${formatPosition(missing.goal)}: it is fetched if it can be, else lost`
           : `${region} holds all that ${primary} took; asking a Sentinel to hand over`,
       }
       await this.#failOver(sentinel)

@@ -1,7 +1,6 @@
 import { formatPosition, type Position } from '@perigee/core'
 import { adviceOf, type ClaimState } from '../../primary/claim-state.ts'
 import { RedisFailure } from '../../redis/connection.ts'
-import { readError } from '../../redis/redis-status.ts'
 import type { OtherRegion } from '../../status/other-region.ts'
 import { refusal, StatusError } from '../../status-error.ts'
 
@@ -99,7 +98,14 @@ export function brokenOff(primary: string): StatusError {
 
 /** The sidecar may not change the priority. */
 export function priorityRefused(region: string, error: Error): Error {
-  if (!(error instanceof RedisFailure) || error.word !== 'NOPERM') return readError(error)
+  if (!(error instanceof RedisFailure)) return error
+  if (error.word !== 'NOPERM') {
+    return refusal(
+      'DATA_UNAVAILABLE',
+      `The priority of ${region}'s data Redis can't be raised: that Redis, or the index Redis, which keeps what it was, can't be asked (${error.message}). Nothing was changed. Start what is down, and run the command again.`,
+      { retryDelayMs: 1000, cause: error },
+    )
+  }
   return new StatusError(
     'FAILED_PRECONDITION',
     `${region}'s sidecar may not change its data Redis's replica-priority. Nothing was changed. Give its user +config|set and +config|rewrite (docs/operations.md, "Users of the data Redis and of Sentinel").`,
