@@ -20,11 +20,13 @@ export interface Mix {
   readonly moving?: number
   /** Each session rests so long between two calls. Default 60. */
   readonly everyMs?: number
+  /** A call's deadline in milliseconds. Default 1,000. */
+  readonly timeoutMs?: number
 }
 
 export const ordinaryMix: Mix = { readers: 2, searchers: 1, writers: 1, replicated: 1, moving: 3 }
 
-/** A call's deadline. */
+/** A call's deadline where nothing else is said. */
 export const DEADLINE_MS = 1_000
 
 const MOVES = 0.1
@@ -39,6 +41,7 @@ export class Load {
   readonly #loops: Promise<void>[] = []
   readonly #kinds = new Map<number, SessionKind>()
   readonly #everyMs: number
+  readonly #timeoutMs: number
   #stopping = false
 
   constructor(
@@ -54,6 +57,7 @@ export class Load {
     const { clients, recorder, firstSession, seed, sessionsOn } = options
     this.clients = clients
     this.#everyMs = mix.everyMs ?? 60
+    this.#timeoutMs = mix.timeoutMs ?? DEADLINE_MS
     for (const [i, { kind, region }] of sessionsOf(mix, [...clients.keys()]).entries()) {
       const number = firstSession + i
       this.#kinds.set(number, kind)
@@ -87,7 +91,7 @@ export class Load {
     await pause(random() * this.#everyMs)
     while (!this.#stopping) {
       if (kind === 'moving' && random() < MOVES) move()
-      const call = callOf(kind, region, random)
+      const call = callOf(kind, { region, timeoutMs: this.#timeoutMs }, random)
       const outcome = await session.make(call)
       if (kind === 'moving' && call.kind in READ_BACK && outcome === 'ok') {
         // At once, and from elsewhere: where a session's promises are hardest to keep.
@@ -123,10 +127,13 @@ function sessionsOf(mix: Mix, regions: readonly string[]): { kind: SessionKind; 
   ]
 }
 
-function callOf(kind: SessionKind, region: string, random: () => number): PlannedCall {
+function callOf(
+  kind: SessionKind,
+  where: { region: string; timeoutMs: number },
+  random: () => number,
+): PlannedCall {
   const rest = {
-    region,
-    timeoutMs: DEADLINE_MS,
+    ...where,
     hurried: false,
     primary: false,
     replicated: kind === 'replicated',

@@ -1,4 +1,5 @@
 import type { RecordedCalls } from '../calls.ts'
+import { ordinaryMix } from '../load.ts'
 import type { Disturbance, Row } from '../row.ts'
 import type { Stage } from '../stage.ts'
 
@@ -12,8 +13,9 @@ const WITHIN_MS = 60_000
 /** An operator promotes another region while all is well. */
 export const plannedPromotion: Row = {
   name: 'planned-promotion',
-  title: 'planned promotion under load',
+  title: 'planned promotion under load; calls with 3 s, more than writes may wait',
   pace: 'slow',
+  mix: { ...ordinaryMix, timeoutMs: 3_000 },
   figures: [
     { name: PAUSED, unit: 'ms', max: 2_000 },
     { name: FAILED, max: 0 },
