@@ -24,6 +24,14 @@ import type { Receipt } from './receipt.ts'
 const methods = CacheService.method
 const WRITE_BATCH = 200
 
+/** A computed value. */
+interface Computed {
+  /** What the cache will hold; `undefined` for a value that isn't to be kept. */
+  readonly stored: Uint8Array | undefined
+  /** What whoever takes it has seen. */
+  readonly seen: Uint8Array | undefined
+}
+
 /**
  * One namespace of the replicated cache: read in the nearest region, written in the primary one.
  *
@@ -223,34 +231,35 @@ export class Cache<Out, In = Out> {
     compute: () => In | Promise<In>,
     options: GetOrComputeOptions = {},
   ): Promise<Out> {
-    let reachable = true
-    try {
-      const found = await this.getEntry(key, options)
-      if (found) return found.value
-    } catch (thrown) {
-      const error = PerigeeError.from(thrown)
-      if (!(error instanceof UnreadableValueError)) {
-        if (!isOutage(error)) throw error
-        reachable = false
-        this.#onEvent({ type: 'cache-bypassed', namespace: this.namespace, key, error })
-      }
-    }
     const slot = JSON.stringify([this.namespace, key, this.#codec.contentType])
-    const before = this.#calls.seen
-    const start = () => this.#computeAndSet(key, compute, reachable, options)
-    const { stored, seen } = await this.#computations.join(slot, options.signal, start)
-    this.#calls.include(seen, before)
-    // Each caller reads a value of its own, by its own codec, as from the cache.
-    return stored === undefined ? (undefined as Out) : this.#decode(key, stored)
+    return this.#computations.visit<Computed, Out>(slot, async (join) => {
+      let reachable = true
+      try {
+        const found = await this.getEntry(key, options)
+        if (found) return found.value
+      } catch (thrown) {
+        const error = PerigeeError.from(thrown)
+        if (!(error instanceof UnreadableValueError)) {
+          if (!isOutage(error)) throw error
+          reachable = false
+          this.#onEvent({ type: 'cache-bypassed', namespace: this.namespace, key, error })
+        }
+      }
+      const before = this.#calls.seen
+      const start = () => this.#computeAndSet(key, compute, reachable, options)
+      const { stored, seen } = await join(options.signal, start)
+      this.#calls.include(seen, before)
+      // Each caller reads a value of its own, by its own codec, as from the cache.
+      return stored === undefined ? (undefined as Out) : this.#decode(key, stored)
+    })
   }
 
-  /** @returns what the cache will hold, and what whoever takes it has seen. */
   async #computeAndSet(
     key: string,
     compute: () => In | Promise<In>,
     reachable: boolean,
     { ttlMs, timeoutMs, onReceipt }: GetOrComputeOptions,
-  ): Promise<{ readonly stored: Uint8Array | undefined; readonly seen: Uint8Array | undefined }> {
+  ): Promise<Computed> {
     const computed = await compute()
     if (computed === undefined) return { stored: undefined, seen: undefined }
     const stored = await this.#encode(key, computed)
