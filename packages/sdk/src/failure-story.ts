@@ -34,6 +34,8 @@ export function exhausted(story: FailureStory): PerigeeError {
   // A sidecar's own reason says more than that others were silent.
   const best = failures.findLast(({ error }) => error.reason) ?? failures.at(-1)
   const where = region === undefined ? 'any region' : `region ${region}, which alone may answer this,`
+  if (late && best?.error.reason)
+    return maybeDone ? outcomeUnknown(maybeDone, told) : toTheEnd(best.error, story)
   if (late) {
     return new PerigeeError(
       `no answer from ${where} within ${story.timeoutMs} ms (${told}): check that sidecars run and can be reached, or allow more time with \`timeoutMs\``,
@@ -52,6 +54,12 @@ export function exhausted(story: FailureStory): PerigeeError {
     `no sidecar of ${where} could be reached (${told}): check that sidecars run and that their addresses can be reached from here`,
     { code: 'UNAVAILABLE', region: best?.endpoint.region, cause: best?.error },
   )
+}
+
+/** What a sidecar said, and what was so until the deadline. */
+function toTheEnd(error: PerigeeError, { timeoutMs }: FailureStory): PerigeeError {
+  const message = `${error.message} (It was so until the deadline, ${timeoutMs} ms after the call began: allow more time with \`timeoutMs\` if that passes.)`
+  return new PerigeeError(message, { ...error, cause: error })
 }
 
 function outcomeUnknown(error: PerigeeError, story: string): PerigeeError {
