@@ -17,7 +17,7 @@ import type { SentinelWatch } from '../../primary/sentinel-watch.ts'
 import type { OtherRegion } from '../../status/other-region.ts'
 import type { PromotionStep } from './promotion.ts'
 import { notClaimed } from './refusals.ts'
-import { insteadOf, noMajority, notNamed } from './sentinel-refusals.ts'
+import { insteadOf, noMajority, notAccepted, notNamed } from './sentinel-refusals.ts'
 
 export interface ForcedPromotionOptions {
   readonly region: string
@@ -43,13 +43,15 @@ export class ForcedPromotion {
     this.#options = options
   }
 
-  /** Carries it out, step by step. @throws StatusError: ABORTED, NO_PRIMARY. */
+  /** Carries it out, step by step; once the caller is gone nothing is accepted. @throws StatusError: ABORTED, CANCELLED, NO_PRIMARY. */
   async *run(signal: AbortSignal): AsyncGenerator<PromotionStep, void> {
     const { region, claim } = this.#options
     yield* this.#beNamed(signal)
     yield { step: `waiting for the claim of ${region}` }
     await this.#claimedByItself(signal)
     if (claim.epoch === undefined) {
+      // Nobody is there any more to accept it.
+      if (signal.aborted) throw notAccepted(region, whyNot(claim.state))
       yield { step: `accepting the loss: ${whyNot(claim.state)}` }
       await this.acceptLoss()
     }

@@ -96,6 +96,14 @@ export function brokenOff(primary: string): StatusError {
   return new StatusError('CANCELLED', `Broken off and undone: ${primary} is the primary.`)
 }
 
+/** The caller went away while it was waited whether a loss has to be accepted at all. */
+export function notAccepted(region: string, why: string): StatusError {
+  return new StatusError(
+    'CANCELLED',
+    `Broken off before any loss was accepted: ${region} has no claim yet (${why}), and makes one by itself once it may. To accept the loss run the command again.`,
+  )
+}
+
 /** The sidecar may not change the priority. */
 export function priorityRefused(region: string, error: Error): Error {
   if (!(error instanceof RedisFailure)) return error
