@@ -1,6 +1,7 @@
 import { connect, isIPv6, type Socket } from 'node:net'
 import { type ChannelOptions, Client, connectivityState } from '@grpc/grpc-js'
 import { Deadline } from './deadline.ts'
+import { inTime } from './pause.ts'
 import { PerigeeError } from './perigee-error.ts'
 import { plainCredentials } from './plain-credentials.ts'
 
@@ -26,12 +27,16 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.enable_channelz': 0,
 }
 
+/** An attempt to connect goes on for so long at least, for others, though whoever began it had less time. */
+const SHORTEST_ATTEMPT_MS = 1_000
+
 /**
  * A gRPC channel to one address, with a bounded way to connect it.
  *
  * grpc-js neither bounds a connection attempt nor ends one when its channel is closed: an address that swallows
  * packets would hold the process for two minutes. So a plain TCP connection goes ahead, which can be bounded and
- * destroyed, and the channel only ever connects to an address that just accepted one.
+ * destroyed, and the channel only ever connects to an address that just accepted one. A connection that is then swallowed
+ * during its HTTP/2 handshake is destroyed as well, and the next attempt makes a new one.
  */
 export class Connection {
   readonly #address: string
@@ -72,11 +77,13 @@ export class Connection {
    *
    * @throws PerigeeError `UNAVAILABLE` when that fails or takes longer than `timeoutMs`.
    */
-  connect(timeoutMs: number): Promise<void> {
-    this.#establishing ??= this.#establish(timeoutMs).finally(() => {
+  async connect(timeoutMs: number): Promise<void> {
+    this.#establishing ??= this.#establish(Math.max(timeoutMs, SHORTEST_ATTEMPT_MS)).finally(() => {
       this.#establishing = undefined
     })
-    return this.#establishing
+    const connected = this.#establishing.then(() => true)
+    if (await inTime(connected, timeoutMs)) return
+    throw unreachable(this.#address, `no connection within ${Math.round(timeoutMs)} ms`)
   }
 
   close(): void {
@@ -102,11 +109,11 @@ export class Connection {
     if (this.#closed) throw unreachable(this.#address, 'the client was closed')
     const state = await this.#settle(deadline)
     if (state === connectivityState.READY) return
-    if (state === connectivityState.TRANSIENT_FAILURE && !this.#closed) {
-      // It would go on trying by itself, unbounded; the next attempt starts with a new one.
-      this.renew()
+    // It would go on by itself, unbounded, and so would every attempt that joins it: the next one starts anew.
+    this.#socket?.destroy()
+    this.renew()
+    if (state === connectivityState.TRANSIENT_FAILURE)
       throw unreachable(this.#address, 'it accepted a connection and closed it')
-    }
     throw unreachable(this.#address, `it accepted a connection and then said nothing for ${timeoutMs} ms`)
   }
 

@@ -109,3 +109,50 @@ describe('a connection', () => {
     await expect(old).resolves.toBeDefined()
   })
 })
+
+describe('a handshake that is swallowed', () => {
+  async function swallowing() {
+    const sidecar = await SmallSidecar.start('eu-west-1')
+    const transport = new GrpcTransport()
+    const sockets = new Set<Socket>()
+    const door = { black: true }
+    const server = createServer((client) => {
+      sockets.add(client.on('error', () => {}))
+      if (door.black) return void client.resume()
+      const there = connect(sidecar.port, '127.0.0.1').on('error', () => {})
+      client.pipe(there).pipe(client)
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(async () => {
+      transport.close()
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await sidecar.kill()
+    })
+    const endpoint = { region: 'eu-west-1', address: `127.0.0.1:${(server.address() as AddressInfo).port}` }
+    const set = (timeoutMs: number) =>
+      transport.unary(endpoint, CacheService.method.set, () => create(SetRequestSchema, { key: 'a' }), {
+        deadline: Deadline.in(timeoutMs),
+        connectTimeoutMs: timeoutMs,
+      })
+    return { door, set, sockets }
+  }
+
+  it('is given up, and the next attempt makes a new connection', async () => {
+    const { door, set, sockets } = await swallowing()
+    await expect(set(1_000)).rejects.toThrow()
+    const open = () => [...sockets].filter((socket) => !socket.closed).length
+    await expect.poll(open).toBe(0)
+    door.black = false
+    await expect(set(1_000)).resolves.toBeDefined()
+  })
+
+  it('goes on for others when a call with little time ends', async () => {
+    const { set, sockets } = await swallowing()
+    await expect(set(30)).rejects.toThrow()
+    await expect(set(30)).rejects.toThrow()
+    // The one that went ahead, and the one that is still in its handshake.
+    expect(sockets.size).toBe(2)
+  })
+})

@@ -1,3 +1,5 @@
+import { inTime } from './pause.ts'
+
 /** One of two ways to the same answer. */
 export interface Leg<T> {
   /** Never rejects. */
@@ -35,16 +37,4 @@ export async function hedged<T extends object>(
   if (!decides(outcome)) return rest.outcome
   rest.giveUp()
   return outcome
-}
-
-async function inTime<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined)
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

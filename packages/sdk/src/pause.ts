@@ -20,15 +20,23 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   })
 }
 
-/** What a promise brings, or `undefined` when it takes longer than `ms` or fails. */
-export async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+/** What a promise brings, or `undefined` when it takes longer than `ms`. Keeps no process alive. */
+export async function inTime<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined)
+    timer = setTimeout(resolve, ms, undefined).unref()
   })
   try {
-    return await Promise.race([promise.catch(() => undefined), late])
+    return await Promise.race([promise, late])
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** What a promise brings, or `undefined` when it takes longer than `ms` or fails. */
+export function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  return inTime(
+    promise.catch(() => undefined),
+    ms,
+  )
 }
