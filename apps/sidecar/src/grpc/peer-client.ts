@@ -1,16 +1,10 @@
 import type { DescMethodServerStreaming, DescMethodUnary, MessageShape } from '@bufbuild/protobuf'
 import { type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf'
-import {
-  type ChannelOptions,
-  Client,
-  connectivityState,
-  credentials,
-  Metadata,
-  type ServiceError,
-} from '@grpc/grpc-js'
+import { type Client, connectivityState, Metadata, type ServiceError, status } from '@grpc/grpc-js'
 import { statusName } from '@perigee/core'
 import { decodeStatusDetails, STATUS_DETAILS_KEY } from '@perigee/protocol'
 import { StatusError } from '../status-error.ts'
+import { PeerConnection } from './peer-connection.ts'
 
 /** No answer from another region's sidecar. */
 export class PeerUnreachable extends Error {
@@ -26,25 +20,14 @@ export class PeerUnreachable extends Error {
   }
 }
 
-const CHANNEL_OPTIONS: ChannelOptions = {
-  'grpc.keepalive_time_ms': 1000,
-  'grpc.keepalive_timeout_ms': 2000,
-  'grpc.keepalive_permit_without_calls': 1,
-  'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.min_reconnect_backoff_ms': 100,
-  'grpc.max_reconnect_backoff_ms': 1000,
-  'grpc.dns_min_time_between_resolutions_ms': 1000,
-  'grpc.max_receive_message_length': -1,
-  'grpc.max_send_message_length': -1,
-  'grpc.enable_retries': 0,
-  'grpc.use_local_subchannel_pool': 1,
-}
+/** After so many times the longest wait for a connection one that is still being made is given up: its handshake was swallowed. */
+const STUCK_AFTER_WAITS = 3
 
 /** Calls other sidecars, over one lasting connection to each of their addresses. */
 export class PeerClient {
   readonly #addresses: ReadonlyMap<string, readonly string[]>
   readonly #connectMs: number
-  readonly #clients = new Map<string, Client>()
+  readonly #connections = new Map<string, PeerConnection>()
   /** Which address of a region comes first. */
   readonly #first = new Map<string, number>()
   readonly #own: string | undefined
@@ -83,13 +66,13 @@ export class PeerClient {
   /** Connects to all of them in the background. */
   start(): void {
     for (const addresses of this.#addresses.values()) {
-      for (const address of addresses) this.#client(address).getChannel().getConnectivityState(true)
+      for (const address of addresses) void this.#connection(address).state
     }
   }
 
   stop(): void {
-    for (const client of this.#clients.values()) client.close()
-    this.#clients.clear()
+    for (const connection of this.#connections.values()) connection.close()
+    this.#connections.clear()
   }
 
   /**
@@ -160,28 +143,30 @@ export class PeerClient {
   async #connected(region: string, deadlineMs: number): Promise<Client> {
     const addresses = this.#addresses.get(region) ?? []
     const first = (this.#first.get(region) ?? 0) % (addresses.length || 1)
-    const clients = [...addresses.slice(first), ...addresses.slice(0, first)].map((at) => this.#client(at))
-    const ready = clients.find((c) => c.getChannel().getConnectivityState(true) === connectivityState.READY)
-    if (ready) return ready
+    const inOrder = [...addresses.slice(first), ...addresses.slice(0, first)]
+    const connections = inOrder.map((address) => this.#connection(address))
+    const ready = connections.find(({ state }) => state === connectivityState.READY)
+    if (ready) return ready.client
+    for (const connection of connections) connection.renewIfStuck(STUCK_AFTER_WAITS * this.#connectMs)
     const untilMs = Math.min(deadlineMs, Date.now() + this.#connectMs)
     try {
-      return await Promise.any(clients.map((client) => connection(client, untilMs)))
+      return await Promise.any(connections.map(({ client }) => connected(client, untilMs)))
     } catch {
       throw new PeerUnreachable(region, false, `the sidecar of ${region} can't be reached`)
     }
   }
 
-  #client(address: string): Client {
-    let client = this.#clients.get(address)
-    if (!client) {
-      client = new Client(address, credentials.createInsecure(), CHANNEL_OPTIONS)
-      this.#clients.set(address, client)
+  #connection(address: string): PeerConnection {
+    let connection = this.#connections.get(address)
+    if (!connection) {
+      connection = new PeerConnection(address)
+      this.#connections.set(address, connection)
     }
-    return client
+    return connection
   }
 }
 
-function connection(client: Client, untilMs: number): Promise<Client> {
+function connected(client: Client, untilMs: number): Promise<Client> {
   return new Promise((resolve, reject) => {
     client.waitForReady(untilMs, (error) => (error ? reject(error) : resolve(client)))
   })
@@ -191,10 +176,15 @@ function connection(client: Client, untilMs: number): Promise<Client> {
 function peerError(region: string, error: ServiceError): Error {
   const [trailer] = error.metadata?.get(STATUS_DETAILS_KEY) ?? []
   const details = trailer instanceof Buffer ? decodeStatusDetails(trailer) : {}
-  const status = statusName(error.code)
-  const transport = status === 'UNAVAILABLE' || status === 'DEADLINE_EXCEEDED' || status === 'CANCELLED'
-  if (transport && !details.reason) {
+  const code = statusName(error.code)
+  const transport = code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED' || code === 'CANCELLED'
+  if ((transport || brokeOff(error)) && !details.reason) {
     return new PeerUnreachable(region, true, `the sidecar of ${region} did not answer (${error.details})`)
   }
-  return new StatusError(status, error.details, details)
+  return new StatusError(code, error.details, details)
+}
+
+/** grpc-js's own words, with INTERNAL, for a connection that was ended with calls under way on it. */
+function brokeOff({ code, details }: ServiceError): boolean {
+  return code === status.INTERNAL && /^(Received RST_STREAM|Session closed)/.test(details)
 }

@@ -1,0 +1,80 @@
+import type { Socket } from 'node:net'
+import { type ChannelOptions, Client, connectivityState, credentials } from '@grpc/grpc-js'
+
+const CHANNEL_OPTIONS: ChannelOptions = {
+  'grpc.keepalive_time_ms': 1000,
+  'grpc.keepalive_timeout_ms': 2000,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.min_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1000,
+  'grpc.dns_min_time_between_resolutions_ms': 1000,
+  'grpc.max_receive_message_length': -1,
+  'grpc.max_send_message_length': -1,
+  'grpc.enable_retries': 0,
+  'grpc.use_local_subchannel_pool': 1,
+}
+
+/**
+ * A lasting connection to one sidecar's address.
+ *
+ * grpc-js waits for ever for a connection whose handshake was swallowed, and every call with it: {@link renewIfStuck}
+ * gives such a one up.
+ */
+export class PeerConnection {
+  readonly #address: string
+  #client: Client
+  #socket: Socket | undefined
+  /** Since when it has only ever been seen connecting, by the monotonic clock. */
+  #connectingSince: number | undefined
+
+  constructor(address: string) {
+    this.#address = address
+    this.#client = this.#newClient()
+  }
+
+  get client(): Client {
+    return this.#client
+  }
+
+  /** Its state; one without a connection begins to make one. */
+  get state(): connectivityState {
+    return this.#client.getChannel().getConnectivityState(true)
+  }
+
+  /** Begins a new connection when this one has been seen connecting for `afterMs`, and nothing else meanwhile. */
+  renewIfStuck(afterMs: number): void {
+    const now = performance.now()
+    if (this.state !== connectivityState.CONNECTING) this.#connectingSince = undefined
+    else this.#connectingSince ??= now
+    if (this.#connectingSince === undefined || now - this.#connectingSince < afterMs) return
+    this.#connectingSince = undefined
+    this.#client.close()
+    // Closing the client doesn't end a handshake.
+    this.#socket?.destroy()
+    this.#socket = undefined
+    this.#client = this.#newClient()
+  }
+
+  close(): void {
+    this.#client.close()
+  }
+
+  #newClient(): Client {
+    const plain = credentials.createInsecure()
+    const createConnector = plain._createSecureConnector.bind(plain)
+    plain._createSecureConnector = (...settings) => {
+      const connector = createConnector(...settings)
+      return {
+        connect: (socket) => {
+          this.#socket = socket
+          return connector.connect(socket)
+        },
+        waitForReady: () => connector.waitForReady(),
+        getCallCredentials: () => connector.getCallCredentials(),
+        destroy: () => connector.destroy(),
+      }
+    }
+    return new Client(this.#address, plain, CHANNEL_OPTIONS)
+  }
+}
