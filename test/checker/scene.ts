@@ -171,6 +171,9 @@ async function sentinelsKnowAll(cluster: LocalCluster, regions: readonly string[
     const others = String(regions.length - 1)
     if (field('num-other-sentinels') !== others || field('num-slaves') !== others) return false
     if (field('flags') !== 'master') return false
+    // A replica that a Sentinel still takes for a master is demoted again by that one when another promotes it.
+    const replicas = (await cluster.sentinel(region).command('SENTINEL', 'REPLICAS', 'pg')) as string[][]
+    if (replicas.some((one) => one[one.indexOf('role-reported') + 1] !== 'slave')) return false
   }
   return true
 }

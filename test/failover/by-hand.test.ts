@@ -5,7 +5,6 @@ import { accountFor } from './account.ts'
 import { tell } from './figures.ts'
 import {
   ELECTED_MS,
-  rolesKnown,
   type SentinelRegions,
   settled,
   startSentinelRegions,
@@ -27,7 +26,6 @@ it('a failover by hand under writes loses none that was acknowledged: the promot
     const writers = new Writers(regions, { prefix: `by-hand-${round}`, everyMs: 5 })
     await waitFor('writes', () => writers.acknowledged.length > 100)
 
-    await rolesKnown(regions)
     const askedMs = performance.now()
     await cluster.sentinel(old).command('SENTINEL', 'FAILOVER', 'pg')
     const epochs = () => new Set(writers.acknowledged.map(({ version = '' }) => version.split('-')[0]))

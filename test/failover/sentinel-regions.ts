@@ -87,37 +87,25 @@ export async function settled({ cluster, regions, client }: SentinelRegions): Pr
   )
 }
 
+/**
+ * Whether every Sentinel knows all of them, and takes no replica for a master any more. One that asked a demoted Redis too
+ * early asks again only after ten seconds; promoted before that, it is made a replica again by that Sentinel.
+ */
 async function sentinelsKnowAll(cluster: LocalCluster): Promise<boolean> {
   const others = cluster.layout.regions.length - 1
-  const rows = cluster.layout.regions.map(
-    async (region) => (await cluster.sentinel(region).command('SENTINEL', 'MASTER', 'pg')) as string[],
-  )
   const field = (row: string[], name: string) => row[row.indexOf(name) + 1]
-  return (await Promise.all(rows)).every(
-    (row) =>
-      field(row, 'num-other-sentinels') === String(others) &&
-      field(row, 'num-slaves') === String(others) &&
-      field(row, 'flags') === 'master',
-  )
-}
-
-/**
- * Waits until no Sentinel takes a replica for a master any more. One that asked a demoted Redis too early asks again only
- * after ten seconds; promoted before that, it is made a replica again by that Sentinel.
- */
-export function rolesKnown({ cluster, regions }: SentinelRegions): Promise<true> {
-  const roles = async () => {
-    const rows = regions.map(
-      async (region) => (await cluster.sentinel(region).command('SENTINEL', 'REPLICAS', 'pg')) as string[][],
+  const checks = cluster.layout.regions.map(async (region) => {
+    const sentinel = cluster.sentinel(region)
+    const master = (await sentinel.command('SENTINEL', 'MASTER', 'pg')) as string[]
+    const replicas = (await sentinel.command('SENTINEL', 'REPLICAS', 'pg')) as string[][]
+    return (
+      field(master, 'num-other-sentinels') === String(others) &&
+      field(master, 'num-slaves') === String(others) &&
+      field(master, 'flags') === 'master' &&
+      replicas.every((row) => field(row, 'role-reported') === 'slave')
     )
-    return (await Promise.all(rows)).flat().map((row) => row[row.indexOf('role-reported') + 1])
-  }
-  const options = { timeoutMs: 30_000, everyMs: 200, explain: roles }
-  return waitFor(
-    'Sentinels that know every role',
-    async () => (await roles()).every((role) => role === 'slave'),
-    options,
-  )
+  })
+  return (await Promise.all(checks)).every((known) => known)
 }
 
 /** The newest position that a region's data Redis holds. */
