@@ -8,6 +8,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf'
 import { type ClientReadableStream, Metadata } from '@grpc/grpc-js'
+import { connectionBroke } from './broken-connection.ts'
 import { Connection } from './connection.ts'
 import type { Deadline } from './deadline.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -218,6 +219,7 @@ export class GrpcTransport implements Transport {
     if (signal?.aborted) return aborted(signal)
     if (this.#closed) return closedError()
     if (call.silent) return wentSilent(endpoint, thrown)
+    if (connectionBroke(thrown)) return brokeOff(endpoint, thrown)
     const refused = RefusedStream.from(thrown)
     return refused ? notTaken(endpoint, refused) : PerigeeError.from(thrown, endpoint.region)
   }
@@ -255,6 +257,14 @@ function deadlineExceeded(): PerigeeError {
 
 function wentSilent({ address, region }: Endpoint, cause: unknown): PerigeeError {
   return new PerigeeError(`the sidecar at ${address} went silent`, { code: 'UNAVAILABLE', region, cause })
+}
+
+function brokeOff({ address, region }: Endpoint, cause: unknown): PerigeeError {
+  return new PerigeeError(`the connection to the sidecar at ${address} ended before it had answered`, {
+    code: 'UNAVAILABLE',
+    region,
+    cause,
+  })
 }
 
 function notTaken({ address, region }: Endpoint, cause: RefusedStream): PerigeeError {
