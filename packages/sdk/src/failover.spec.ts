@@ -141,6 +141,7 @@ describe('an answer of the nearest sidecar', () => {
     ['INDEX_BUILDING', 'us-east-1'],
     ['NO_PRIMARY', 'us-east-1'],
     ['BEHIND_SESSION', 'us-east-1'],
+    ['OVERLOADED', 'us-east-1'],
     [STATUS.UNAVAILABLE, 'us-east-1'],
     [STATUS.UNIMPLEMENTED, 'us-east-1'],
     [STATUS.CANCELLED, 'us-east-1'],
@@ -169,6 +170,22 @@ describe('an answer of the nearest sidecar', () => {
     expect(error).toMatchObject({ code, reason, region: 'eu-west-1', message: 'what to do' })
     expect(error.fields).toEqual([{ field: 'a.field', description: 'is wrong' }])
     expect(far.received).toHaveLength(0)
+  })
+
+  it.each([
+    'Received RST_STREAM with code 2 triggered by internal client error: Session closed with error code 2',
+    'Session closed with error code 2',
+  ])('that its connection ended sends a write on, with the same request id: %s', async (details) => {
+    const { near, far, cache } = await twoRegions()
+    near.intercept = () => {
+      throw new Refusal(STATUS.INTERNAL, details)
+    }
+    expect((await cache.set('a', '1')).receipt.region).toBe('us-east-1')
+    const ids = [...near.calls('Set'), ...far.calls('Set')].map(
+      (request) => (request as { options?: { requestId: string } }).options?.requestId,
+    )
+    expect(new Set(ids).size).toBe(1)
+    expect(ids).toHaveLength(2)
   })
 
   it('that a write may have happened is checked by the same request id elsewhere', async () => {
@@ -339,6 +356,16 @@ describe('a read with hedgeAfterMs', () => {
     near.intercept = () => new Promise((resolve) => setTimeout(resolve, 200, undefined))
     far.intercept = () => {
       throw new Refusal('DATA_UNAVAILABLE')
+    }
+    expect((await cache.getEntry('a', { hedgeAfterMs: 20 }))?.receipt.region).toBe('eu-west-1')
+  })
+
+  it('waits for the nearest when the other one has too much to do', async () => {
+    const { near, far, cache } = await twoRegions()
+    await cache.set('a', '1')
+    near.intercept = () => new Promise((resolve) => setTimeout(resolve, 200, undefined))
+    far.intercept = () => {
+      throw new Refusal('OVERLOADED')
     }
     expect((await cache.getEntry('a', { hedgeAfterMs: 20 }))?.receipt.region).toBe('eu-west-1')
   })

@@ -33,6 +33,8 @@ export function judge(
     case 'NO_PRIMARY':
     case 'NOT_PRIMARY':
     case 'OUTCOME_UNKNOWN':
+    // That one sidecar's limit.
+    case 'OVERLOADED':
       return NEXT
     case undefined:
       break
