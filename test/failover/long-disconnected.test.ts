@@ -45,7 +45,9 @@ it('a primary that came back with less, behind a gate that was closed for long, 
   await waitFor('writes', () => writers.acknowledged.length > 50)
   await writers.stop()
 
-  await cluster.stopProcess(old, 'sidecar', 'SIGKILL')
+  // All of them: another region would have a primary without sidecars failed over.
+  const sidecars = regions.regions.map((region) => cluster.stopProcess(region, 'sidecar', 'SIGKILL'))
+  await Promise.all(sidecars)
   await cluster.restartRedis(old, { aof: 'cut', keepBytes })
   // Only now: a restart that takes a second shall not be one that Sentinel takes for a death.
   for (const region of regions.regions) {
@@ -65,7 +67,7 @@ it('a primary that came back with less, behind a gate that was closed for long, 
   await pause(11_000)
 
   const startedMs = performance.now()
-  await cluster.startProcess(old, 'sidecar')
+  await Promise.all(regions.regions.map((region) => cluster.startProcess(region, 'sidecar')))
   const again = new Writers(regions, { prefix: 'again' })
   const first = await again.firstAfter(startedMs, { timeoutMs: 60_000 })
   tell('a start behind a gate that was closed for long', first.tookMs)
