@@ -15,6 +15,8 @@ import { judge, mayHaveDone, neverSent } from './verdict.ts'
 const PAUSES_MS = [100, 300]
 /** And a write that may have been done is asked about so often, until the deadline, while any sidecar answers. */
 const UNKNOWN_PAUSE_MS = 500
+/** And for addresses, where none is known. */
+const LOOKUP_MAX_MS = 1_000
 /** Sidecars remember a request id for 60 s; a write isn't sent again after this. */
 const REPEAT_WRITES_FOR_MS = 45_000
 /** Timers are no finer than this. */
@@ -100,8 +102,21 @@ export class Attempts<T> {
     if (round > PAUSES_MS.length && !(this.#maybeDone && this.#anyAnswer)) return false
     const pauseMs = (PAUSES_MS[round - 1] ?? UNKNOWN_PAUSE_MS) * (0.75 + Math.random() / 2)
     if (this.#repeatUntil.remainingMs < pauseMs) return false
-    await Promise.all([pause(pauseMs, this.#plan.settings.signal), this.#tools.chooser.refresh()])
+    await this.#lookForOthers(pauseMs)
     return true
+  }
+
+  /** Waits, and for DNS no longer than that, unless it knows nobody. */
+  async #lookForOthers(pauseMs: number): Promise<void> {
+    const { service, settings } = this.#plan
+    const { chooser } = this.#tools
+    const looked = chooser.refresh()
+    await pause(pauseMs, settings.signal)
+    if (chooser.candidates(service, settings.region).length > 0) return
+    const over = new AbortController()
+    const signal = settings.signal ? AbortSignal.any([settings.signal, over.signal]) : over.signal
+    const longestMs = Math.min(this.#repeatUntil.remainingMs, LOOKUP_MAX_MS)
+    await Promise.race([looked, pause(longestMs, signal)]).finally(() => over.abort())
   }
 
   /** Asks all sidecars that may answer, one after another, until one does. */

@@ -4,6 +4,7 @@ import { STATUS } from '@perigee/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { text } from './codec.ts'
 import { Perigee } from './perigee.ts'
+import { SmallNames } from './spec/small-names.ts'
 import { failure, smallRegions } from './spec/small-regions.ts'
 import { Refusal, SmallCluster, SmallSidecar } from './spec/small-sidecar.ts'
 
@@ -86,6 +87,25 @@ describe('a call', () => {
     expect(performance.now() - start).toBeLessThan(600)
     expect(error).toMatchObject({ code: 'DEADLINE_EXCEEDED', retryable: true })
     expect(error.message).toContain('400 ms')
+  })
+
+  it('takes no longer than its deadline while DNS is silent', async () => {
+    await using names = await SmallNames.start()
+    const name = 'api.eu-west-1.rag.internal'
+    for (const question of [`A ${name}`, `AAAA ${name}`, `SRV _perigee._tcp.${name}`])
+      names.says.set(question, 'silent')
+    await using perigee = await Perigee.connect({
+      ...{ domain: 'rag.internal', regions: ['eu-west-1'], region: 'eu-west-1', dns: names.address },
+    })
+    const cache = perigee.cache('answers', { codec: text })
+    const took: number[] = []
+    for (let i = 0; i < 4; i++) {
+      const start = performance.now()
+      await failure(cache.get('a', { timeoutMs: 200 }))
+      took.push(performance.now() - start)
+      await new Promise((resolve) => setTimeout(resolve, 300))
+    }
+    expect(Math.max(...took)).toBeLessThan(450)
   })
 
   it('fails soon, and says where it asked, when all sidecars are gone', async () => {
