@@ -25,8 +25,9 @@ const TIMER_SLACK_MS = 2
 const FIRST_SHARE = 1 / 2
 const LATER_SHARE = 2 / 3
 
-/** Why the slower one of two attempts is given up. */
+/** Why the slower one of two attempts is given up: the first, which another sidecar overtook; the second, asked for nothing. */
 const OVERTAKEN = Symbol('another sidecar answered')
+const NOT_NEEDED = Symbol('the first sidecar answered')
 
 /** What all calls of a client share. */
 export interface AttemptTools {
@@ -161,28 +162,34 @@ export class Attempts<T> {
 
   #askOrHedge(endpoint: Endpoint, waiting: Endpoint[], share: number): Promise<Outcome<T>> {
     const { read, settings } = this.#plan
-    const shareMs = waiting.length > 0 ? this.#deadline.remainingMs * share : this.#deadline.remainingMs
+    const shareMs = this.#shareMs(waiting, share)
     const afterMs = settings.hedgeAfterMs
-    if (!read || afterMs === undefined || waiting.length === 0 || afterMs >= shareMs)
+    const [to] = waiting
+    if (!read || afterMs === undefined || !to || afterMs >= shareMs)
       return this.#ask(endpoint, shareMs, settings.signal)
-    return hedged(this.#leg(endpoint, shareMs), {
+    return hedged(this.#leg(endpoint, shareMs, OVERTAKEN), {
       afterMs,
       decides: ({ kind }) => kind !== 'try next',
-      second: async () => {
-        const [to] = waiting
-        if (!to || !(await this.#mayAsk(to)) || !this.#tools.budget.spend()) return undefined
+      allowed: () => this.#mayAsk(to),
+      second: () => {
+        if (!this.#tools.budget.spend()) return undefined
         waiting.shift()
         this.#tools.onEvent({ type: 'hedged', from: endpoint, to })
-        return this.#leg(to, this.#deadline.remainingMs)
+        return this.#leg(to, this.#shareMs(waiting, LATER_SHARE), NOT_NEEDED)
       },
     })
   }
 
-  #leg(endpoint: Endpoint, shareMs: number): Leg<Outcome<T>> {
+  /** How long an attempt may take: all of what is left when nobody waits to be asked after it. */
+  #shareMs(waiting: readonly Endpoint[], share: number): number {
+    return waiting.length > 0 ? this.#deadline.remainingMs * share : this.#deadline.remainingMs
+  }
+
+  #leg(endpoint: Endpoint, shareMs: number, whyGivenUp: symbol): Leg<Outcome<T>> {
     const { signal } = this.#plan.settings
     const loser = new AbortController()
     const either = signal ? AbortSignal.any([signal, loser.signal]) : loser.signal
-    return { outcome: this.#ask(endpoint, shareMs, either), giveUp: () => loser.abort(OVERTAKEN) }
+    return { outcome: this.#ask(endpoint, shareMs, either), giveUp: () => loser.abort(whyGivenUp) }
   }
 
   /** Makes one attempt. */
@@ -203,13 +210,14 @@ export class Attempts<T> {
       return { kind: 'answered', result }
     } catch (thrown) {
       const error = PerigeeError.from(thrown, endpoint.region)
+      const tookMs = performance.now() - startedAt
       if (signal?.aborted) {
-        if (signal.reason === OVERTAKEN) chooser.failed(endpoint, service, error, 'overtaken')
+        if (signal.reason === OVERTAKEN)
+          chooser.failed(endpoint, service, overtaken(endpoint, tookMs), 'overtaken', tookMs)
         return { kind: 'refused', error }
       }
-      const tookMs = performance.now() - startedAt
       const verdict = judge(error, { read, failBehind: settings.failBehind === true, tookMs })
-      if (verdict.failure) chooser.failed(endpoint, service, error, verdict.failure)
+      if (verdict.failure) chooser.failed(endpoint, service, error, verdict.failure, tookMs)
       else if (error.reason || !verdict.tryNext) chooser.answered(endpoint, service)
       if (!verdict.tryNext) return { kind: 'refused', error }
       if (!read && mayHaveDone(error)) this.#maybeDone = error
@@ -237,4 +245,9 @@ export class Attempts<T> {
       maybeDone: this.#maybeDone,
     })
   }
+}
+
+function overtaken({ address, region }: Endpoint, afterMs: number): PerigeeError {
+  const message = `the sidecar at ${address} had not answered after ${Math.round(afterMs)} ms, when another one did`
+  return new PerigeeError(message, { code: 'CANCELLED', region })
 }

@@ -11,9 +11,9 @@ export interface Endpoint {
 }
 
 /**
- * How an attempt failed: `error`, which a few more of the same make serious; `timeout`, which says enough of the service
- * asked if nothing else comes from there; `overtaken` by another sidecar's answer, which is serious if nothing else comes
- * from there a few times; `unreachable`, which says enough of all of that sidecar's.
+ * How an attempt failed: `error`, which a few more of the same make serious; `timeout`, the same, but which says enough of
+ * the service asked if nothing at all came from there for longer than a sidecar that lives keeps silent; `overtaken` by
+ * another sidecar's answer, which is serious if nothing else comes from there a few times; `unreachable`, which says enough of all of that sidecar's.
  */
 export type AttemptFailure = 'error' | 'timeout' | 'overtaken' | 'unreachable'
 
@@ -34,7 +34,14 @@ export interface EndpointChooser {
   ended(endpoint: Endpoint): void
   /** The sidecar answered, be it with a refusal. */
   answered(endpoint: Endpoint, service: ServiceName): void
-  failed(endpoint: Endpoint, service: ServiceName, error: PerigeeError, failure: AttemptFailure): void
+  /** @param tookMs how long the attempt had taken by then. */
+  failed(
+    endpoint: Endpoint,
+    service: ServiceName,
+    error: PerigeeError,
+    failure: AttemptFailure,
+    tookMs: number,
+  ): void
   /** Called when nobody answered: looks for other addresses. Never fails, returns within a second. */
   refresh(): Promise<void>
   /** Why a region has no candidates, for the error message; empty when nothing is known. */

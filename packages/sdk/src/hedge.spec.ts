@@ -30,13 +30,14 @@ class Way implements Leg<Outcome> {
   }
 }
 
-function race(afterMs = 5) {
+function race(afterMs = 5, allowed = Promise.resolve(true)) {
   const first = new Way()
   const second = new Way()
   const outcome = hedged<Outcome>(first, {
     afterMs,
     decides: ({ good }) => good,
-    second: async () => {
+    allowed: () => allowed,
+    second: () => {
       second.begun = true
       return second
     },
@@ -48,6 +49,22 @@ function race(afterMs = 5) {
 describe('a hedged read', () => {
   it('goes one way only when that is soon', async () => {
     const { first, second, outcome } = race(1_000)
+    first.brings('first')
+    expect((await outcome).answer).toBe('first')
+    expect(second.begun).toBe(false)
+  })
+
+  it('does not wait to know whether the second way may be gone when the first brings something', async () => {
+    const { first, second, outcome } = race(1, new Promise(() => {}))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    first.brings('first')
+    expect((await outcome).answer).toBe('first')
+    expect(second.begun).toBe(false)
+  })
+
+  it('goes no second way that may not be gone', async () => {
+    const { first, second, outcome } = race(1, Promise.resolve(false))
+    await new Promise((resolve) => setTimeout(resolve, 20))
     first.brings('first')
     expect((await outcome).answer).toBe('first')
     expect(second.begun).toBe(false)

@@ -11,8 +11,10 @@ const WORDS: ReadonlyMap<ServiceName, ServiceWord> = new Map([
   ['perigee.v1.SearchService', 'search'],
 ])
 
-/** A call that timed out at a sidecar which was heard of so lately says that it is slow, which one call may be. */
+/** A sidecar which was heard of so lately, or while a call waited, is slow, which one call may be. */
 const HEARD_MS = 200
+/** One that lives is heard of every second, by its answer to a ping: shorter than this, its silence says nothing. */
+const PING_PERIOD_MS = 1_250
 
 /** What {@link KnownSidecar} needs. */
 export interface KnownSidecarOptions {
@@ -61,13 +63,19 @@ export class KnownSidecar implements HealthListener {
     this.#standing(service).answered()
   }
 
-  failed(service: ServiceName, error: PerigeeError, failure: AttemptFailure): void {
+  /** @param how in what way, and how long the attempt had taken by then. */
+  failed(
+    service: ServiceName,
+    error: PerigeeError,
+    { failure, tookMs }: { readonly failure: AttemptFailure; readonly tookMs: number },
+  ): void {
     const late = failure === 'timeout' || failure === 'overtaken'
-    const heard = this.#watch.heardWithin(HEARD_MS)
+    const heard = this.#watch.heardWithin(Math.max(HEARD_MS, tookMs))
     if ((late && this.#watch.blind) || (failure === 'overtaken' && heard)) return
     this.#failuresInRow += 1
     this.#note(error)
-    const certain = failure === 'unreachable' || (failure === 'timeout' && !heard)
+    const silent = failure === 'timeout' && tookMs > PING_PERIOD_MS && !heard
+    const certain = failure === 'unreachable' || silent
     this.#change('failed', error, (now) => {
       for (const one of failure === 'unreachable' ? SERVICES : [service]) {
         const alone = !this.#options.othersInUse(one, this)

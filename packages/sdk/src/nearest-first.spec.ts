@@ -65,7 +65,7 @@ describe('the nearest sidecars', () => {
     expect(addresses()).toEqual([near.address, far.address])
     const [home] = nearest.candidates()
     if (!home) throw new Error('no candidates')
-    nearest.failed(home, '', timeout, 'unreachable')
+    nearest.failed(home, '', timeout, 'unreachable', 0)
     expect(addresses()).toEqual([far.address, near.address])
     expect(nearest.home).toBe('eu-west-1')
     nearest.answered(home, '')
@@ -97,8 +97,8 @@ describe('the nearest sidecars', () => {
     const { near, far, chooser: nearest, addresses } = await twoSidecars()
     const [home, other] = nearest.candidates()
     if (!home || !other) throw new Error('no candidates')
-    nearest.failed(home, '', timeout, 'unreachable')
-    nearest.failed(other, '', timeout, 'unreachable')
+    nearest.failed(home, '', timeout, 'unreachable', 0)
+    nearest.failed(other, '', timeout, 'unreachable', 0)
     expect(addresses()).toEqual([far.address, near.address])
   })
 
@@ -144,7 +144,7 @@ describe('the nearest sidecars', () => {
     await expect
       .poll(
         () => {
-          for (const endpoint of nearest.candidates()) nearest.failed(endpoint, '', timeout, 'error')
+          for (const endpoint of nearest.candidates()) nearest.failed(endpoint, '', timeout, 'error', 0)
           return addresses()
         },
         { timeout: 3_000 },

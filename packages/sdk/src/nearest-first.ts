@@ -132,8 +132,14 @@ export class NearestFirst implements EndpointChooser {
     this.#book.answered(endpoint)
   }
 
-  failed(endpoint: Endpoint, service: ServiceName, error: PerigeeError, failure: AttemptFailure): void {
-    this.#sidecars.get(endpoint.address)?.failed(service, error, failure)
+  failed(
+    endpoint: Endpoint,
+    service: ServiceName,
+    error: PerigeeError,
+    failure: AttemptFailure,
+    tookMs: number,
+  ): void {
+    this.#sidecars.get(endpoint.address)?.failed(service, error, { failure, tookMs })
     if (failure === 'overtaken') return
     void this.#book.refresh(endpoint.region)
   }
