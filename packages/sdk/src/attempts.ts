@@ -9,7 +9,7 @@ import { pause } from './pause.ts'
 import { aborted, PerigeeError } from './perigee-error.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import type { AttemptOptions } from './transport.ts'
-import { judge, mayHaveDone, neverSent } from './verdict.ts'
+import { judge, mayHaveDone, neverSent, overload } from './verdict.ts'
 
 /** After everyone failed once, how long to wait before asking all of them again. */
 const PAUSES_MS = [100, 300]
@@ -70,6 +70,8 @@ export class Attempts<T> {
   #made = 0
   #mayLeaveHome: boolean | undefined
   #maybeDone: PerigeeError | undefined
+  /** Whether that was said, or its connection broke: anything but too little time. */
+  #leftUnknown = false
   /** Whether any sidecar answered in this round, be it with a refusal. */
   #anyAnswer = false
   #overBudget = false
@@ -145,12 +147,12 @@ export class Attempts<T> {
     return this.#mayLeaveHome
   }
 
-  /** Asking what became of a write costs nothing. */
+  /** Asking what became of a write costs nothing, but where sidecars seem to have too much to do. */
   #mayRetry(next: Endpoint): boolean {
     const last = this.#failures.at(-1)
     if (!last) return true
-    const free = this.#maybeDone !== undefined || last.free
-    if (free || this.#tools.budget.spend()) {
+    const asksWhatBecame = this.#leftUnknown && !overload(last.error)
+    if (last.free || asksWhatBecame || this.#tools.budget.spend()) {
       this.#tools.onEvent({ type: 'failover', from: last.endpoint, to: next, error: last.error })
       return true
     }
@@ -220,7 +222,10 @@ export class Attempts<T> {
       if (verdict.failure) chooser.failed(endpoint, service, error, verdict.failure, tookMs)
       else if (error.reason || !verdict.tryNext) chooser.answered(endpoint, service)
       if (!verdict.tryNext) return { kind: 'refused', error }
-      if (!read && mayHaveDone(error)) this.#maybeDone = error
+      if (!read && mayHaveDone(error)) {
+        this.#maybeDone = error
+        this.#leftUnknown ||= !overload(error)
+      }
       this.#anyAnswer ||= error.reason !== undefined
       // What never left this process is no load; calls under way at a sidecar that was put aside are a limited one.
       const free = neverSent(error) || (wasInUse && !chooser.inUse(endpoint, service))

@@ -260,6 +260,15 @@ describe('a write that an attempt may have done', () => {
     expect(ids).toHaveLength(9)
   })
 
+  it('for lack of time is sent again only within the retry budget', async () => {
+    const { near, far, perigee, events } = await smallRegions({ retryBudget: { share: 0, perSecond: 0 } })
+    near.intercept = far.intercept = () => new Promise(() => {})
+    const error = await failure(perigee.cache('answers', { codec: text }).set('a', '1', { timeoutMs: 400 }))
+    expect(error).toMatchObject({ reason: 'OUTCOME_UNKNOWN' })
+    expect(far.received).toHaveLength(0)
+    expect(events.map(({ type }) => type)).toContain('retry-refused')
+  })
+
   it('was not done where no attempt was ever sent, or all were refused', async () => {
     const { near, far, cache } = await twoRegions()
     await near.kill()

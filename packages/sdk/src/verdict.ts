@@ -73,3 +73,8 @@ export function mayHaveDone(error: PerigeeError): boolean {
   if (error.reason) return error.reason === 'OUTCOME_UNKNOWN'
   return !neverSent(error) && error.code !== 'UNIMPLEMENTED'
 }
+
+/** Whether an error may come from too much to do, which sending a call again only adds to. */
+export function overload({ code, reason }: PerigeeError): boolean {
+  return reason === 'OVERLOADED' || (reason === undefined && code === 'DEADLINE_EXCEEDED')
+}
