@@ -2,6 +2,8 @@ import { Deadline } from './deadline.ts'
 import type { EmbeddingModel, IndexDefinition } from './index-definition.ts'
 
 const KNOWN_FOR_MS = 30_000
+/** From then on it is asked for anew, in the background. */
+const FRESH_FOR_MS = KNOWN_FOR_MS / 2
 
 /** Which index: an alias has one for each model. */
 export interface IndexName {
@@ -10,9 +12,15 @@ export interface IndexName {
   readonly model?: EmbeddingModel | undefined
 }
 
+interface Known {
+  readonly definition: IndexDefinition
+  readonly freshUntil: Deadline
+  readonly until: Deadline
+}
+
 /** Definitions of indexes this client has seen lately. An index may be dropped and made anew, so none is kept long. */
 export class KnownIndexes {
-  readonly #known = new Map<string, { readonly definition: IndexDefinition; readonly until: Deadline }>()
+  readonly #known = new Map<string, Known>()
   readonly #asking = new Set<string>()
 
   get(index: IndexName): IndexDefinition | undefined {
@@ -20,15 +28,22 @@ export class KnownIndexes {
     return known?.until.passed ? undefined : known?.definition
   }
 
+  /** What was last known, however long ago: for when nobody can be asked. */
+  last(index: IndexName): IndexDefinition | undefined {
+    return this.#known.get(keyOf(index))?.definition
+  }
+
   learn(index: IndexName, definition: IndexDefinition): IndexDefinition {
-    this.#known.set(keyOf(index), { definition, until: Deadline.in(KNOWN_FOR_MS) })
+    const freshUntil = Deadline.in(FRESH_FOR_MS)
+    this.#known.set(keyOf(index), { definition, freshUntil, until: Deadline.in(KNOWN_FOR_MS) })
     return definition
   }
 
-  /** Asks for the definition in the background, if it isn't known and nobody has just asked. */
+  /** Asks for the definition in the background, if it isn't known, or not for much longer, and nobody has just asked. */
   learnSoon(index: IndexName, ask: () => Promise<IndexDefinition | undefined>): void {
     const key = keyOf(index)
-    if (this.get(index) || this.#asking.has(key)) return
+    const known = this.#known.get(key)
+    if ((known && !known.freshUntil.passed) || this.#asking.has(key)) return
     this.#asking.add(key)
     ask()
       .then((definition) => definition && this.learn(index, definition))

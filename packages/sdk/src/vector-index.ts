@@ -290,8 +290,13 @@ export class VectorIndex {
         const known = this.#known.get(this)
         if (known) return !known.regionScoped
         const timeoutMs = Math.max(deadline.remainingMs / 2, 1)
-        const definition = await this.#definitionIfAny({ timeoutMs }).catch(() => undefined)
-        return definition !== undefined && !this.#learn(definition).regionScoped
+        try {
+          const definition = await this.#definitionIfAny({ timeoutMs })
+          return definition !== undefined && !this.#learn(definition).regionScoped
+        } catch (error) {
+          const last = PerigeeError.from(error).retryable ? this.#known.last(this) : undefined
+          return last !== undefined && !last.regionScoped
+        }
       },
     }
   }
@@ -350,8 +355,10 @@ export class VectorIndex {
 
   /** The name to ask for vectors by: an alias of several models gives none, but its index of this model does. */
   async #nameOfModel(options: ReadOptions): Promise<string> {
-    const known = this.#known.get(this) ?? (await this.#definitionIfAny(options))
-    return known ? this.#learn(known).name : this.name
+    const known = this.#known.get(this)
+    if (known) return known.name
+    const asked = await this.#definitionIfAny(options)
+    return asked ? this.#learn(asked).name : this.name
   }
 
   #learn(definition: IndexDefinition): IndexDefinition {
