@@ -91,6 +91,39 @@ it('makes way for one region at a time, whoever promotes it, and only that promo
   })
 })
 
+it('lets go as long as any promotion of the region relies on it, whatever another one of the same region does', async () => {
+  await using here = await start()
+  const { redis, wayMaker, own } = here
+  const sibling = { region: 'there', id: 'two' }
+  const leftMs = async () => {
+    const { makesWay, nowUs } = await own.look()
+    return ((makesWay?.untilUs ?? 0) - nowUs) / 1000
+  }
+  await wayMaker.makeWay(promoted, { holdMs: 60_000 })
+  await wayMaker.makeWay(sibling, { holdMs: 1, holdsWrites: true })
+  expect(await leftMs()).toBeGreaterThan(50_000)
+  await wayMaker.makeWay(sibling, { holdMs: 5000, holdsWrites: true })
+  await wayMaker.makeWay(sibling, { holdMs: 0 })
+  expect(await leftMs()).toBeGreaterThan(50_000)
+  await redis.claim.refresh()
+  expect(redis.claim.state).toMatchObject({ kind: 'waiting' })
+  await wayMaker.makeWay(promoted, { holdMs: 0 })
+  expect(await leftMs()).toBeLessThanOrEqual(0)
+})
+
+it('gives a held claim up when another promotion of the same region needs that, and never takes that back', async () => {
+  await using here = await start()
+  const { redis, wayMaker } = here
+  await wayMaker.makeWay(promoted, { holdMs: 60_000, holdsWrites: true })
+  const sibling = { region: 'there', id: 'two' }
+  expect(await wayMaker.makeWay(sibling, { holdMs: 30_000 })).toMatchObject({ released: true })
+  expect(await wayMaker.makeWay(promoted, { holdMs: 60_000, holdsWrites: true })).toMatchObject({
+    ...{ released: false, holdsWrites: false },
+  })
+  await redis.claim.refresh()
+  expect(redis.claim.state).toMatchObject({ kind: 'waiting' })
+})
+
 it('leaves the claim of the region that is promoted itself alone', async () => {
   await using here = await start()
   const { redis, wayMaker } = here

@@ -4,9 +4,10 @@
 
 -- `newest` outlives a release and a lease: the newest epoch that this process was claimed in.
 local claim = { epoch = nil, newest = nil, lease_end_us = 0, released_us = 0, last_us = 0 }
--- The promotion by an operator that this Redis makes way for, or made way for last: see make-way.lua.
+-- The region whose promotion by an operator this Redis makes way for, or made way for last: see make-way.lua. `ways`: by the
+-- promotion's id, until when, and whether a claim has to be given up for it; the other fields are what follows from these.
 -- While `holds_writes`, a claim here lives on and takes no new writes.
-local promotion = { region = nil, id = nil, until_us = 0, holds_writes = false }
+local promotion = { region = nil, is_here = false, ways = {}, until_us = 0, holds_writes = false }
 
 -- Numbers up to 2^53 as text; `..` would give 1e+14.
 local function text(number)
@@ -23,6 +24,20 @@ local function now_us()
   end
   claim.last_us = us
   return us
+end
+
+-- What follows from the ways that aren't over.
+local function settle_ways(us)
+  local until_us, lets_go = 0, promotion.is_here
+  for id, way in pairs(promotion.ways) do
+    if way.until_us <= us then
+      promotion.ways[id] = nil
+    else
+      until_us = math.max(until_us, way.until_us)
+      lets_go = lets_go or way.lets_go
+    end
+  end
+  promotion.until_us, promotion.holds_writes = until_us, not lets_go
 end
 
 -- The parts of a list that is separated by commas; none of an empty text.

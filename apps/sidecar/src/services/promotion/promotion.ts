@@ -27,7 +27,15 @@ import { readError } from '../../redis/redis-status.ts'
 import type { OtherRegion } from '../../status/other-region.ts'
 import type { StatusError } from '../../status-error.ts'
 import { followed } from './followers.ts'
-import { holdsNothing, notClaimed, otherPromotion, outdated, type Stake, wouldLose } from './refusals.ts'
+import {
+  brokenOff,
+  holdsNothing,
+  notClaimed,
+  otherPromotion,
+  outdated,
+  type Stake,
+  wouldLose,
+} from './refusals.ts'
 import { ANY_PROMOTION, positionOf, type Ways } from './ways.ts'
 
 /** What has been done; the last one says so and names the epoch. */
@@ -158,7 +166,8 @@ export class Promotion {
     for (;;) {
       const look = await this.#look()
       if (isLevel(look, goal)) return made.released
-      if (performance.now() > untilMs || signal.aborted || look.role === 'master') {
+      if (signal.aborted) throw brokenOff(old)
+      if (performance.now() > untilMs || look.role === 'master') {
         if (force) return false
         throw this.#wouldLose(look, `it doesn't get what ${old} holds more`)
       }

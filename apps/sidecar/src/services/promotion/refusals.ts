@@ -98,3 +98,8 @@ export function notClaimed(region: string, why: string): StatusError {
     { retryDelayMs: 1000 },
   )
 }
+
+/** The caller went away before anything was handed over. */
+export function brokenOff(primary: string): StatusError {
+  return new StatusError('CANCELLED', `Broken off and undone: ${primary} is the primary.`)
+}

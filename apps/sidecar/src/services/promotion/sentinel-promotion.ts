@@ -39,9 +39,8 @@ import { followed } from './followers.ts'
 import { ForcedPromotion, regionAt } from './forced-promotion.ts'
 import { Progress } from './progress.ts'
 import type { PromotionStep } from './promotion.ts'
-import { notClaimed, otherPromotion, outdated } from './refusals.ts'
+import { brokenOff, notClaimed, otherPromotion, outdated } from './refusals.ts'
 import {
-  brokenOff,
   insteadOf,
   mayNotClaim,
   notConnected,
@@ -201,6 +200,8 @@ export class SentinelPromotion {
       const made = await ways.makeAtOnce(id, { holdMs: HOLD_MS, holdsWrites: true })
       const held = made.get(primary)
       if (!held && !force) throw notNamed(region, `${primary} fell silent`)
+      // Another sidecar of this region may be further, and a Sentinel that is asked again would promote one more region.
+      if (held && !held.holdsWrites) throw notNamed(region, `${primary} has no claim any more`)
       const missing = held?.clock && (await this.#missing(held.clock))
       if (missing && !force) throw notLevel(region, primary, missing)
       yield {

@@ -91,11 +91,6 @@ export function noMajority({ answer, of }: { answer: number; of: number }): Stat
   )
 }
 
-/** The caller went away before anything was handed over. */
-export function brokenOff(primary: string): StatusError {
-  return new StatusError('CANCELLED', `Broken off and undone: ${primary} is the primary.`)
-}
-
 /** The caller went away while it was waited whether a loss has to be accepted at all. */
 export function notAccepted(region: string, why: string): StatusError {
   return new StatusError(
