@@ -313,7 +313,9 @@ export class Follower {
 
   #move(state: FollowerState, why: string): void {
     if (state === this.#state) return
-    this.#logger.info({ from: this.#state, to: state, why }, 'follower moved')
+    // Beside another follower that writes it is level, and then not, with every change.
+    const routine = [this.#state, state].every((one) => one === 'level' || one === 'standing-by')
+    this.#logger[routine ? 'debug' : 'info']({ from: this.#state, to: state, why }, 'follower moved')
     this.#state = state
   }
 }
