@@ -131,15 +131,23 @@ function inWords(health: ServiceHealth): string {
   return health === 'serving' ? 'serves' : "doesn't serve"
 }
 
-function whoIsAsked({ endpoints, regions }: Facts): ExplanationStep {
+function whoIsAsked({ endpoints, regions, searchOrder }: Facts): ExplanationStep {
   const home = regions[0]?.region
   const first = endpoints[0]
   if (!first) return { says: 'There is nobody to ask: calls fail until an address is found.', details: [] }
-  const away = first.region === home ? '' : `, though ${home} is nearest`
+  const searched = searchOrder.flatMap((address) => endpoints.find((e) => e.address === address) ?? [])
+  const where = (to = first) =>
+    `${to.address} in ${to.region} first${to.region === home ? '' : `, though ${home} is nearest`}`
+  if (endpoints.every((endpoint, i) => endpoint === searched[i]))
+    return { says: `A call goes to ${where()}.`, details: inOrder(endpoints) }
   return {
-    says: `A call goes to ${first.address} in ${first.region} first${away}.`,
-    details: endpoints.map(({ address, region }, i) => `${i + 1}. ${address} (${region})`),
+    says: `A call of a cache goes to ${where()}; a search to ${where(searched[0])}.`,
+    details: ['caches:', ...inOrder(endpoints), 'searches:', ...inOrder(searched)],
   }
+}
+
+function inOrder(endpoints: readonly EndpointExplanation[]): string[] {
+  return endpoints.map(({ address, region }, i) => `${i + 1}. ${address} (${region})`)
 }
 
 function shortMs(ms: number): string {

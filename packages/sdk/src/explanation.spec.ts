@@ -137,6 +137,18 @@ describe('the explanation of a connection', () => {
     )
   })
 
+  it('says when a search goes elsewhere than a call of a cache', async () => {
+    const { perigee, near, far } = await smallRegions()
+    near.setServing('perigee.v1.SearchService', false)
+    await expect.poll(async () => (await perigee.explain()).searchOrder).toEqual([far.address, near.address])
+    const { endpoints, steps } = await perigee.explain()
+    expect(endpoints.map(({ address }) => address)).toEqual([near.address, far.address])
+    expect(perigee.endpoints[0]?.address).toBe(near.address)
+    expect(steps.at(-1)?.says).toBe(
+      `A call of a cache goes to ${near.address} in eu-west-1 first; a search to ${far.address} in us-east-1 first, though eu-west-1 is nearest.`,
+    )
+  })
+
   it('is there while nobody is', async () => {
     const perigee = await connected({
       domain: 'nowhere.invalid',

@@ -12,8 +12,10 @@ export interface ConnectionExplanation {
   readonly judgedBy: 'distance' | 'round-trip'
   /** All regions, nearest first. The first one is home: its answers are preferred. */
   readonly regions: readonly RegionExplanation[]
-  /** All sidecars, in the order in which a call would try them now. */
+  /** All sidecars, in the order in which a call of a cache would try them now. */
   readonly endpoints: readonly EndpointExplanation[]
+  /** Their addresses, in the order in which a search would: one whose index is out may well serve its cache. */
+  readonly searchOrder: readonly string[]
   /** All of this in words, step by step. */
   readonly steps: readonly ExplanationStep[]
 }
@@ -67,6 +69,7 @@ export interface OrderReasons {
   /** In milliseconds, by region. */
   readonly roundTrips: ReadonlyMap<string, number>
   readonly endpoints: readonly EndpointState[]
+  readonly searchOrder: readonly string[]
   addressesOf(region: string): readonly string[]
   formerOf(region: string): readonly string[]
   lookedUp(region: string): LookedUp | undefined
@@ -91,7 +94,8 @@ export function explanationOf(
   })
   const regions = reasons.order.map((region) => regionOf(region, reasons, endpoints))
   const judgedBy = reasons.distancesKm ? ('distance' as const) : ('round-trip' as const)
-  const facts = { here, judgedBy, regions, endpoints }
+  const { searchOrder } = reasons
+  const facts = { here, judgedBy, regions, endpoints, searchOrder }
   return { ...facts, steps: explanationSteps(facts) }
 }
 

@@ -40,7 +40,7 @@ async function chooser(names: Names, regions = ['eu-west-1', 'us-east-1']) {
     transport.close()
   })
   await made.start()
-  const addresses = () => made.candidates().map(({ address }) => address)
+  const addresses = () => made.candidates('').map(({ address }) => address)
   return { chooser: made, addresses, events }
 }
 
@@ -63,7 +63,7 @@ describe('the nearest sidecars', () => {
   it('come first, and one that failed comes last until it was left alone for a while', async () => {
     const { near, far, chooser: nearest, addresses, events } = await twoSidecars()
     expect(addresses()).toEqual([near.address, far.address])
-    const [home] = nearest.candidates()
+    const [home] = nearest.candidates('')
     if (!home) throw new Error('no candidates')
     nearest.failed(home, '', timeout, 'unreachable', 0)
     expect(addresses()).toEqual([far.address, near.address])
@@ -81,11 +81,13 @@ describe('the nearest sidecars', () => {
   it('come first for what they serve', async () => {
     const { near, far, chooser: nearest, addresses } = await twoSidecars()
     const forSearches = () => nearest.candidates('perigee.v1.SearchService').map(({ address }) => address)
-    await expect.poll(() => nearest.states[0]?.health.search).toBe('serving')
+    await expect.poll(() => nearest.reasons.endpoints[0]?.health.search).toBe('serving')
     near.setServing('perigee.v1.SearchService', false)
     await expect.poll(forSearches).toEqual([far.address, near.address])
     expect(addresses()).toEqual([near.address, far.address])
-    expect(nearest.states[0]).toMatchObject({ health: { cache: 'serving', search: 'not-serving' } })
+    expect(nearest.reasons.endpoints[0]).toMatchObject({
+      health: { cache: 'serving', search: 'not-serving' },
+    })
     far.setServing('perigee.v1.SearchService', false)
     await expect.poll(forSearches).toEqual([near.address, far.address])
     near.setServing('perigee.v1.SearchService', true)
@@ -95,7 +97,7 @@ describe('the nearest sidecars', () => {
 
   it('stay where they are when all fail', async () => {
     const { near, far, chooser: nearest, addresses } = await twoSidecars()
-    const [home, other] = nearest.candidates()
+    const [home, other] = nearest.candidates('')
     if (!home || !other) throw new Error('no candidates')
     nearest.failed(home, '', timeout, 'unreachable', 0)
     nearest.failed(other, '', timeout, 'unreachable', 0)
@@ -108,7 +110,7 @@ describe('the nearest sidecars', () => {
     const { chooser: nearest } = await chooser(names, ['eu-west-1'])
     const taken = new Map<string, number>()
     for (let i = 0; i < 300; i++) {
-      const [first] = nearest.candidates()
+      const [first] = nearest.candidates('')
       if (!first) throw new Error('no candidates')
       nearest.began(first)
       taken.set(first.address, (taken.get(first.address) ?? 0) + 1)
@@ -144,13 +146,13 @@ describe('the nearest sidecars', () => {
     await expect
       .poll(
         () => {
-          for (const endpoint of nearest.candidates()) nearest.failed(endpoint, '', timeout, 'error', 0)
+          for (const endpoint of nearest.candidates('')) nearest.failed(endpoint, '', timeout, 'error', 0)
           return addresses()
         },
         { timeout: 3_000 },
       )
       .toEqual(['127.0.0.1:2', '127.0.0.1:1'])
-    const [newer] = nearest.candidates()
+    const [newer] = nearest.candidates('')
     if (!newer) throw new Error('no candidates')
     nearest.answered(newer, '')
     expect(addresses()).toEqual(['127.0.0.1:2'])

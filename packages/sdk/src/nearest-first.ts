@@ -3,7 +3,6 @@ import { AddressBook } from './address-book.ts'
 import { Deadline } from './deadline.ts'
 import type { Discovery } from './discovery.ts'
 import type { AttemptFailure, Endpoint, EndpointChooser } from './endpoint.ts'
-import type { EndpointState } from './endpoint-state.ts'
 import type { EventListener } from './event.ts'
 import type { Measured, OrderReasons } from './explanation.ts'
 import { SERVICES, type ServiceName } from './health-watch.ts'
@@ -71,32 +70,38 @@ export class NearestFirst implements EndpointChooser {
     return this.#order
   }
 
-  candidates(service: ServiceName = '', region?: string): readonly Endpoint[] {
+  candidates(service: ServiceName, region?: string): readonly Endpoint[] {
+    return this.#wellFirst(this.#nearest(region), service)
+  }
+
+  #nearest(region?: string): readonly Endpoint[] {
     const regions = region === undefined ? this.#order : [region]
     const inFlight = (endpoint: Endpoint) => this.#sidecars.get(endpoint.address)?.inFlight ?? 0
-    const all = regions.flatMap((r) => {
+    return regions.flatMap((r) => {
       const known = leastLoaded(this.#book.endpoints(r), inFlight)
       const former = this.#book.former(r)
       return former.length ? [...known, ...former] : known
     })
+  }
+
+  #wellFirst(all: readonly Endpoint[], service: ServiceName): readonly Endpoint[] {
     if (!this.#troubled) return all
     const place = (endpoint: Endpoint) => this.#sidecars.get(endpoint.address)?.place(service) ?? 0
     return all.toSorted((a, b) => place(a) - place(b))
   }
 
-  /** What is known of each sidecar, in the order of {@link candidates}. */
-  get states(): readonly EndpointState[] {
-    return this.candidates().flatMap((endpoint) => this.#sidecars.get(endpoint.address)?.state ?? [])
-  }
-
   /** What the order rests on, for an explanation. */
   get reasons(): OrderReasons {
     const addresses = (endpoints: readonly Endpoint[]) => endpoints.map(({ address }) => address)
+    // Once for both: ties are at random.
+    const nearest = this.#nearest()
+    const forCache = this.#wellFirst(nearest, 'perigee.v1.CacheService')
     return {
       order: this.#order,
       distancesKm: this.#distances(),
       roundTrips: this.#roundTrips,
-      endpoints: this.states,
+      endpoints: forCache.flatMap(({ address }) => this.#sidecars.get(address)?.state ?? []),
+      searchOrder: addresses(this.#wellFirst(nearest, 'perigee.v1.SearchService')),
       addressesOf: (region) => addresses(this.#book.endpoints(region)),
       formerOf: (region) => addresses(this.#book.former(region)),
       lookedUp: (region) => this.#book.lookedUp(region),

@@ -93,9 +93,9 @@ export class Perigee {
     return this.#chooser.order
   }
 
-  /** The sidecars, in the order in which a call would try them now. */
+  /** The sidecars, in the order in which a call of a cache would try them now; `explain()` has that of searches too. */
   get endpoints(): readonly Endpoint[] {
-    return this.#chooser.candidates()
+    return this.#chooser.candidates('perigee.v1.CacheService')
   }
 
   /**
