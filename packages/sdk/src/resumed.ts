@@ -1,8 +1,15 @@
+import { pause } from './pause.ts'
 import { PerigeeError } from './perigee-error.ts'
+
+/** A stream that breaks off sooner than this after it was opened isn't opened anew at once. */
+const SHORT_MS = 1_000
+const FIRST_BACKOFF_MS = 100
+const LONGEST_BACKOFF_MS = 2_000
 
 /**
  * A stream that is opened anew, at another sidecar, each time it breaks off after it had answered: because its sidecar
- * stops, is killed, or went silent. Its caller sees one stream.
+ * stops, is killed, or went silent. Its caller sees one stream. Between streams that live for less than a second there
+ * are pauses, of 0.1 s at first and 2 s at most.
  *
  * @param open opens it, going on to the next sidecar as long as none has answered.
  */
@@ -10,7 +17,8 @@ export async function* resumed<T>(
   signal: AbortSignal | undefined,
   open: () => AsyncIterable<T>,
 ): AsyncGenerator<T, void, undefined> {
-  for (;;) {
+  for (let shortLived = 0; ; ) {
+    const openedAt = performance.now()
     let answered = false
     try {
       for await (const answer of open()) {
@@ -20,6 +28,11 @@ export async function* resumed<T>(
       return
     } catch (error) {
       if (!answered || signal?.aborted || !brokeOff(error)) throw error
+      shortLived = performance.now() - openedAt < SHORT_MS ? shortLived + 1 : 0
+    }
+    if (shortLived > 0) {
+      const backoffMs = Math.min(FIRST_BACKOFF_MS * 2 ** (shortLived - 1), LONGEST_BACKOFF_MS)
+      await pause(backoffMs * (0.75 + Math.random() / 2), signal)
     }
   }
 }
