@@ -119,6 +119,17 @@ describe('a call', () => {
     expect(error.message).toContain(far.address)
   })
 
+  it('is told the fault that every sidecar has, not that none was reached', async () => {
+    const { near, far, cache } = await twoRegions()
+    near.intercept = far.intercept = () => {
+      throw new Refusal(STATUS.INTERNAL, 'look for log id 123')
+    }
+    const error = await failure(cache.get('a'))
+    expect(error).toMatchObject({ code: 'INTERNAL', retryable: false })
+    expect(error.message).toContain('failed at every sidecar')
+    expect(error.message).toContain('log id 123')
+  })
+
   it('is given up by its signal, whose reason is the cause', async () => {
     const { near, cache } = await twoRegions()
     near.intercept = () => new Promise(() => {})

@@ -1,5 +1,6 @@
 import type { Endpoint } from './endpoint.ts'
 import { PerigeeError } from './perigee-error.ts'
+import { neverSent } from './verdict.ts'
 
 /** One attempt that failed. */
 export interface Failure {
@@ -48,6 +49,17 @@ export function exhausted(story: FailureStory): PerigeeError {
     return new PerigeeError(
       `the call failed (${told}) and was not sent to another sidecar, because too many calls of late had to be sent again: look for what overloads or breaks the sidecars, try again later, or allow more with \`retryBudget\``,
       { code: best.error.code, region: best.endpoint.region, cause: best.error },
+    )
+  }
+  if (failures.some(({ error }) => !neverSent(error))) {
+    const faulty = best?.error.code === 'INTERNAL' || best?.error.code === 'UNKNOWN'
+    return new PerigeeError(
+      `the call failed at every sidecar of ${where} (${told}): look at their logs, or try again later`,
+      {
+        code: faulty ? best.error.code : 'UNAVAILABLE',
+        region: best?.endpoint.region,
+        cause: best?.error,
+      },
     )
   }
   return new PerigeeError(
