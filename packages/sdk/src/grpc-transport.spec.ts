@@ -110,6 +110,18 @@ describe('a connection', () => {
   })
 })
 
+describe('an address that is no longer in use', () => {
+  it('is never connected again', async () => {
+    const { transport, endpoint, set } = await sidecarFarAway()
+    transport.keepOnly([])
+    const error = await set('a').catch((thrown) => thrown)
+    expect(error).toMatchObject({ code: 'UNAVAILABLE' })
+    expect(neverSent(error)).toBe(true)
+    transport.keepOnly([endpoint])
+    await expect(set('a')).resolves.toBeDefined()
+  })
+})
+
 describe('a handshake that is swallowed', () => {
   async function swallowing() {
     const sidecar = await SmallSidecar.start('eu-west-1')

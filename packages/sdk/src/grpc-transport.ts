@@ -37,6 +37,8 @@ export class GrpcTransport implements Transport {
   readonly #connections = new Map<string, Connection>()
   readonly #inFlight = new Set<CallInFlight>()
   readonly #waiting = new ProcessHold()
+  /** Addresses in use, once that was said. */
+  #wanted: ReadonlySet<string> | undefined
   #closed = false
 
   async unary<I extends DescMessage, O extends DescMessage>(
@@ -109,6 +111,7 @@ export class GrpcTransport implements Transport {
 
   keepOnly(endpoints: readonly Endpoint[]): void {
     const wanted = new Set(endpoints.map((e) => e.address))
+    this.#wanted = wanted
     for (const [address, connection] of this.#connections) {
       if (wanted.has(address)) continue
       this.#connections.delete(address)
@@ -129,6 +132,8 @@ export class GrpcTransport implements Transport {
     if (options.signal?.aborted) throw aborted(options.signal)
     let connection = this.#connections.get(endpoint.address)
     if (!connection) {
+      // Nobody would ever close it.
+      if (this.#wanted && !this.#wanted.has(endpoint.address)) throw noLongerNamed(endpoint)
       connection = new Connection(endpoint.address)
       this.#connections.set(endpoint.address, connection)
     }
@@ -253,6 +258,10 @@ function grpcDeadline(deadline: Deadline): number {
 
 function deadlineExceeded(): PerigeeError {
   return new PerigeeError('the deadline passed before a connection was there', { code: 'DEADLINE_EXCEEDED' })
+}
+
+function noLongerNamed({ address, region }: Endpoint): PerigeeError {
+  return new PerigeeError(`the address ${address} is no longer in use`, { code: 'UNAVAILABLE', region })
 }
 
 function wentSilent({ address, region }: Endpoint, cause: unknown): PerigeeError {

@@ -56,7 +56,7 @@ export interface Transport {
    */
   renew(endpoint: Endpoint, giveUp: boolean): void
 
-  /** Forgets connections to addresses that are no longer in use. */
+  /** Forgets connections to addresses that are no longer in use; calls to these fail with `UNAVAILABLE` from now on. */
   keepOnly(endpoints: readonly Endpoint[]): void
 
   /** Gives up the calls in flight and closes every connection. */
