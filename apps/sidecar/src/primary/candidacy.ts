@@ -99,6 +99,19 @@ export class Candidacy {
     return this.#claim(look, verdict)
   }
 
+  /**
+   * Claims it once more, above every epoch that is known, in one step: a live claim is there before it and after it.
+   *
+   * @returns the new claim; `undefined` when it wasn't made. @throws RedisFailure
+   */
+  async supersede(look: OwnLook, verdict: Verdict): Promise<ClaimState | undefined> {
+    // One that isn't vouched for, or shares its Redis with a newer sidecar, claims nothing.
+    if (vouchedUs(verdict, this.#own) === undefined) return undefined
+    if ((await this.#library.newestVersion()) > LIBRARY_VERSION) return undefined
+    const state = await this.#claim(look, verdict)
+    return state.kind === 'claimed' ? state : undefined
+  }
+
   async #claim(look: OwnLook, verdict: Verdict): Promise<ClaimState> {
     const epochs = [
       look.clock?.epoch ?? 0,
@@ -116,7 +129,8 @@ export class Candidacy {
     if (vouched === undefined)
       return { kind: 'waiting', why: 'no majority of the Sentinels vouches for it just now' }
     const appoint = this.#wayOut.by === 'operator' && this.#wayOut.promotions?.appoints(look) === true
-    return this.#lease.take(look, vouched, { epoch, clusterId, appoint })
+    const supersedes = look.live ? look.epoch : undefined
+    return this.#lease.take(look, vouched, { epoch, clusterId, appoint, supersedes })
   }
 }
 

@@ -209,6 +209,51 @@ it('under Sentinel claims once more, above the epoch that another one claimed by
   expect([...forks.keys()]).not.toContain(stray)
 })
 
+it('is claimed at every moment while it claims once more above a stray epoch, also as another sidecar of the region sees it', async () => {
+  const others = new Map<string, Position | undefined>([['there', ORIGIN]])
+  const told = { regions: ['here', 'there'], others, wayOut: bySentinel, renewMs: 20 }
+  await using first = await startClaimedRedis(told)
+  const process = Object.assign(Object.create(first.process), { [Symbol.asyncDispose]: async () => {} })
+  await using second = await startClaimedRedis({ ...told, process })
+  const stray = epochOf(first) + 6_000_000
+  expect(epochOf(second)).toBe(epochOf(first))
+  const seen: string[] = []
+  for (const { claim } of [first, second]) claim.onChange(({ kind }) => seen.push(kind))
+  others.set('there', { epoch: stray, seq: 7 })
+  await vi.waitFor(() => {
+    expect(epochOf(first)).toBeGreaterThan(stray)
+    expect(epochOf(second)).toBe(epochOf(first))
+  }, 5000)
+  expect(new Set(seen)).toEqual(new Set(['claimed']))
+})
+
+it('supersedes its own live claim in one step while writes go on, and none that is another or over', async () => {
+  await using redis = await startClaimedRedis({ renewMs: 60_000 })
+  const { library, keys } = redis
+  const epoch = epochOf(redis)
+  const claim = async (above: number) => {
+    const [, , nowUs, clock] = (await library.readText('status', [keys.clock], [])) as string[]
+    if (above === epoch) await redis.writer.setEntries('n', [entry], soon())
+    const names = [keys.clock, keys.log, keys.forks, keys.cluster, keys.appointment]
+    const end = Number(nowUs) + 2_000_000
+    return library.call('claim', names, [
+      epoch + 1000,
+      end,
+      clock ?? '',
+      'c',
+      1000,
+      nowUs ?? '',
+      'here',
+      '',
+      above,
+    ])
+  }
+  await expect(claim(epoch - 1)).rejects.toThrow('JOIN')
+  expect(await claim(epoch)).toBe(`${epoch + 1000}-1`)
+  await library.call('release', [keys.clock], ['*'])
+  await expect(claim(epoch + 1000)).rejects.toThrow('CHANGED')
+})
+
 it('claims in the topology external whatever others hold, since nothing can keep it: the fork tells', async () => {
   const others = new Map([['there', { epoch: 7, seq: 9 }]])
   const process = await startRedis()

@@ -196,11 +196,8 @@ export class Claim {
     if (!this.#redis.ready) return { kind: 'unreachable', why: 'the connection is down' }
     const { own, authority, gate, memory } = this.#options
     const { runId } = await own.process()
-    const isSame = this.#reached?.runId === runId
-    if (!isSame) this.#reached = { runId, atMs: this.#connectedMs }
+    if (this.#reached?.runId !== runId) this.#reached = { runId, atMs: this.#connectedMs }
     const look = await own.look()
-    // Another process may hold less than the one that gave its claim up.
-    if (this.#handover.isAnew && (!isSame || look.role === 'replica')) this.#handover.end()
     this.#handover.note(look)
     await authority.learn?.(look)
     await memory.note(look, runId)
@@ -214,8 +211,7 @@ export class Claim {
       return { kind: 'replica' }
     }
     if (verdict.kind === 'other') return this.#giveWay(look, verdict.who)
-    if (look.live && this.#isOutbid(look)) return this.#claimAnew(look)
-    if (look.live) return this.#lease.renew(look, vouchedUs(verdict, own))
+    if (look.live) return this.#keep(look, verdict)
     if (verdict.kind === 'unknown') return { kind: 'waiting', why: verdict.why }
     const { makesWay } = look
     if (makesWay && makesWay.region !== this.#options.region && makesWay.untilUs > look.nowUs) {
@@ -227,8 +223,7 @@ export class Claim {
   async #stand(look: OwnLook, verdict: Verdict & { kind: 'named' }): Promise<ClaimState> {
     const { own, memory, gate } = this.#options
     const reachedMs = this.#reached?.atMs ?? this.#connectedMs
-    // It gives nothing up but the number of its epoch: whatever others hold was no reason not to be claimed.
-    const accepted = this.#handover.isAnew ? ALL_ACCEPTED : this.#word.accepted
+    const { accepted } = this.#word
     const state = await this.#candidacy.stand({ look, verdict, reachedMs, accepted })
     if (state.kind === 'claimed') {
       this.#handover.end()
@@ -241,7 +236,6 @@ export class Claim {
   /** Another one is named: the claim is given up at once. */
   async #giveWay(look: OwnLook, chosen: string): Promise<ClaimState> {
     const { wayOut, log } = this.#options
-    if (this.#handover.isAnew) this.#handover.end()
     if (look.epoch > 0) {
       await this.#lease.release(look.epoch)
       log.info({ epoch: look.epoch, chosen }, 'gave the claim up')
@@ -269,14 +263,19 @@ export class Claim {
     return this.#rivals.noneIsAhead(clock, this.#reached?.atMs ?? this.#connectedMs)
   }
 
-  async #claimAnew({ epoch }: OwnLook): Promise<ClaimState> {
-    await this.#lease.release(epoch)
-    this.#handover.beginAnew(this.#options.region, this.#options.leaseMs)
-    this.#options.log.warn(
-      { epoch },
-      'another region claimed a later epoch while it was cut off: claiming anew',
-    )
-    return { kind: 'waiting', why: 'it claims anew, above an epoch of another region' }
+  /** Keeps a live claim up; above an epoch that another region claimed unheard, it is claimed once more. */
+  async #keep(look: OwnLook, verdict: Verdict): Promise<ClaimState> {
+    const { own, log } = this.#options
+    if (!this.#isOutbid(look)) return this.#lease.renew(look, vouchedUs(verdict, own))
+    const anew = await this.#candidacy.supersede(look, verdict)
+    if (anew) {
+      log.warn({ was: look.epoch }, 'another region claimed a later epoch while it was cut off: claimed anew')
+      return anew
+    }
+    // Another sidecar of the region may have done it in between.
+    const now = await own.look()
+    if (!now.live) return { kind: 'waiting', why: 'its claim is just over' }
+    return this.#lease.renew(now, vouchedUs(verdict, own))
   }
 
   async #goOnCatchingUp(look: OwnLook, verdict: Verdict): Promise<Ahead | undefined> {

@@ -36,12 +36,3 @@ it('is over by itself, whatever is heard', async () => {
   expect(handover.to).toBe('there')
   await vi.waitFor(() => expect(handover.to).toBeUndefined(), 3000)
 })
-
-it('knows a claim that is made anew, until it is made', () => {
-  const handover = new Handover()
-  handover.beginAnew('here', 60_000)
-  handover.note(look(-1, false))
-  expect([handover.to, handover.isAnew]).toEqual(['here', true])
-  handover.end()
-  expect([handover.to, handover.isAnew]).toEqual([undefined, false])
-})

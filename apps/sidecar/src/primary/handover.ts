@@ -11,16 +11,10 @@ export class Handover {
   #to: string | undefined
   /** Monotonic milliseconds. */
   #untilMs = 0
-  #anew = false
 
   /** The region; `undefined` while the right stays where it is. */
   get to(): string | undefined {
     return performance.now() < this.#untilMs ? this.#to : undefined
-  }
-
-  /** Whether this region gave its claim up just now to claim once more, and has been named since without a break. */
-  get isAnew(): boolean {
-    return this.#anew && this.to !== undefined
   }
 
   /** Takes note of whether the Redis makes way for a promotion, or its region is being promoted. */
@@ -29,26 +23,17 @@ export class Handover {
     if (makesWay && leftMs > 0) {
       this.#to = makesWay.region
       this.#untilMs = performance.now() + leftMs
-      this.#anew = false
     } else if (live) {
       this.end()
-    } else if (this.#to !== undefined && !this.#anew) {
+    } else if (this.#to !== undefined) {
       // Who has the right to write now is told by the others in a moment.
       this.#untilMs = Math.min(this.#untilMs, performance.now() + HEARD_OF_MS)
       this.#to = this.to
     }
   }
 
-  /** This region gave its claim up to claim once more. */
-  beginAnew(region: string, forMs: number): void {
-    this.#to = region
-    this.#untilMs = performance.now() + forMs
-    this.#anew = true
-  }
-
   /** The right to write is here. */
   end(): void {
     this.#untilMs = 0
-    this.#anew = false
   }
 }

@@ -12,6 +12,8 @@ export interface NewClaim {
   readonly clusterId: string
   /** Whether the data is to tell from now on that this region was promoted. */
   readonly appoint: boolean
+  /** The epoch of the live claim whose place it takes; `undefined`: there is none. */
+  readonly supersedes?: number | undefined
 }
 
 /** The function calls by which a claim is taken, kept and given up, and until when it holds for certain. */
@@ -74,7 +76,7 @@ export class Lease {
     const { clock, log, forks, cluster, appointment } = this.#keys
     const known = look.clock ? formatPosition(look.clock) : ''
     const args = [claim.epoch, this.#endUs(vouchedUs), known, claim.clusterId, this.#logEntriesMax, vouchedUs]
-    const appoint = [this.#region, claim.appoint ? 'appoint' : '']
+    const appoint = [this.#region, claim.appoint ? 'appoint' : '', claim.supersedes ?? '']
     try {
       await this.#library.call('claim', [clock, log, forks, cluster, appointment], [...args, ...appoint])
     } catch (error) {

@@ -3,16 +3,21 @@
 -- KEYS   1 clock, 2 log, 3 forks, 4 cluster, 5 appointment
 -- ARGV   1 epoch, 2 lease's end in Unix us, 3 the clock the caller decided by ('' when empty), 4 cluster id to set
 --        when there is none, 5 log entries max, 6 this Redis's Unix us before anything vouched for it, 7 this
---        Redis's region, 8 'appoint' when an operator promotes it: from then on it is the one to be claimed
+--        Redis's region, 8 'appoint' when an operator promotes it: from then on it is the one to be claimed, 9 the
+--        epoch of a live claim here that is superseded in this step, '' or left out for none
 -- Reply: the new clock
--- Errors: JOIN a live claim is there already; CHANGED the clock isn't the one decided by; STALE the epoch isn't
+-- Errors: JOIN a live claim is there already; CHANGED the clock, or the claim to be superseded, isn't the one decided by; STALE the epoch isn't
 --        above the clock's; EXPIRED the lease would already be over; OUTDATED what vouched for it is no longer true;
 --        BUSY another region is being promoted
 register_write('claim', function(keys, args)
   local us = now_us()
   local clock = redis.call('GET', keys[1])
-  if not fenced(keys[1], us) then return redis.error_reply('JOIN epoch ' .. text(claim.epoch) .. ' is claimed') end
-  if (clock or '') ~= args[3] then return redis.error_reply('CHANGED the clock is ' .. (clock or 'empty')) end
+  local live = fenced(keys[1], us) and '' or text(claim.epoch)
+  local superseded = args[9] or ''
+  if live ~= '' and live ~= superseded then return redis.error_reply('JOIN epoch ' .. live .. ' is claimed') end
+  if live ~= superseded then return redis.error_reply('CHANGED epoch ' .. superseded .. ' is claimed no more') end
+  -- Under a live claim the clock goes on meanwhile.
+  if superseded == '' and (clock or '') ~= args[3] then return redis.error_reply('CHANGED the clock is ' .. (clock or 'empty')) end
   local epoch, lease_end_us = tonumber(args[1]), tonumber(args[2])
   local old_epoch, seq = position_of(clock)
   if old_epoch and epoch <= old_epoch then return redis.error_reply('STALE epoch ' .. text(old_epoch) .. ' is known') end
