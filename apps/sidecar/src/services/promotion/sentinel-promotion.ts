@@ -7,8 +7,9 @@
  *    which everything goes on.
  * 2. All regions make way: the primary keeps its claim and holds its writes, which wait in the sidecars. What it took last
  *    arrives here.
- * 3. The Sentinel is asked to fail over. The regions let go: from now on none but this one is claimed for a while.
- * 4. A majority of the Sentinels names this region, which claims as always; the writes go on. The priority is restored.
+ * 3. The Sentinel is asked to fail over. The regions let go.
+ * 4. A majority of the Sentinels names this region. The regions let go once more, which says that none but this one is claimed
+ *    for a while; it claims as always, and the writes go on. The priority is restored.
  *
  * Invariant: nothing here takes the place of what a claim goes through. What is held and prepared saves time and keeps calls
  * from failing; if any of it is missing, or ends too soon, the claim waits longer, or fetches what another holds more.
@@ -32,7 +33,7 @@ import type { OwnRedis } from '../../primary/own-redis.ts'
 import type { ReplicaPriority } from '../../primary/replica-priority.ts'
 import type { RankingSentinel, SentinelChoice } from '../../primary/sentinel-choice.ts'
 import type { SentinelWatch } from '../../primary/sentinel-watch.ts'
-import { OtherPromotion, type WayMaker } from '../../primary/way-maker.ts'
+import { type MadeWay, OtherPromotion, type WayMaker } from '../../primary/way-maker.ts'
 import { readError } from '../../redis/redis-status.ts'
 import type { OtherRegion } from '../../status/other-region.ts'
 import { followed } from './followers.ts'
@@ -90,6 +91,13 @@ const NAMED_MS = 8000
 const LOOK_MS = 25
 
 type Steps = AsyncGenerator<PromotionStep, void>
+
+/** That all other regions let go. */
+interface LetGo {
+  readonly startedMs: number
+  readonly atMs: number
+  readonly made: ReadonlyMap<string, MadeWay>
+}
 
 export class SentinelPromotion {
   readonly #options: SentinelPromotionOptions
@@ -211,9 +219,10 @@ export class SentinelPromotion {
       }
       await this.#failOver(sentinel)
       await delay(CONFIRMED_MS)
-      await this.#letGo(id)
+      const before = await this.#letGo(id)
       yield { step: 'waiting for a majority of the Sentinels' }
       await this.#named(primary)
+      await this.#stillLetGo(id, primary, before)
       const epoch = await this.#claimed(force)
       log.warn({ id, epoch }, 'this region was promoted')
       yield { step: `${region} takes writes`, epoch: undefined }
@@ -250,16 +259,30 @@ export class SentinelPromotion {
     throw notNamed(region, whys.join(', '))
   }
 
-  /** The regions let go: then nobody but this one is claimed for a while. */
-  async #letGo(id: string): Promise<void> {
-    const { ways, others, authority, says } = this.#options
+  /** The regions let go. @returns when, and what each one held; `undefined` when one doesn't answer. */
+  async #letGo(id: string): Promise<LetGo | undefined> {
+    const { ways, others, says } = this.#options
     const startedMs = performance.now()
     const made = await ways.makeAtOnce(id, { holdMs: LET_GO_MS }).catch(() => new Map())
-    if (!others.every(({ region }) => made.has(region))) return
+    if (!others.every(({ region }) => made.has(region))) return undefined
     const atMs = performance.now()
-    authority.othersMadeWay({ atMs, untilMs: startedMs + CLAIM_WITHIN_MS })
     // Their answers are here by the time that they are needed.
     says.since(atMs)
+    return { startedMs, atMs, made }
+  }
+
+  /**
+   * Once this region is named the others let go once more: a Redis that started anew forgot that it had, and may have been
+   * claimed while Sentinels still named it. From now on nobody but this region is claimed for a while.
+   */
+  async #stillLetGo(id: string, primary: string, before: LetGo | undefined): Promise<void> {
+    const now = await this.#letGo(id)
+    if (!now) return
+    const [was, is] = [before, now].map((letGo) => letGo?.made.get(primary)?.clock)
+    // Every claim moves the clock. Without one in between, what the others said since then still counts.
+    const unclaimed = was && is && comparePositions(was, is) === 0
+    const atMs = before && unclaimed ? before.atMs : now.atMs
+    this.#options.authority.othersMadeWay({ atMs, untilMs: now.startedMs + CLAIM_WITHIN_MS })
   }
 
   async #named(before: string): Promise<void> {
