@@ -22,6 +22,16 @@ function claimCall(redis: ClaimedRedis, clock: string, epoch: number, leaseEndUs
   return redis.library.call('claim', names, [epoch, leaseEndUs, clock, 'c', 1000, vouchedUs])
 }
 
+/** One whose functions see a clock that can be set: the key `shift` holds by how many seconds. */
+async function startShiftable(): Promise<ClaimedRedis> {
+  const process = await startRedis()
+  const clock =
+    "(function() local t = redis.call('TIME') t[1] = t[1] + (tonumber(redis.call('GET', 'shift')) or 0) return t end)()"
+  const source = librarySource().replace("redis.call('TIME')", clock)
+  await process.command('FUNCTION', 'LOAD', source)
+  return startClaimedRedis({ process, renewMs: 60_000 })
+}
+
 it('refuses a claim, and a renewal, by what vouched for the Redis before its claim was given up', async () => {
   await using redis = await startClaimedRedis({ renewMs: 60_000 })
   const before = await status(redis)
@@ -51,14 +61,28 @@ it('leaves a claim of another epoch alone when it is told to give one up', async
   expect(await status(redis)).toMatchObject({ epoch, fenced: '' })
 })
 
+it('makes way no longer, and no shorter, when the clock of the Redis goes back', async () => {
+  await using redis = await startShiftable()
+  const { process, library, keys } = redis
+  const untilMs = async () => {
+    const reply = (await library.readText('status', [keys.clock], [])) as string[]
+    return (Number(reply[8]) - Number(reply[2])) / 1000
+  }
+  const makeWay = (id: string, holdMs: number) =>
+    library.readText('make_way', [keys.clock], ['there', id, holdMs * 1000, 'here', 'hold'])
+  await makeWay('over', 1)
+  expect(await untilMs()).toBeLessThanOrEqual(0)
+  await process.command('SET', 'shift', '-30')
+  expect(await untilMs()).toBeLessThanOrEqual(0)
+  await makeWay('on', 20_000)
+  await process.command('SET', 'shift', '-60')
+  expect(await untilMs()).toBeLessThanOrEqual(20_000)
+  expect(await untilMs()).toBeGreaterThan(15_000)
+})
+
 it('drops the claim when the clock of the Redis goes back, refuses what was vouched for before, and claims anew', async () => {
-  const process = await startRedis()
-  // The library as it is, but for a clock that can be set.
-  const clock =
-    "(function() local t = redis.call('TIME') t[1] = t[1] + (tonumber(redis.call('GET', 'shift')) or 0) return t end)()"
-  const source = librarySource().replace("redis.call('TIME')", clock)
-  await process.command('FUNCTION', 'LOAD', source)
-  await using redis = await startClaimedRedis({ process, renewMs: 60_000 })
+  await using redis = await startShiftable()
+  const { process } = redis
   const before = await status(redis)
   expect(before.fenced).toBe('')
 

@@ -5,7 +5,8 @@ import type { OwnLook } from './own-redis.ts'
 const NOW_US = 1_000_000_000
 
 function look(leftMs: number, live: boolean): OwnLook {
-  const makesWay = { region: 'there', untilUs: NOW_US + leftMs * 1000 }
+  const handedUntilUs = NOW_US + leftMs * 1000
+  const makesWay = { region: 'there', handedUntilUs, untilUs: handedUntilUs }
   return { makesWay, nowUs: NOW_US, live } as OwnLook
 }
 

@@ -17,9 +17,9 @@ export class Handover {
     return performance.now() < this.#untilMs ? this.#to : undefined
   }
 
-  /** Takes note of whether the Redis makes way for a promotion, or its region is being promoted. */
+  /** Takes note of whether the Redis makes way for a promotion, or its region is being promoted; what is only prepared doesn't count. */
   note({ makesWay, nowUs, live }: OwnLook): void {
-    const leftMs = makesWay ? (makesWay.untilUs - nowUs) / 1000 : 0
+    const leftMs = makesWay ? (makesWay.handedUntilUs - nowUs) / 1000 : 0
     if (makesWay && leftMs > 0) {
       this.#to = makesWay.region
       this.#untilMs = performance.now() + leftMs

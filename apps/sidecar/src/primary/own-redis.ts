@@ -26,8 +26,10 @@ export interface OwnLook {
   readonly clock: Position | undefined
   /** The newest promotion by an operator that the data tells of. */
   readonly appointment: Appointment | undefined
-  /** The promotion that the process made way for last, and until when by its clock. */
-  readonly makesWay: { readonly region: string; readonly untilUs: number } | undefined
+  /** The promotion that the process made way for last, until when by its clock, and that without what is only prepared. */
+  readonly makesWay:
+    | { readonly region: string; readonly untilUs: number; readonly handedUntilUs: number }
+    | undefined
 }
 
 /** What stays the same as long as the process lives. */
@@ -83,12 +85,15 @@ export class OwnRedis {
     try {
       const { clock: clockKey, appointment: appointmentKey } = this.#keys
       const reply = (await this.#library.readText('status', [clockKey, appointmentKey], [])) as string[]
-      const [epoch, leaseEndUs, nowUs, clock = '', fenced, newestEpoch, appointment, region, untilUs] = reply
+      const [epoch, leaseEndUs, nowUs, clock = '', fenced, newestEpoch, appointment, region, ...untils] =
+        reply
       return {
         ...{ loaded: true, epoch: Number(epoch), live: fenced === '', newestEpoch: Number(newestEpoch) },
         ...{ nowUs: Number(nowUs), leaseEndUs: Number(leaseEndUs), clock: parsePosition(clock) },
         appointment: parseAppointment(appointment),
-        makesWay: region ? { region, untilUs: Number(untilUs) } : undefined,
+        makesWay: region
+          ? { region, untilUs: Number(untils[0]), handedUntilUs: Number(untils[1]) }
+          : undefined,
       }
     } catch (error) {
       if (!isLibraryMissing(error)) throw error

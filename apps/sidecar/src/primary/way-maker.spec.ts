@@ -135,6 +135,20 @@ it('leaves the claim of the region that is promoted itself alone', async () => {
   expect(redis.claim.epoch).toBe(epoch)
 })
 
+it('hands nothing over at the promoted region while that is only prepared, and keeps other regions from being promoted', async () => {
+  await using here = await start()
+  const { redis, wayMaker } = here
+  const own = { region: 'here', id: 'one' }
+  await redis.library.call('release', [redis.keys.clock], ['*'])
+  await wayMaker.makeWay(own, { holdMs: 60_000, prepares: true })
+  await redis.claim.stop()
+  await expect(wayMaker.makeWay(promoted, { holdMs: 1000 })).rejects.toThrow('here is being promoted')
+  expect((await here.own.look()).makesWay).toMatchObject({ region: 'here', handedUntilUs: 0 })
+  await wayMaker.makeWay(own, { holdMs: 4000, holdsWrites: true })
+  const { makesWay, nowUs } = await here.own.look()
+  expect(makesWay?.handedUntilUs).toBeGreaterThan(nowUs)
+})
+
 it('works on a replica, and on an empty Redis that lacks the functions', async () => {
   await using here = await start()
   const { redis, wayMaker, own } = here

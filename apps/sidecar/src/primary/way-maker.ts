@@ -26,6 +26,8 @@ export interface MakingWay {
   readonly holdMs: number
   /** A claim is kept, and its writes wait; otherwise it is given up. */
   readonly holdsWrites?: boolean
+  /** At the promoted region itself: nothing is handed over yet, and calls don't wait for it. */
+  readonly prepares?: boolean
 }
 
 /** Another region is being promoted. */
@@ -63,7 +65,8 @@ export class WayMaker {
       await this.#library.load()
       versions = await this.#library.versions()
     }
-    const args = [region, id, Math.round(how.holdMs * 1000), this.#region, how.holdsWrites ? 'hold' : '']
+    const manner = how.prepares ? 'prepare' : how.holdsWrites ? 'hold' : ''
+    const args = [region, id, Math.round(how.holdMs * 1000), this.#region, manner]
     let made: MadeWay = { clock: undefined, released: false, holdsWrites: false }
     // Each version of the library has a claim of its own.
     for (const version of versions) {

@@ -69,7 +69,8 @@ export class RegionalReadPath implements ReadPath {
         return await this.#once(method, request, call, local, choice)
       } catch (error) {
         const unanswered = error instanceof StatusError && error.status === 'UNAVAILABLE'
-        if (!unanswered || choice.whenBehind === 'FAIL') throw error
+        // No other region answers what is this one's alone, whoever is the primary.
+        if (!unanswered || choice.whenBehind === 'FAIL' || local.localOnly) throw error
         if (!(await this.#primary.mayAskAgain(error, innerDeadlineMs(call.deadlineMs), call.signal)))
           throw error
       }

@@ -34,7 +34,8 @@ register_write('claim', function(keys, args)
   append(keys[2], args[5], position, 'claim', '', '')
   if args[8] == 'appoint' then redis.call('SET', keys[5], text(epoch) .. ' ' .. args[7]) end
   redis.call('SET', keys[1], position)
-  promotion.region, promotion.ways, promotion.until_us, promotion.holds_writes = nil, {}, 0, false
+  promotion.region, promotion.ways = nil, {}
+  settle_ways(us)
   claim.epoch, claim.newest, claim.lease_end_us = epoch, epoch, lease_end_us
   return position
 end, { 'allow-oom' })

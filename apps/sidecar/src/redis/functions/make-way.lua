@@ -5,7 +5,8 @@
 -- alone, so that replicas can do it; a restart ends it.
 -- KEYS   1 clock
 -- ARGV   1 the region that is promoted, 2 the promotion's id, 3 for how long in us, 0 to end it ('*' for an id: any of that
---        region's), 4 this Redis's region, 5 'hold' to keep a claim and hold its writes, else it is given up
+--        region's), 4 this Redis's region, 5 'hold' to keep a claim and hold its writes, 'prepare' at the
+--        promoted region itself while nothing is handed over yet, else a claim is given up
 -- Reply: clock or '', 1 when a live claim was given up, else 0, 1 when the writes of a live claim are held, else 0
 -- Errors: BUSY another region is being promoted
 redis.register_function {
@@ -28,6 +29,7 @@ redis.register_function {
     promotion.region, promotion.is_here = region, region == args[4]
     promotion.ways[id] = {
       until_us = math.max(before.until_us, us + hold_us), lets_go = before.lets_go or args[5] ~= 'hold',
+      prepares = args[5] == 'prepare',
     }
     settle_ways(us)
     if promotion.is_here then return { clock, 0, 0 } end

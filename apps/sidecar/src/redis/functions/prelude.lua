@@ -5,22 +5,29 @@
 -- `newest` outlives a release and a lease: the newest epoch that this process was claimed in.
 local claim = { epoch = nil, newest = nil, lease_end_us = 0, released_us = 0, last_us = 0 }
 -- The region whose promotion by an operator this Redis makes way for, or made way for last: see make-way.lua. `ways`: by the
--- promotion's id, until when, and whether a claim has to be given up for it; the other fields are what follows from these.
--- While `holds_writes`, a claim here lives on and takes no new writes.
-local promotion = { region = nil, is_here = false, ways = {}, until_us = 0, holds_writes = false }
+-- promotion's id, until when, whether a claim has to be given up for it, and whether it is only being prepared; the other
+-- fields are what follows from these. While `holds_writes`, a claim here lives on and takes no new writes.
+local promotion = {
+  region = nil, is_here = false, ways = {}, until_us = 0, handed_until_us = 0, holds_writes = false,
+}
 
 -- Numbers up to 2^53 as text; `..` would give 1e+14.
 local function text(number)
   return string.format('%.0f', number)
 end
 
--- This Redis's clock in Unix microseconds. When it goes back, leases can't be told apart: the claim is dropped.
+-- This Redis's clock in Unix microseconds. When it goes back, leases can't be told apart: the claim is dropped. Ways that are made
+-- last as long as they were to, and those that were over stay so.
 local function now_us()
   local time = redis.call('TIME')
   local us = tonumber(time[1]) * 1000000 + tonumber(time[2])
   if us + 1000 < claim.last_us then
     claim.epoch = nil
     claim.released_us = us
+    local back_us = claim.last_us - us
+    for _, way in pairs(promotion.ways) do way.until_us = way.until_us - back_us end
+    promotion.until_us = promotion.until_us - back_us
+    promotion.handed_until_us = promotion.handed_until_us - back_us
   end
   claim.last_us = us
   return us
@@ -28,16 +35,17 @@ end
 
 -- What follows from the ways that aren't over.
 local function settle_ways(us)
-  local until_us, lets_go = 0, promotion.is_here
+  local until_us, handed_until_us, lets_go = 0, 0, promotion.is_here
   for id, way in pairs(promotion.ways) do
     if way.until_us <= us then
       promotion.ways[id] = nil
     else
       until_us = math.max(until_us, way.until_us)
+      if not way.prepares then handed_until_us = math.max(handed_until_us, way.until_us) end
       lets_go = lets_go or way.lets_go
     end
   end
-  promotion.until_us, promotion.holds_writes = until_us, not lets_go
+  promotion.until_us, promotion.handed_until_us, promotion.holds_writes = until_us, handed_until_us, not lets_go
 end
 
 -- The parts of a list that is separated by commas; none of an empty text.

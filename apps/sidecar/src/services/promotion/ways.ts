@@ -65,7 +65,7 @@ export class Ways {
    */
   async reserve(id: string, holdMs: number): Promise<void> {
     const { region: own, others } = this.#options
-    await this.makeIn(own, id, { holdMs })
+    await this.makeIn(own, id, { holdMs, prepares: true })
     for (const { region } of others) await this.makeIn(region, id, { holdMs: 1, holdsWrites: true })
   }
 
