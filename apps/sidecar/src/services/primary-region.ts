@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { DescMessage, DescMethodUnary, MessageShape } from '@bufbuild/protobuf'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { ForwardRequestSchema, PeerService } from '@perigee/protocol'
+import { within } from '../deadline.ts'
 import { methodName } from '../grpc/call.ts'
 import type { PeerClient } from '../grpc/peer-client.ts'
 import type { Claim } from '../primary/claim.ts'
@@ -106,8 +107,10 @@ export class PrimaryRegion {
     const hasTime = () => Date.now() + LAST_LOOK_MS < untilMs && !signal.aborted
     if (!hasTime()) return false
     // It may have begun since the last look.
-    if (error.details.reason === 'NO_PRIMARY')
-      await Promise.race([this.lookAgain(), delay(untilMs - Date.now())])
+    if (error.details.reason === 'NO_PRIMARY') {
+      const looked = within(this.lookAgain(), untilMs - Date.now(), () => error)
+      await looked.catch(() => {})
+    }
     if (this.#claim.handingTo === undefined || !hasTime()) return false
     let stop = () => {}
     const changed = new Promise<void>((resolve) => {

@@ -48,7 +48,7 @@ export class PrimaryWritePath implements WritePath {
         if (call.forwardedFrom !== undefined || !this.#primary.isElsewhere) throw this.#primary.notHere()
         return await this.#there(method, request, call, requestId !== undefined)
       } catch (error) {
-        if (error instanceof MovedHere) maybeDone = error.maybeDone
+        if (error instanceof MovedHere) maybeDone = error.maybeDone ?? maybeDone
         else if (
           !isNoPrimary(error) ||
           !(await this.#primary.mayAskAgain(error, untilOf(call), call.signal))
