@@ -68,3 +68,11 @@ it('leaves alone what nobody has raised', async () => {
   await here.make().restore()
   expect(await here.priority()).toBe('0')
 })
+
+it('keeps nothing to restore when the Redis refuses that it is raised', async () => {
+  await using here = await start()
+  const refusing = ['ACL', 'SETUSER', 'default', '-config|set']
+  await here.data.command(...refusing)
+  await expect(here.make().raise()).rejects.toMatchObject({ word: 'NOPERM' })
+  expect(await here.memory.command('EXISTS', keys.raisedPriority)).toBe(0)
+})

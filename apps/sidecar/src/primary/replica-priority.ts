@@ -6,12 +6,12 @@
  * Redis's configuration; so the restored one is written there as well.
  */
 import type { Logger } from 'pino'
-import type { RedisConnection } from '../redis/connection.ts'
+import { type RedisConnection, RedisFailure } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
 import { Poll } from '../status/poll.ts'
 
 /** The smallest counts; 0 would be never. */
-const RAISED = 1
+export const RAISED_PRIORITY = 1
 /** For how long it stays raised by itself, and how often a promotion that lives prolongs that. */
 const RAISED_MS = 10_000
 const PROLONG_MS = 3000
@@ -45,12 +45,20 @@ export class ReplicaPriority {
 
   /** Puts it before all others, until it is restored. @throws RedisFailure */
   async raise(): Promise<void> {
-    const before = (await this.#kept())?.priority ?? (await this.#current())
+    const kept = await this.#kept()
+    const before = kept?.priority ?? (await this.#current())
     await this.#keep(before)
-    await this.#data.call('CONFIG', 'SET', 'replica-priority', RAISED)
+    try {
+      await this.#data.call('CONFIG', 'SET', 'replica-priority', RAISED_PRIORITY)
+    } catch (error) {
+      // Refused, it is what it was: there is nothing to restore.
+      const { kind } = RedisFailure.from(error)
+      if (kind === 'refused' && !kept) await this.#memory.call('DEL', this.#keys.raisedPriority)
+      throw error
+    }
     this.#prolong = new Poll(() => this.#keep(before), PROLONG_MS)
     this.#prolong.start()
-    this.#log.info({ before, raised: RAISED }, 'raised the replica priority')
+    this.#log.info({ before, raised: RAISED_PRIORITY }, 'raised the replica priority')
   }
 
   /** Makes it what it was. @throws RedisFailure: it is tried again in the background. */

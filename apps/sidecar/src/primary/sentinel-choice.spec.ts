@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import type { KnownReplica } from '../redis/sentinel.ts'
+import { type KnownReplica, readReplica } from '../redis/sentinel.ts'
 import { type RankingSentinel, SentinelChoice } from './sentinel-choice.ts'
 
 const OWN = '127.0.0.1:1'
 const patient = { leadMs: 0, timeoutMs: 5000, signal: new AbortController().signal }
 
 function replica(address: string, priority: number, infoAgeMs = 300): KnownReplica {
-  return { address, priority, infoAgeMs, isMaster: false }
+  return { address, priority, infoAgeMs, isMaster: false, isCutOff: false }
 }
 
 /** A Sentinel that says what it is given, after a while. */
@@ -89,4 +89,33 @@ it('says that none answers', async () => {
   }
   const choice = new SentinelChoice({ sentinels: [silent], address: OWN })
   expect(await choice.best({ ...patient, timeoutMs: 100 })).toEqual({ rival: undefined, answering: 0 })
+})
+
+it('says of no replica that it is in the way while its own priority is not known yet', async () => {
+  const near = sentinel('near', () => [replica(OWN, 100), replica('127.0.0.1:2', 100)])
+  const choice = new SentinelChoice({ sentinels: [near], address: OWN })
+  expect(await choice.best({ ...patient, timeoutMs: 100 })).toEqual({ rival: undefined, answering: 1 })
+})
+
+it('asks nobody who would not promote it, since it was cut off for too long', async () => {
+  const cutOff = { ...replica(OWN, 1), isCutOff: true }
+  const near = sentinel('near', () => [cutOff, replica('127.0.0.1:2', 100)])
+  const far = sentinel('far', () => [replica(OWN, 1), replica('127.0.0.1:2', 100)], 30)
+  const one = new SentinelChoice({ sentinels: [near], address: OWN })
+  expect(await one.isCutOff()).toBe(true)
+  expect(await one.best({ ...patient, timeoutMs: 100 })).toEqual({ rival: undefined, answering: 1 })
+  const both = new SentinelChoice({ sentinels: [near, far], address: OWN })
+  expect(await both.isCutOff()).toBe(false)
+  expect(await both.best({ ...patient, timeoutMs: 200 })).toMatchObject({ sentinel: { title: 'far' } })
+})
+
+it('reads of a Sentinel whether it would promote a replica at all', () => {
+  const row = ['ip', '127.0.0.1', 'port', '1', 'down-after-milliseconds', '3000', 'role-reported', 'slave']
+  const read = (flags: string, linkDownMs: number) =>
+    readReplica([...row, 'flags', flags, 'master-link-down-time', String(linkDownMs)]).isCutOff
+  expect(read('slave', 0)).toBe(false)
+  expect(read('slave', 29_000)).toBe(false)
+  expect(read('slave', 31_000)).toBe(true)
+  expect(read('s_down,slave', 0)).toBe(true)
+  expect(read('slave,disconnected', 0)).toBe(true)
 })

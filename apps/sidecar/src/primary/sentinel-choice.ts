@@ -10,6 +10,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { KnownReplica, Sentinel } from '../redis/sentinel.ts'
+import { RAISED_PRIORITY } from './replica-priority.ts'
 
 /** What of a Sentinel is asked. */
 export type RankingSentinel = Pick<Sentinel, 'title' | 'replicas' | 'failOver'>
@@ -27,6 +28,8 @@ interface View {
   readonly prefers: boolean
   /** Whether it takes it for a master that is to be a replica. */
   readonly takesForMaster: boolean
+  /** Whether it would not promote it, whatever its priority. */
+  readonly isCutOff: boolean
   /** The replica that it would rather promote, or as well. */
   readonly rival: string | undefined
   readonly roundTripMs: number
@@ -83,6 +86,14 @@ export class SentinelChoice {
     return this.#nearestFirst().filter(({ prefers }) => prefers)
   }
 
+  /** Asks all of them whether it has been cut off for too long to be promoted; false when none answers. */
+  async isCutOff(): Promise<boolean> {
+    this.#views.clear()
+    await Promise.all(this.#sentinels.map((sentinel) => this.#look(sentinel)))
+    const views = this.#nearestFirst()
+    return views.length > 0 && views.every(({ isCutOff }) => isCutOff)
+  }
+
   #inTheWay(): Choice {
     const views = this.#nearestFirst()
     return { rival: views.find(({ rival }) => rival)?.rival, answering: views.length }
@@ -104,6 +115,7 @@ export class SentinelChoice {
         ...{ sentinel, ...ranking(replicas, this.#address) },
         roundTripMs: Math.min(known, answeredMs - askedMs),
         takesForMaster: own?.isMaster ?? false,
+        isCutOff: own?.isCutOff ?? false,
         infoAtMs: (askedMs + answeredMs) / 2 - (own?.infoAgeMs ?? 0),
       })
     } catch {
@@ -120,11 +132,13 @@ function ranking(
   address: string,
 ): { prefers: boolean; rival: string | undefined } {
   const own = ofAddress(replicas, address)
-  if (!own || own.priority === 0) return { prefers: false, rival: undefined }
+  if (!own || own.priority === 0 || own.isCutOff) return { prefers: false, rival: undefined }
   const rival = replicas.find(
     (other) => other !== own && other.priority > 0 && other.priority <= own.priority,
   )
-  return { prefers: rival === undefined, rival: rival?.address }
+  // One that may only not have heard yet that this one's is raised has no rival to tell of.
+  const isRaised = own.priority <= RAISED_PRIORITY
+  return { prefers: rival === undefined, rival: isRaised ? rival?.address : undefined }
 }
 
 function ofAddress(replicas: readonly KnownReplica[], address: string): KnownReplica | undefined {

@@ -25,12 +25,16 @@ export interface KnownReplica {
    * another one has promoted it in between.
    */
   readonly isMaster: boolean
+  /** Whether it would never be promoted just now: it is down, or has been disconnected from its master for too long. */
+  readonly isCutOff: boolean
 }
 
 /** What a Sentinel answers when asked for a failover. */
 export type FailoverAnswer = 'started' | 'in-progress' | 'no-good-replica'
 
 const CONNECT_TIMEOUT_MS = 1000
+/** A replica that has been disconnected for so many times the down-after is never promoted while its master is up. */
+const LINK_DOWN_AFTERS = 10
 const RETRY_MS_MAX = 500
 
 /** One small connection to a Sentinel, which comes back by itself; nothing is queued while it is down. */
@@ -151,13 +155,18 @@ export function readAnswer(address: readonly string[], row: readonly string[]): 
   }
 }
 
-function readReplica(row: readonly string[]): KnownReplica {
+/** Reads a row of REPLICAS. */
+export function readReplica(row: readonly string[]): KnownReplica {
   const fields = fieldsOf(row)
+  const isDown = /s_down|o_down|disconnected/.test(fields.get('flags') ?? '')
+  const linkDownMs = Number(fields.get('master-link-down-time') ?? 0)
+  const downAfterMs = Number(fields.get('down-after-milliseconds') ?? Number.POSITIVE_INFINITY)
   return {
     address: addressText(fields.get('ip') ?? '', fields.get('port') ?? ''),
     priority: Number(fields.get('slave-priority') ?? 0),
     infoAgeMs: Number(fields.get('info-refresh') ?? Number.POSITIVE_INFINITY),
     isMaster: fields.get('role-reported') === 'master',
+    isCutOff: isDown || linkDownMs > downAfterMs * LINK_DOWN_AFTERS,
   }
 }
 

@@ -42,6 +42,7 @@ import { Progress } from './progress.ts'
 import type { PromotionStep } from './promotion.ts'
 import { brokenOff, notClaimed, otherPromotion, outdated } from './refusals.ts'
 import {
+  cutOff,
   insteadOf,
   mayNotClaim,
   notConnected,
@@ -151,14 +152,14 @@ export class SentinelPromotion {
     const id = randomUUID()
     log.warn({ id, primary, force }, 'promoting this region')
     yield { step: `raising the priority of ${region}'s data Redis` }
+    await this.#mayBePromoted(primary, force)
     let claimed: number | undefined
+    let restored = true
     try {
       await ways.reserve(id, RESERVED_MS)
       await priority.raise().catch((error: Error) => {
         throw priorityRefused(region, error)
       })
-      const { following } = await this.#options.own.look()
-      if (!following && !force) throw notConnected(region, primary)
       yield { step: 'waiting until a Sentinel knows of it, which takes up to 10 s; writes go on' }
       const sentinel = await this.#preferring(primary, signal)
       if (signal.aborted) throw brokenOff(primary)
@@ -168,19 +169,31 @@ export class SentinelPromotion {
         log.warn({ id }, 'this region was not promoted')
         await ways.end(id)
       }
-      await priority
-        .restore()
-        .catch((error: Error) =>
-          log.warn({ error: error.message }, 'the priority is restored once it can be'),
-        )
+      await priority.restore().catch((error: Error) => {
+        restored = false
+        log.warn({ error: error.message }, 'the priority is restored once it can be')
+      })
     }
-    yield { step: `restored the priority of ${region}'s data Redis` }
+    yield {
+      step: restored
+        ? `restored the priority of ${region}'s data Redis`
+        : `the priority of ${region}'s data Redis is restored once it can be`,
+    }
     yield* followed(
       others.filter(({ reachable }) => reachable),
       claimed,
       signal,
     )
     yield { step: `${region} is the primary`, epoch: claimed }
+  }
+
+  /** Sentinels promote nobody who has been disconnected for long, by force or not. @throws StatusError */
+  async #mayBePromoted(primary: string, force: boolean): Promise<void> {
+    const { region, own, choice } = this.#options
+    const { following } = await own.look()
+    if (following) return
+    if (!force) throw notConnected(region, primary)
+    if (await choice.isCutOff()) throw cutOff(region, primary)
   }
 
   /** The Sentinel that is to be asked, at the moment to ask it. */

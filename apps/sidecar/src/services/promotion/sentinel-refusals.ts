@@ -30,6 +30,14 @@ export function notConnected(region: string, primary: string): StatusError {
   )
 }
 
+/** No Sentinel would promote the region's Redis, whatever its priority. */
+export function cutOff(region: string, primary: string): StatusError {
+  return new StatusError(
+    'FAILED_PRECONDITION',
+    `The Sentinels don't promote ${region}'s data Redis: it is down for them, or has been disconnected from ${primary}'s for longer than ten times their down-after-milliseconds; asked all the same, they would promote another one. Nothing was changed. Mend the link between the two, or promote another region, which ${region} can follow and take over from after that; if ${primary} is to be given up as well, stop its data Redis first, and run the command again once no region takes writes.`,
+  )
+}
+
 /** What the primary took last doesn't arrive. */
 export function notLevel(
   region: string,
@@ -60,7 +68,10 @@ export function notPreferred(
       `The Sentinels would rather promote ${rival}, or might: its replica-priority is 1, as low as can be. Nothing was changed. Give it a higher one (CONFIG SET replica-priority 100 at its data Redis), and run the command again.`,
     )
   }
-  const why = answering === 0 ? 'no Sentinel answers' : `they don't know ${region}'s data Redis as a replica`
+  const why =
+    answering === 0
+      ? 'no Sentinel answers'
+      : `they don't know ${region}'s data Redis as a replica that is connected and comes before the others`
   return refusal(
     'NO_PRIMARY',
     `The Sentinels can't be asked to promote ${region}: ${why}. Nothing was changed. Look at SENTINEL REPLICAS, and run the command again.`,
