@@ -74,8 +74,8 @@ export class KnownSidecar implements HealthListener {
     if ((late && this.#watch.blind) || (failure === 'overtaken' && heard)) return
     this.#failuresInRow += 1
     this.#note(error)
-    const silent = failure === 'timeout' && tookMs > PING_PERIOD_MS && !heard
-    const certain = failure === 'unreachable' || silent
+    const mute = tookMs > PING_PERIOD_MS && !this.#watch.heardWithin(PING_PERIOD_MS)
+    const certain = failure === 'unreachable' || (failure === 'timeout' && mute)
     this.#change('failed', error, (now) => {
       for (const one of failure === 'unreachable' ? SERVICES : [service]) {
         const alone = !this.#options.othersInUse(one, this)
