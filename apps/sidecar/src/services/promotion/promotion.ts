@@ -148,7 +148,8 @@ export class Promotion {
       yield { step: `${region} is the primary`, epoch }
     } finally {
       if (!claimed) log.warn({ id }, 'this region was not promoted')
-      await this.#ways.end(id)
+      // Nor does one that died before it need the others to make way any more.
+      await this.#ways.end(claimed ? ANY_PROMOTION : id)
     }
   }
 

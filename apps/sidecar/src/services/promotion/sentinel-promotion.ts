@@ -51,7 +51,7 @@ import {
   notPreferred,
   priorityRefused,
 } from './sentinel-refusals.ts'
-import type { Ways } from './ways.ts'
+import { ANY_PROMOTION, type Ways } from './ways.ts'
 
 export interface SentinelPromotionOptions {
   readonly region: string
@@ -136,7 +136,7 @@ export class SentinelPromotion {
     const { region, claim, others, ways, wayMaker } = this.#options
     await claim.refresh()
     if (claim.epoch !== undefined) {
-      await ways.end('*')
+      await ways.end(ANY_PROMOTION)
       yield { step: `${region} is the primary already`, epoch: claim.epoch }
       return
     }
@@ -242,7 +242,8 @@ export class SentinelPromotion {
       return epoch
     } finally {
       authority.othersMadeWay(undefined)
-      await ways.end(id)
+      // Once it is claimed, one that died before it doesn't need the others to make way any more either.
+      await ways.end(claim.epoch === undefined ? id : ANY_PROMOTION)
       void claim.refresh()
     }
   }
