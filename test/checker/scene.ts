@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { redisCommand } from '@perigee/embedded-redis'
 import type { LocalCluster } from '@perigee/local-cluster'
 import type { Perigee } from '@perigee/sdk'
+import { sentinelsKnowAll } from '../support/sentinels.ts'
 import { randomNumbers } from '../support/vectors.ts'
 import { waitFor } from '../support/wait-for.ts'
 import type { Weather } from './weather.ts'
@@ -147,7 +148,7 @@ export class Scene {
       }
       if (!sentinels) return true
       why = 'the Sentinels do not know of all'
-      return sentinelsKnowAll(this.cluster, this.regions)
+      return sentinelsKnowAll(this.cluster)
     }
     const options = { timeoutMs: SETTLED_WITHIN_MS, everyMs: 200, explain: () => why }
     await waitFor('all regions to follow one primary', check, options)
@@ -162,18 +163,4 @@ export async function keepWholeLife(cluster: LocalCluster, region: string): Prom
 async function infoOf(cluster: LocalCluster, region: string): Promise<Map<string, string>> {
   const text = String(await cluster.dataRedis(region).command('INFO', 'replication'))
   return new Map(text.split('\r\n').map((line) => line.split(':') as [string, string]))
-}
-
-async function sentinelsKnowAll(cluster: LocalCluster, regions: readonly string[]): Promise<boolean> {
-  for (const region of regions) {
-    const row = (await cluster.sentinel(region).command('SENTINEL', 'MASTER', 'pg')) as string[]
-    const field = (name: string) => row[row.indexOf(name) + 1]
-    const others = String(regions.length - 1)
-    if (field('num-other-sentinels') !== others || field('num-slaves') !== others) return false
-    if (field('flags') !== 'master') return false
-    // A replica that a Sentinel still takes for a master is demoted again by that one when another promotes it.
-    const replicas = (await cluster.sentinel(region).command('SENTINEL', 'REPLICAS', 'pg')) as string[][]
-    if (replicas.some((one) => one[one.indexOf('role-reported') + 1] !== 'slave')) return false
-  }
-  return true
 }

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Position, parsePosition } from '@perigee/core'
 import { LocalCluster, type LocalClusterOptions } from '@perigee/local-cluster'
 import { CallError, RawClient } from '../support/clients.ts'
+import { sentinelsKnowAll } from '../support/sentinels.ts'
 import { bytes } from '../support/two-regions.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -85,27 +86,6 @@ export async function settled({ cluster, regions, client }: SentinelRegions): Pr
     },
     { ...options, explain: states },
   )
-}
-
-/**
- * Whether every Sentinel knows all of them, and takes no replica for a master any more. One that asked a demoted Redis too
- * early asks again only after ten seconds; promoted before that, it is made a replica again by that Sentinel.
- */
-async function sentinelsKnowAll(cluster: LocalCluster): Promise<boolean> {
-  const others = cluster.layout.regions.length - 1
-  const field = (row: string[], name: string) => row[row.indexOf(name) + 1]
-  const checks = cluster.layout.regions.map(async (region) => {
-    const sentinel = cluster.sentinel(region)
-    const master = (await sentinel.command('SENTINEL', 'MASTER', 'pg')) as string[]
-    const replicas = (await sentinel.command('SENTINEL', 'REPLICAS', 'pg')) as string[][]
-    return (
-      field(master, 'num-other-sentinels') === String(others) &&
-      field(master, 'num-slaves') === String(others) &&
-      field(master, 'flags') === 'master' &&
-      replicas.every((row) => field(row, 'role-reported') === 'slave')
-    )
-  })
-  return (await Promise.all(checks)).every((known) => known)
 }
 
 /** The newest position that a region's data Redis holds. */
