@@ -162,22 +162,41 @@ export class Attempts<T> {
     return false
   }
 
-  #askOrHedge(endpoint: Endpoint, waiting: Endpoint[], share: number): Promise<Outcome<T>> {
+  /**
+   * Asks one sidecar, and if it takes long the next one as well. Reads are hedged so when the caller wishes it, and are cut
+   * short to leave time for another attempt. A write is never cut short: whatever sidecar it is sent to, it goes to the
+   * same primary, so a slow one may well be as fast as another one would be.
+   */
+  #askOrHedge(
+    endpoint: Endpoint,
+    waiting: Endpoint[],
+    share: number,
+    signal = this.#plan.settings.signal,
+  ): Promise<Outcome<T>> {
     const { read, settings } = this.#plan
     const shareMs = this.#shareMs(waiting, share)
-    const afterMs = settings.hedgeAfterMs
+    const time = { attemptMs: read ? shareMs : this.#deadline.remainingMs, connectMs: shareMs }
+    const afterMs = read ? settings.hedgeAfterMs : shareMs
     const [to] = waiting
-    if (!read || afterMs === undefined || !to || afterMs >= shareMs)
-      return this.#ask(endpoint, shareMs, settings.signal)
-    return hedged(this.#leg(endpoint, shareMs, OVERTAKEN), {
+    if (!to || afterMs === undefined || (read && afterMs >= shareMs)) return this.#ask(endpoint, time, signal)
+    const first = this.#leg(endpoint, OVERTAKEN, signal, (either) => this.#ask(endpoint, time, either))
+    return hedged(first, {
       afterMs,
       decides: ({ kind }) => kind !== 'try next',
       allowed: () => this.#mayAsk(to),
       second: () => {
-        if (!this.#tools.budget.spend()) return undefined
+        if (this.#repeatUntil.remainingMs < TIMER_SLACK_MS) return undefined
+        if (!this.#tools.budget.spend()) {
+          if (!read) this.#tools.onEvent({ type: 'retry-refused', endpoint, error: slow(endpoint, afterMs) })
+          return undefined
+        }
         waiting.shift()
         this.#tools.onEvent({ type: 'hedged', from: endpoint, to })
-        return this.#leg(to, this.#shareMs(waiting, LATER_SHARE), NOT_NEEDED)
+        return this.#leg(to, NOT_NEEDED, signal, (either) => {
+          if (!read) return this.#askOrHedge(to, waiting, LATER_SHARE, either)
+          const restMs = this.#shareMs(waiting, LATER_SHARE)
+          return this.#ask(to, { attemptMs: restMs, connectMs: restMs }, either)
+        })
       },
     })
   }
@@ -187,20 +206,33 @@ export class Attempts<T> {
     return waiting.length > 0 ? this.#deadline.remainingMs * share : this.#deadline.remainingMs
   }
 
-  #leg(endpoint: Endpoint, shareMs: number, whyGivenUp: symbol): Leg<Outcome<T>> {
-    const { signal } = this.#plan.settings
+  #leg(
+    endpoint: Endpoint,
+    whyGivenUp: symbol,
+    signal: AbortSignal | undefined,
+    ask: (signal: AbortSignal) => Promise<Outcome<T>>,
+  ): Leg<Outcome<T>> {
+    const startedAt = performance.now()
     const loser = new AbortController()
-    const either = signal ? AbortSignal.any([signal, loser.signal]) : loser.signal
-    return { outcome: this.#ask(endpoint, shareMs, either), giveUp: () => loser.abort(whyGivenUp) }
+    const giveUp = () => {
+      // What the other one is told says nothing of this one.
+      if (!this.#plan.read) this.#maybeDone ??= slow(endpoint, performance.now() - startedAt)
+      loser.abort(whyGivenUp)
+    }
+    return { outcome: ask(signal ? AbortSignal.any([signal, loser.signal]) : loser.signal), giveUp }
   }
 
   /** Makes one attempt. */
-  async #ask(endpoint: Endpoint, shareMs: number, signal: AbortSignal | undefined): Promise<Outcome<T>> {
+  async #ask(
+    endpoint: Endpoint,
+    { attemptMs, connectMs }: { readonly attemptMs: number; readonly connectMs: number },
+    signal: AbortSignal | undefined,
+  ): Promise<Outcome<T>> {
     const { chooser, connectTimeoutMs } = this.#tools
     const { read, service, settings } = this.#plan
     const options = {
-      deadline: this.#deadline.within(Math.max(shareMs, settings.patienceMs ?? 0)),
-      connectTimeoutMs: Math.min(connectTimeoutMs, shareMs),
+      deadline: this.#deadline.within(Math.max(attemptMs, settings.patienceMs ?? 0)),
+      connectTimeoutMs: Math.min(connectTimeoutMs, connectMs),
       signal,
     }
     const startedAt = performance.now()
@@ -215,7 +247,7 @@ export class Attempts<T> {
       const tookMs = performance.now() - startedAt
       if (signal?.aborted) {
         if (signal.reason === OVERTAKEN)
-          chooser.failed(endpoint, service, overtaken(endpoint, tookMs), 'overtaken', tookMs)
+          chooser.failed(endpoint, service, slow(endpoint, tookMs), 'overtaken', tookMs)
         return { kind: 'refused', error }
       }
       const verdict = judge(error, { read, failBehind: settings.failBehind === true, tookMs })
@@ -252,7 +284,7 @@ export class Attempts<T> {
   }
 }
 
-function overtaken({ address, region }: Endpoint, afterMs: number): PerigeeError {
-  const message = `the sidecar at ${address} had not answered after ${Math.round(afterMs)} ms, when another one did`
+function slow({ address, region }: Endpoint, afterMs: number): PerigeeError {
+  const message = `the sidecar at ${address} had not answered after ${Math.round(afterMs)} ms`
   return new PerigeeError(message, { code: 'CANCELLED', region })
 }

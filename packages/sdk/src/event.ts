@@ -26,7 +26,7 @@ export type PerigeeEvent =
     }
   /** It has been well for a while, and has its place back. */
   | { readonly type: 'restored'; readonly endpoint: Endpoint; readonly services: readonly ServiceWord[] }
-  /** A read had no answer after `hedgeAfterMs`, and was sent to another sidecar as well. */
+  /** A read had no answer after `hedgeAfterMs`, or a write after half of its time: it was sent to another sidecar as well. */
   | { readonly type: 'hedged'; readonly from: Endpoint; readonly to: Endpoint }
   /** A call failed though others could have been asked: too many calls of late had to be sent again. */
   | { readonly type: 'retry-refused'; readonly endpoint: Endpoint; readonly error: PerigeeError }

@@ -275,7 +275,7 @@ describe('a write that an attempt may have done', () => {
     const { near, far, perigee, events } = await smallRegions({ retryBudget: { share: 0, perSecond: 0 } })
     near.intercept = far.intercept = () => new Promise(() => {})
     const error = await failure(perigee.cache('answers', { codec: text }).set('a', '1', { timeoutMs: 400 }))
-    expect(error).toMatchObject({ reason: 'OUTCOME_UNKNOWN' })
+    expect(error).toMatchObject({ code: 'DEADLINE_EXCEEDED' })
     expect(far.received).toHaveLength(0)
     expect(events.map(({ type }) => type)).toContain('retry-refused')
   })
@@ -368,6 +368,44 @@ describe('a stream', () => {
   })
 })
 
+describe('a slow write', () => {
+  const requestIds = (sidecar: SmallSidecar) =>
+    sidecar.calls('Set').map((request) => (request as { options?: { requestId: string } }).options?.requestId)
+
+  it('is asked about elsewhere after half of its time, and still answered where it was sent first', async () => {
+    const { near, far, cache, events } = await twoRegions()
+    near.intercept = () => new Promise((resolve) => setTimeout(resolve, 600, undefined))
+    far.intercept = () => new Promise(() => {})
+    const { receipt } = await cache.set('a', '1', { timeoutMs: 1_000 })
+    expect(receipt.region).toBe('eu-west-1')
+    expect(requestIds(far)).toEqual(requestIds(near))
+    expect(events).toMatchObject([{ type: 'hedged', from: { region: 'eu-west-1' } }])
+  })
+
+  it('goes on to a third sidecar when the first two never answer', async () => {
+    const { near, far, cluster } = await smallRegions()
+    await using third = await SmallSidecar.start('ap-southeast-1', cluster)
+    const addresses = {
+      ...{ 'eu-west-1': near.address, 'us-east-1': far.address, 'ap-southeast-1': third.address },
+    }
+    await using perigee = await Perigee.connect({ region: 'eu-west-1', addresses })
+    near.intercept = far.intercept = () => new Promise(() => {})
+    const cache = perigee.cache('answers', { codec: text })
+    expect((await cache.set('a', '1', { timeoutMs: 1_000 })).receipt.region).toBe('ap-southeast-1')
+  })
+
+  it('may have been done where it is under way, whatever the next sidecar says', async () => {
+    const { near, far, cache } = await twoRegions()
+    near.intercept = () => new Promise(() => {})
+    far.intercept = () => {
+      throw new Refusal('LOST_HISTORY', 'gone')
+    }
+    expect(await failure(cache.set('a', '1', { timeoutMs: 400 }))).toMatchObject({
+      ...{ reason: 'LOST_HISTORY', metadata: { earlier_attempt: 'unknown' } },
+    })
+  })
+})
+
 describe('a read with hedgeAfterMs', () => {
   it('asks the next sidecar as well when the nearest is slow, takes the first answer and gives the other up', async () => {
     const { near, far, cache, events } = await twoRegions()
@@ -410,7 +448,7 @@ describe('a read with hedgeAfterMs', () => {
     expect((await cache.getEntry('a', { hedgeAfterMs: 20 }))?.receipt.region).toBe('eu-west-1')
   })
 
-  it('never sends a write twice', async () => {
+  it('sends no write to another sidecar', async () => {
     const { near, far, perigee } = await smallRegions({ hedgeAfterMs: 10 })
     near.intercept = () => new Promise((resolve) => setTimeout(resolve, 100, undefined))
     await perigee.cache('answers', { codec: text }).set('a', '1')
