@@ -85,6 +85,8 @@ const LEVEL_MS = 1500
 const CONFIRMED_MS = 100
 /** For how long the regions let go. */
 const LET_GO_MS = 6000
+/** How long those that don't answer are asked again. */
+const SILENT_MS = 500
 /** Until when this region must have claimed by their word; the rest is for a claim on its way, and for clocks. */
 const CLAIM_WITHIN_MS = 3500
 /** How long the Sentinels may take to name this region, and this region to claim, in a promotion as planned. */
@@ -275,10 +277,21 @@ export class SentinelPromotion {
 
   /** The regions let go. @returns when, and what each one held; `undefined` when one doesn't answer. */
   async #letGo(id: string): Promise<LetGo | undefined> {
-    const { ways, others, says } = this.#options
+    const { ways, region, others, says } = this.#options
     const startedMs = performance.now()
-    const made = await ways.makeAtOnce(id, { holdMs: LET_GO_MS }).catch(() => new Map())
-    if (!others.every(({ region }) => made.has(region))) return undefined
+    const made = new Map<string, MadeWay>()
+    const ask = async (one: string) => {
+      const way = await ways.makeIn(one, id, { holdMs: LET_GO_MS }).catch(() => undefined)
+      if (way) made.set(one, way)
+    }
+    const missing = () => others.map((other) => other.region).filter((one) => !made.has(one))
+    await Promise.all([region, ...missing()].map(ask))
+    // A Sentinel ends all connections to a Redis whose role it changes: a region may be without its own for a moment.
+    while (missing().length > 0 && performance.now() < startedMs + SILENT_MS) {
+      await delay(LOOK_MS)
+      await Promise.all(missing().map(ask))
+    }
+    if (missing().length > 0) return undefined
     const atMs = performance.now()
     // Their answers are here by the time that they are needed.
     says.since(atMs)
