@@ -9,14 +9,14 @@ import { exchangeAnswer, type Offset, SkewEstimate } from './skew.ts'
 class Host {
   trueMs = 1_763_848_912_345
   own: Offset | undefined
-  readonly skewMs: number
+  skewMs: number
   readonly estimate: SkewEstimate
   ways: [there: number, back: number] = [0, 0]
 
   constructor(skewMs: number) {
     this.skewMs = skewMs
     this.estimate = new SkewEstimate({
-      hostNowMs: () => this.trueMs - skewMs,
+      hostNowMs: () => this.trueMs - this.skewMs,
       own: () => this.own,
       exchange: async () => {
         this.trueMs += this.ways[0]
@@ -47,6 +47,16 @@ describe('the estimate of the primary’s clock', () => {
     await host.measure(35, 35)
     expect(host.estimate.nowMs()).toBeCloseTo(host.trueMs, 2)
     expect(host.estimate.uncertaintyMs()).toBeCloseTo(35, 1)
+  })
+
+  it('is right again with the first exchange after the clock was set, however long that took', async () => {
+    const host = new Host(250)
+    for (let i = 0; i < 10; i++) await host.measure(10, 10)
+    host.skewMs = -60_000
+    await host.measure(150, 60)
+    const error = Math.abs(host.estimate.nowMs() - host.trueMs)
+    expect(error).toBeLessThanOrEqual(host.estimate.uncertaintyMs() + 0.01)
+    expect(host.estimate.uncertaintyMs()).toBeLessThan(110)
   })
 
   it('is never wrong by more than it says, whatever the ways and the skew', async () => {

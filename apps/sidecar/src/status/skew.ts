@@ -3,7 +3,7 @@
  * the Redis's TIME show. Elsewhere it comes from exchanges of four timestamps with the primary's sidecar, which answers
  * in its own estimate (as in NTP, RFC 5905 §8): the truth lies within half a round trip of the estimate, whatever the
  * way there and back, so the exchange with the shortest round trip tells most. Old exchanges count for less, since
- * clocks drift.
+ * clocks drift, and for nothing once a newer one contradicts them.
  *
  * While the process knows nothing, it takes its own clock and says that it may be wrong by anything.
  */
@@ -36,6 +36,8 @@ interface Exchange extends Offset {
 const EXCHANGES_MAX = 30
 /** Clocks of ordinary hosts drift apart by up to 50 µs a second each; NTP slews by up to 500. */
 const DRIFT_PER_MS = 1e-4
+/** Of the timestamps, which are in microseconds. */
+const ROUNDING_MS = 0.01
 
 /** This sidecar's estimate of the primary Redis's clock. */
 export class SkewEstimate implements PrimaryClock {
@@ -78,7 +80,10 @@ export class SkewEstimate implements PrimaryClock {
     const theirAnsweredMs = unixMsOf(response.answeredAt)
     const roundTripMs = receivedMs - sentMs - (theirAnsweredMs - theirReceivedMs)
     const offsetMs = (theirReceivedMs - sentMs + (theirAnsweredMs - receivedMs)) / 2
-    this.#exchanges.push({ offsetMs, uncertaintyMs: Math.max(0, roundTripMs) / 2, atMs: receivedMs })
+    const newest = { offsetMs, uncertaintyMs: Math.max(0, roundTripMs) / 2, atMs: receivedMs }
+    // Two that can't both be true: a clock was set in between, and the newer one counts.
+    this.#exchanges = this.#exchanges.filter((one) => agree(one, newest))
+    this.#exchanges.push(newest)
     if (this.#exchanges.length > EXCHANGES_MAX) this.#exchanges.shift()
   }
 
@@ -88,11 +93,21 @@ export class SkewEstimate implements PrimaryClock {
     const nowMs = this.#sources.hostNowMs()
     let best: Offset | undefined
     for (const { offsetMs, uncertaintyMs, atMs } of this.#exchanges) {
-      const grown = uncertaintyMs + Math.abs(nowMs - atMs) * DRIFT_PER_MS
+      const grown = uncertaintyMs + drift(atMs, nowMs)
       if (!best || grown < best.uncertaintyMs) best = { offsetMs, uncertaintyMs: grown }
     }
     return best
   }
+}
+
+function drift(fromMs: number, toMs: number): number {
+  return Math.abs(toMs - fromMs) * DRIFT_PER_MS
+}
+
+/** Whether one offset can be within the bounds of both. */
+function agree(one: Exchange, other: Exchange): boolean {
+  const bothMs = one.uncertaintyMs + other.uncertaintyMs + drift(one.atMs, other.atMs)
+  return Math.abs(one.offsetMs - other.offsetMs) <= bothMs + ROUNDING_MS
 }
 
 /** The answer to one exchange, by the estimate of the sidecar that is asked. */
