@@ -1,17 +1,14 @@
 import { create } from '@bufbuild/protobuf'
-import {
-  GetRegionRequestSchema,
-  MultiplexService,
-  PeerService,
-  Role,
-  SemanticCacheService,
-} from '@perigee/protocol'
+import { GetRegionRequestSchema, PeerService, Role, SemanticCacheService } from '@perigee/protocol'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { IndexKeeper } from './follower/index-keeper.ts'
 import { notYetService } from './grpc/not-yet.ts'
 import { PeerClient } from './grpc/peer-client.ts'
 import { GrpcServer } from './grpc/server.ts'
+import { GroupReader } from './multiplex/get-group.ts'
+import { multiplexedMethods } from './multiplex/methods.ts'
+import { createMultiplexService } from './multiplex/multiplex-service.ts'
 import { adviceOf } from './primary/claim-state.ts'
 import { Claiming } from './primary/claiming.ts'
 import { Heartbeat } from './primary/heartbeat.ts'
@@ -31,6 +28,7 @@ import { Tracking } from './redis/tracking.ts'
 import { createCacheService } from './services/cache-service.ts'
 import { NewestHistory } from './services/newest-history.ts'
 import { appointmentOf, PeerRegions } from './services/other-regions.ts'
+import { OwnState } from './services/own-state.ts'
 import { createPeerService } from './services/peer-service.ts'
 import { PrimaryRegion } from './services/primary-region.ts'
 import { PrimaryWritePath } from './services/primary-write-path.ts'
@@ -157,10 +155,8 @@ export class Sidecar {
     })
 
     const stalenessMs = () => this.#monitoring.lag.lag()?.lagMs
-    const readPath = new RegionalReadPath({
-      ...{ primary, data, stalenessMs, newestHistory: new NewestHistory(others) },
-      maxWaitMs: config.maxWaitMs,
-    })
+    const ownState = new OwnState({ primary, data, stalenessMs, newestHistory: new NewestHistory(others) })
+    const readPath = new RegionalReadPath({ primary, data, ownState, maxWaitMs: config.maxWaitMs })
     const writePath = new PrimaryWritePath({ primary, data, limits })
 
     const cacheService = createCacheService({
@@ -224,7 +220,15 @@ export class Sidecar {
     this.#server.add(searchService)
     this.#server.add(this.#monitoring.clusterService)
     this.#server.add(peerService)
-    for (const service of [MultiplexService, SemanticCacheService]) this.#server.add(notYetService(service))
+    const semanticCacheService = notYetService(SemanticCacheService)
+    this.#server.add(semanticCacheService)
+    this.#server.add(
+      createMultiplexService({
+        methods: multiplexedMethods([cacheService, searchService, semanticCacheService]),
+        reader: new GroupReader({ data, ownState }),
+        limits,
+      }),
+    )
   }
 
   #otherRegion(region: string): OtherRegion {
