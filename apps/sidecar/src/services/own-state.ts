@@ -9,13 +9,13 @@ import type { State } from './session.ts'
 
 /** What every answer from this region's own state goes by: which state it was, whether that may be read, its receipt. */
 export class OwnState {
-  readonly #primary: PrimaryRegion
+  readonly #primary: Pick<PrimaryRegion, 'isHere' | 'own'>
   readonly #data: DataRedis
   readonly #stalenessMs: () => number | undefined
   readonly #newestHistory: NewestHistory
 
   constructor(options: {
-    primary: PrimaryRegion
+    primary: Pick<PrimaryRegion, 'isHere' | 'own'>
     data: DataRedis
     /** This region's newest measured replication lag; `undefined` while unknown. */
     stalenessMs: () => number | undefined
