@@ -137,6 +137,25 @@ describe('a call on the stream', () => {
     expect(lookup).toMatchObject({ status: 'UNIMPLEMENTED', details: { reason: 'NOT_YET' } })
   })
 
+  it('that is a write with a request id is the same write as the unary one', async () => {
+    const options = { requestId: 'the-same' }
+    const ttl = { seconds: 60n, nanos: 0 }
+    const value = {
+      namespace: NAMESPACE,
+      key: 'same',
+      value: bytes('1'),
+      contentType: 'text/plain',
+      ttl,
+      options,
+    }
+    const first = (await us.call({ request: { case: 'set', value } })) as SetResponse
+    expect((await regions.us.cache.set(value)).version).toBe(first.version)
+    const other = regions.us.cache.set({ ...value, contentType: 'text/html' })
+    await expect(other).rejects.toMatchObject({ details: { reason: 'INVALID_FIELD' } })
+    // By way of the other region, which forwards it.
+    expect(((await eu.call({ request: { case: 'set', value } })) as SetResponse).version).toBe(first.version)
+  })
+
   it('may come with calls of every other kind, of other namespaces and in any number', async () => {
     await us.call(set('mixed', 'x'))
     await regions.us.cache.set({ namespace: 'other', key: 'mixed', value: bytes('y') })
@@ -286,6 +305,22 @@ describe('a session', () => {
     new DataView(lost.buffer).setBigUint64(17, 1_000_000_000n)
     const ahead = await failure(us.call(set('k', '2'), lost))
     expect(ahead).toMatchObject({ status: 'INVALID_ARGUMENT', details: { reason: 'INVALID_TOKEN' } })
+  })
+
+  it('goes on through reads and writes in both regions, with tokens that never go back', async () => {
+    let token: Uint8Array | undefined
+    let last = ''
+    for (let i = 0; i < 40; i++) {
+      const side = i % 2 === 0 ? us : eu
+      const read = (await side.call(get('counter'), token)) as GetResponse
+      expect(text(read.entry?.value) ?? '').toBe(last)
+      last = `${i}`
+      const { receipt } = (await side.call(set('counter', last), token)) as SetResponse
+      expect(
+        Buffer.compare(receipt?.sessionToken ?? new Uint8Array(), token ?? new Uint8Array()),
+      ).toBeGreaterThan(0)
+      token = receipt?.sessionToken
+    }
   })
 
   it('may ask the primary, or eventual consistency', async () => {

@@ -9,12 +9,14 @@ import { GrpcServer } from './grpc/server.ts'
 import { GroupReader } from './multiplex/get-group.ts'
 import { multiplexedMethods } from './multiplex/methods.ts'
 import { createMultiplexService } from './multiplex/multiplex-service.ts'
+import { GroupWriter } from './multiplex/set-group.ts'
 import { adviceOf } from './primary/claim-state.ts'
 import { Claiming } from './primary/claiming.ts'
 import { Heartbeat } from './primary/heartbeat.ts'
 import { OwnReporter } from './primary/own-report.ts'
 import { hostNowMs, RedisTime } from './primary/redis-time.ts'
 import { ReplicatedWrites, WAIT_MS_MAX } from './primary/replicated-writes.ts'
+import { SetEach } from './primary/set-each.ts'
 import { Sweep } from './primary/sweep.ts'
 import { WayMaker } from './primary/way-maker.ts'
 import { Writer } from './primary/writer.ts'
@@ -142,6 +144,7 @@ export class Sidecar {
         ? new ReplicatedWrites({ lanes: lanes.map((lane) => new FunctionLibrary(lane)), keys, replicas })
         : undefined
     const writer = new Writer({ library, keys, claim, history, redisTime, logEntriesMax, replicated })
+    const setEach = new SetEach({ library, keys, history, redisTime, logEntriesMax })
     const background = new FunctionLibrary(control)
     this.#heartbeat = new Heartbeat({ library: background, keys, claim, intervalMs: config.heartbeatMs })
     this.#sweep = new Sweep({
@@ -226,7 +229,8 @@ export class Sidecar {
       createMultiplexService({
         methods: multiplexedMethods([cacheService, searchService, semanticCacheService]),
         reader: new GroupReader({ data, ownState }),
-        limits,
+        writer: new GroupWriter({ primary, writePath, setEach }),
+        ...{ limits, defaultTtlMs: config.defaultTtlMs },
       }),
     )
   }

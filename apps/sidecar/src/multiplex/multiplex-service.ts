@@ -5,12 +5,16 @@ import type { FramesHandler } from '../grpc/frames-adapter.ts'
 import type { GroupReader } from './get-group.ts'
 import type { MultiplexedMethods } from './methods.ts'
 import { MultiplexStream } from './multiplex-stream.ts'
+import type { GroupWriter } from './set-group.ts'
 
 /** What all streams share. */
 export interface MultiplexOptions {
   readonly methods: MultiplexedMethods
   readonly reader: GroupReader
+  readonly writer: GroupWriter
   readonly limits: Limits
+  /** For entries set without a ttl; 0: they never expire. */
+  readonly defaultTtlMs: number
 }
 
 /** `perigee.v1.MultiplexService`: the unary methods, many calls to a stream and several to a frame. */

@@ -7,7 +7,7 @@ import {
   type StatusObject,
   status,
 } from '@grpc/grpc-js'
-import { DEFAULT_LIMITS } from '@perigee/core'
+import { DEFAULT_LIMITS, decodeToken, formatPosition } from '@perigee/core'
 import {
   CacheService,
   type GetRequest,
@@ -24,12 +24,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import type { CallContext, ServiceRegistration } from '../grpc/call.ts'
 import { GrpcServer } from '../grpc/server.ts'
 import { type ClaimedRedis, soon, startClaimedRedis } from '../primary/claimed-redis.spec-support.ts'
+import { SetEach } from '../primary/set-each.ts'
+import { HistoryReader } from '../redis/history.ts'
 import type { ClaimTeller } from '../services/newest-history.ts'
 import { NewestHistory } from '../services/newest-history.ts'
 import { OwnState } from '../services/own-state.ts'
 import { GroupReader } from './get-group.ts'
 import { multiplexedMethods } from './methods.ts'
 import { createMultiplexService } from './multiplex-service.ts'
+import { GroupWriter } from './set-group.ts'
 
 let redis: ClaimedRedis
 let server: GrpcServer
@@ -43,6 +46,8 @@ let streamEnd: Promise<StatusObject>
 let tell: (epoch: number, forks: Record<string, bigint>) => void
 /** Answers what isn't answered from a group. */
 let handle: (request: GetRequest, call: CallContext) => Promise<unknown>
+/** Whether this region takes writes. */
+let takesWrites: boolean
 let inGate: () => number
 
 beforeAll(async () => {
@@ -75,11 +80,23 @@ beforeEach(async () => {
     primary: { own: 'here', isHere: true },
     ...{ data, stalenessMs: () => undefined, newestHistory: new NewestHistory([teller]) },
   })
+  const { connection, keys, redisTime, library, claim } = redis
+  const history = new HistoryReader({ connection, keys })
+  const setEach = new SetEach({ library, keys, history, redisTime, logEntriesMax: 1000 })
+  const here = async () => {
+    const { epoch } = claim
+    const position = await data.clock({ primary: true })
+    return epoch && takesWrites
+      ? { epoch, state: { position, ...(await data.history(position)) } }
+      : undefined
+  }
+  takesWrites = true
+  const writer = new GroupWriter({ primary: { own: 'here' }, writePath: { here, done: () => {} }, setEach })
   const cache = {
     service: CacheService,
     handlers: {
       get: (...call: Parameters<typeof handle>) => handle(...call),
-      set: async () => create(SetResponseSchema, { version: '1-1' }),
+      set: async () => create(SetResponseSchema, { version: 'handled' }),
     } as unknown as ServiceRegistration['handlers'],
   }
   server = new GrpcServer({
@@ -94,7 +111,8 @@ beforeEach(async () => {
     createMultiplexService({
       methods: multiplexedMethods([cache]),
       reader: new GroupReader({ data, ownState }),
-      limits: DEFAULT_LIMITS,
+      writer,
+      ...{ limits: DEFAULT_LIMITS, defaultTtlMs: 0 },
     }),
   )
   const port = await server.start()
@@ -230,6 +248,84 @@ describe('the Gets of a frame', () => {
     send([{ id: 2, timeoutMs: 5000 }])
     expect((await entryOf(2)).entry?.contentType).toBe('')
     expect(inGate()).toBe(0)
+  })
+})
+
+describe('the Sets of a frame', () => {
+  const sets = (
+    ...asked: { id: number; key: string; session?: number; options?: object; timeoutMs?: number }[]
+  ) =>
+    asked.map(({ key, options, ...call }) => ({
+      ...call,
+      request: {
+        case: 'set' as const,
+        value: { namespace: 'n', key, value: Buffer.from(key), ...(options && { options }) },
+      },
+    }))
+  const write = (calls: ReturnType<typeof sets>, more: object = {}) =>
+    stream.write(create(MultiplexRequestSchema, { calls, ...more }))
+  const versionOf = async (id: number) => {
+    const { result } = await replyOf(id)
+    return result.case === 'set' ? result.value.version : result.case
+  }
+
+  it('are written together, each with its version, and answered with one receipt', async () => {
+    write(sets({ id: 1, key: 's1' }, { id: 2, key: 's2' }, { id: 3, key: 's3' }))
+    const versions = await Promise.all([1, 2, 3].map(versionOf))
+    expect(new Set(versions).size).toBe(3)
+    for (const version of versions) expect(version).toMatch(/^\d+-\d+$/)
+    const { entries } = await redis.data.readWholeEntries('n', ['s1', 's2', 's3'])
+    expect(entries.map((entry) => entry && formatPosition(entry.position))).toEqual(versions)
+    expect(ended).toEqual(['Set OK', 'Set OK', 'Set OK'])
+    const { result } = await replyOf(1)
+    const token = result.case === 'set' ? result.value.receipt?.sessionToken : undefined
+    expect(formatPosition(decodeToken(token ?? new Uint8Array()).position)).toBe(versions[2])
+    expect(inGate()).toBe(0)
+  })
+
+  it('with a request id get the first answer again, whether alone or together', async () => {
+    const options = { requestId: 'again' }
+    write(sets({ id: 1, key: 'once', options }))
+    const first = await versionOf(1)
+    write(sets({ id: 2, key: 'other' }, { id: 3, key: 'once', options }))
+    expect(await versionOf(3)).toBe(first)
+    write(sets({ id: 4, key: 'another', options }))
+    expect((await errorOf(4)).code).toBe(status.INVALID_ARGUMENT)
+  })
+
+  it('go to the handler of Set where the region takes no writes, the session is ahead, or it is to be REPLICATED', async () => {
+    takesWrites = false
+    write(sets({ id: 1, key: 'k' }))
+    expect(await versionOf(1)).toBe('handled')
+    takesWrites = true
+    write(sets({ id: 2, key: 'k', options: { durability: 2 } }))
+    expect(await versionOf(2)).toBe('handled')
+    send([{ id: 3 }])
+    const ahead = Uint8Array.from((await entryOf(3)).receipt?.sessionToken ?? [])
+    new DataView(ahead.buffer).setBigUint64(17, 1_000_000n)
+    write(sets({ id: 4, key: 'k', session: 1 }, { id: 5, key: 'k' }), { sessionTokens: [ahead] })
+    expect(await versionOf(4)).toBe('handled')
+    expect(await versionOf(5)).toMatch(/^\d+-\d+$/)
+    expect(inGate()).toBe(0)
+  })
+
+  it('are not done when they are given up before they are begun', async () => {
+    write(sets({ id: 1, key: 'never' }, { id: 2, key: 'done' }), { cancels: [1] })
+    expect((await errorOf(1)).code).toBe(status.CANCELLED)
+    await versionOf(2)
+    const { entries } = await redis.data.readWholeEntries('n', ['never', 'done'])
+    expect(entries.map((entry) => entry?.key)).toEqual([undefined, 'done'])
+    expect(inGate()).toBe(0)
+  })
+
+  it('of which nobody knows in time are told so', async () => {
+    await redis.connection.call('CLIENT', 'PAUSE', 300, 'ALL')
+    write(sets({ id: 1, key: 'slow', timeoutMs: 150 }))
+    const error = await errorOf(1)
+    expect(error.code).toBe(status.UNAVAILABLE)
+    expect(error.message).toContain('may or may not')
+    await vi.waitFor(() => expect(inGate()).toBe(0))
+    expect(replies).toHaveLength(1)
   })
 })
 

@@ -5,6 +5,8 @@
  * through the same handler as a unary call, with a context of its own. If the stream ends first, all calls in flight are
  * given up, as unary ones are whose connection is gone; a write that was begun goes on.
  */
+
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Message, toBinary } from '@bufbuild/protobuf'
 import { formatPosition, STATUS } from '@perigee/core'
 import {
@@ -14,19 +16,23 @@ import {
   type RequestFrame,
   readRequestFrame,
 } from '@perigee/protocol'
+import { innerDeadlineMs } from '../deadline.ts'
 import type { AdapterContext } from '../grpc/adapter.ts'
-import { methodName } from '../grpc/call.ts'
+import { methodName, writeDeadlineMs } from '../grpc/call.ts'
 import { statusLabel, toToldError } from '../grpc/error-boundary.ts'
 import type { FrameReader, FrameStream } from '../grpc/frame-stream.ts'
 import { OversizedRequest, UnreadableRequest } from '../grpc/request-bytes.ts'
+import { outcomeUnknown } from '../redis/redis-status.ts'
 import { invalidField, refusal, StatusError } from '../status-error.ts'
 import { callRequest, noSuchSession, requestless } from './call-request.ts'
 import { CallsInFlight } from './calls-in-flight.ts'
 import { FrameSession } from './frame-session.ts'
-import { type GetGroup, GetGroups } from './get-group.ts'
+import type { GetGroup, GroupAnswer } from './get-group.ts'
+import { type Groups, newGroups } from './groups.ts'
 import type { MultiplexOptions } from './multiplex-service.ts'
 import { type Arrival, MultiplexedCall } from './multiplexed-call.ts'
 import { Replies } from './replies.ts'
+import type { SetGroup } from './set-group.ts'
 
 /** Of its time, how much a call may take in a group; after that it goes its own way, which leaves time for the primary. */
 const GROUP_SHARE = 0.25
@@ -51,9 +57,10 @@ export class MultiplexStream implements FrameReader {
     const frame = readFrame(bytes, this.#options.limits.messageBytesMax)
     const calls = this.#callsOf(frame)
     for (const id of frame.cancels) this.#cancel(id)
-    const gets = new GetGroups(this.#options.limits)
-    for (const call of calls) if (!call.answered) this.#begin(call, frame, gets)
-    for (const group of gets.groups) void this.#readGroup(group)
+    const groups = newGroups(this.#options, this.#context)
+    for (const call of calls) if (!call.answered) this.#begin(call, frame, groups)
+    for (const group of groups.gets.groups) void this.#readGroup(group)
+    for (const group of groups.sets.groups) void this.#writeGroup(group)
   }
 
   finish(): void {
@@ -94,7 +101,7 @@ export class MultiplexStream implements FrameReader {
     })
   }
 
-  #begin(call: MultiplexedCall, frame: RequestFrame, gets: GetGroups): void {
+  #begin(call: MultiplexedCall, frame: RequestFrame, { gets, sets }: Groups): void {
     const { gate } = this.#context
     try {
       if (this.#draining) throw notBegun()
@@ -105,8 +112,11 @@ export class MultiplexStream implements FrameReader {
       return
     }
     if (gets.take(call)) {
-      call.grouped = true
+      call.grouped = 'get'
       this.#inFlight.makeDue(call, call.deadlineMs - call.timeoutMs * (1 - GROUP_SHARE))
+    } else if (sets.take(call)) {
+      call.grouped = 'set'
+      this.#inFlight.makeDue(call, innerDeadlineMs(writeDeadlineMs(call)))
     } else void this.#handle(call)
   }
 
@@ -135,28 +145,55 @@ export class MultiplexStream implements FrameReader {
     for (let i = 0; i < group.calls.length; i++) {
       const call = group.calls[i] as MultiplexedCall
       if (!call.grouped) continue
-      call.grouped = false
-      if (call.answered) this.#context.gate.leave()
-      else if (!answer?.covers(call.session)) this.#goAlone(call)
-      else {
-        const entry = answer.entries[i]
-        const told = entry && { ...entry, version: formatPosition(entry.position) }
-        this.#replies.entry(call.id, told, answer.receipt)
-        this.#ended(call, STATUS.OK)
-        this.#context.gate.leave()
+      if (!call.answered && !answer?.covers(call.session)) {
+        this.#goAlone(call)
+        continue
       }
+      if (!call.answered) {
+        const entry = answer?.entries[i]
+        const told = entry && { ...entry, version: formatPosition(entry.position) }
+        this.#replies.entry(call.id, told, (answer as GroupAnswer).receipt)
+        this.#ended(call, STATUS.OK)
+      }
+      this.#leaveGroup(call)
     }
   }
 
+  /** Writes those of a group that can be written here and now; the others go their own ways. */
+  async #writeGroup(group: SetGroup): Promise<void> {
+    // What waited on a stalled link, or in a paused process, brings its caller's giving up right behind it.
+    await nextTurn()
+    const answers = await this.#options.writer.write(group).catch(() => undefined)
+    for (const { call } of group.sets) {
+      const answer = answers?.get(call)
+      if (!call.answered && (!answer || answer === 'alone')) {
+        this.#goAlone(call)
+        continue
+      }
+      if (answer instanceof Error) this.#fail(call, answer)
+      else if (!call.answered && answer && answer !== 'alone') {
+        this.#replies.set(call.id, answer.version, answer.receipt)
+        this.#ended(call, STATUS.OK)
+      }
+      this.#leaveGroup(call)
+    }
+  }
+
+  #leaveGroup(call: MultiplexedCall): void {
+    call.grouped = undefined
+    this.#context.gate.leave()
+  }
+
   #goAlone(call: MultiplexedCall): void {
-    call.grouped = false
+    call.grouped = undefined
     call.dueMs = call.deadlineMs
     void this.#handle(call)
   }
 
   #due(call: MultiplexedCall, nowMs: number): void {
-    if (nowMs < call.deadlineMs) this.#goAlone(call)
-    else this.#giveUp(call, tooLate(call))
+    if (nowMs >= call.deadlineMs) this.#giveUp(call, tooLate(call))
+    else if (call.grouped === 'get') this.#goAlone(call)
+    else this.#giveUp(call, outcomeUnknown('no answer within its deadline'))
   }
 
   #cancel(id: number): void {

@@ -26,8 +26,8 @@ export class MultiplexedCall implements CallContext {
   readonly startedMs: number
   /** When something is due to be done about it, Unix milliseconds: no later than its deadline. */
   dueMs: number
-  /** Whether it is being read together with others. */
-  grouped = false
+  /** What it is done together with, if it is. */
+  grouped: 'get' | 'set' | undefined
   /** Whether it has its reply, or needs none any more. */
   answered = false
   #abort: AbortController | undefined

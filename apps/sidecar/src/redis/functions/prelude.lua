@@ -171,6 +171,28 @@ local function unmet(condition, version)
   return nil
 end
 
+-- Why an entry may not be written or deleted under a condition ('': none), or nothing.
+local function unmet_of_entry(write, cleared_key, entry_key, condition)
+  if condition == '' then return nil end
+  local header = redis.call('GETRANGE', entry_key, 0, HEADER_BYTES - 1)
+  return unmet(condition, visible_entry(header, redis.call('GET', cleared_key), write.us))
+end
+
+-- Takes the next position for a cache entry and writes it. `ttl_ms` and `expires_ms`: one of the two, or both '' for never.
+local function set_entry(write, key, value, content_type, ttl_ms, expires_ms)
+  local expires_us = 0
+  if ttl_ms ~= '' then expires_us = write.us + tonumber(ttl_ms) * 1000 end
+  if expires_ms ~= '' then expires_us = tonumber(expires_ms) * 1000 end
+  take(write)
+  local header = struct.pack(HEADER, 1, write.epoch, write.seq, write.us, expires_us, #content_type)
+  if expires_us == 0 then
+    redis.call('SET', key, header .. content_type .. value)
+  else
+    local at_ms = text(math.ceil(expires_us / 1000) + SKEW_ALLOWANCE_MS)
+    redis.call('SET', key, header .. content_type .. value, 'PXAT', at_ms)
+  end
+end
+
 local CHUNK_FIELDS = { 'text', 'vector', 'metadata', 'tags', 'position', 'written', 'expires' }
 
 -- All fields of a chunk in the order of CHUNK_FIELDS, or nothing.
