@@ -66,7 +66,10 @@ export class Cache<Out, In = Out> {
    * @throws PerigeeError `FAILED_PRECONDITION` when the stored value doesn't fit the codec.
    */
   async get(key: string, options?: ReadOptions): Promise<Out | undefined> {
-    return (await this.getEntry(key, options))?.value
+    const quick = this.#calls.quickGet(this.namespace, key, options)
+    if (!quick) return (await this.getEntry(key, options))?.value
+    const stored = await quick
+    return stored && this.#decode(key, stored)
   }
 
   /** The entry of a key with its version, times and receipt; `undefined` when there is none. */
@@ -311,12 +314,18 @@ export class Cache<Out, In = Out> {
     }
   }
 
-  async #decode(key: string, stored: Uint8Array): Promise<Out> {
+  #decode(key: string, stored: Uint8Array): Out | Promise<Out> {
     try {
-      return await this.#codec.decode(stored)
+      const decoded = this.#codec.decode(stored)
+      if (!isThenable(decoded)) return decoded
+      return Promise.resolve(decoded).catch((cause) => this.#unreadable(key, cause))
     } catch (cause) {
-      throw new UnreadableValueError(`${this.namespace}/${key}`, cause)
+      return this.#unreadable(key, cause)
     }
+  }
+
+  #unreadable(key: string, cause: unknown): never {
+    throw new UnreadableValueError(`${this.namespace}/${key}`, cause)
   }
 
   async #entry(wire: WireEntry, receipt: Receipt): Promise<CacheEntry<Out>> {
@@ -330,6 +339,10 @@ export class Cache<Out, In = Out> {
       receipt,
     }
   }
+}
+
+function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
 function ttlOf(ttlMs: number | undefined): number | undefined {

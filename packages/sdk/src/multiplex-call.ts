@@ -10,7 +10,7 @@ import { RefusedStream } from './refused-stream.ts'
 import { callEnded, notTaken } from './transport-errors.ts'
 
 /** Beside its request: its head, and lengths. */
-const HEAD_BYTES_MAX = 64
+export const HEAD_BYTES_MAX = 64
 /** What 32 bits hold. */
 const LONGEST_TIMEOUT_MS = 2 ** 32 - 1
 
@@ -66,7 +66,11 @@ export class MultiplexCall implements StreamCall {
   write(writer: RequestFrameWriter, id: number): void {
     const { bytes, token } = this.#request
     const session = token ? writer.session(token) : 0
-    writer.call({ id, timeoutMs: timeoutMs(this.dueMs), session }, this.#method.callField, bytes)
+    writer.call(
+      { id, timeoutMs: wireTimeout(this.dueMs - performance.now()), session },
+      this.#method.callField,
+      bytes,
+    )
   }
 
   replied({ field, bytes }: FrameReply, draining: boolean): void {
@@ -84,12 +88,9 @@ export class MultiplexCall implements StreamCall {
   }
 }
 
-/** What is left until then as frames say it: never 0, which is the sidecar's default. */
-export function timeoutMs(dueMs: number): number {
-  const leftMs = dueMs - performance.now()
-  return leftMs === Number.POSITIVE_INFINITY
-    ? 0
-    : Math.min(Math.max(1, Math.ceil(leftMs)), LONGEST_TIMEOUT_MS)
+/** A time as frames say it: 0, which is the sidecar's default, only for what never ends. */
+export function wireTimeout(ms: number): number {
+  return ms === Number.POSITIVE_INFINITY ? 0 : Math.min(Math.max(1, Math.ceil(ms)), LONGEST_TIMEOUT_MS)
 }
 
 /** The error that a reply stands for which isn't the answer asked for. */

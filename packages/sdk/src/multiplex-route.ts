@@ -12,33 +12,38 @@ export class MultiplexRoute {
   readonly #streams = new Set<MultiplexStream>()
   #current: MultiplexStream | undefined
   /** The connection that the current stream is on, or on which the sidecar said that it has no Multiplex. */
-  #connected: number | undefined
+  #connection: Connection | undefined
+  #number: number | undefined
   #unsupported = false
 
   /** The stream for new calls over a connection that is ready; `undefined` when the sidecar has no Multiplex. */
   stream(connection: Connection): MultiplexStream | undefined {
-    if (this.#connected !== connection.number) {
+    if (this.#connection !== connection || this.#number !== connection.number) {
       this.#current?.retire()
       this.#current = undefined
       // Whoever is there now may be of another version.
       this.#unsupported = false
-      this.#connected = connection.number
+      this.#connection = connection
+      this.#number = connection.number
     }
     if (this.#unsupported) return undefined
     this.#current ??= this.#open(connection)
     return this.#current
   }
 
-  /** The stream for new calls if it is open and its connection is ready. */
-  openStream(connection: Connection): MultiplexStream | undefined {
-    return this.#connected === connection.number ? this.#current : undefined
+  /** The stream for new calls, if it would send one at once. */
+  openStream(): MultiplexStream | undefined {
+    const stream = this.#current
+    if (!stream || stream.draining || !stream.hasRoom) return undefined
+    const connection = this.#connection
+    return connection?.ready && connection.number === this.#number ? stream : undefined
   }
 
   /** From now on calls use a new stream; those under way end on the old one, or fail if they may be made elsewhere. */
   renew(giveUp: boolean): void {
     this.#current?.retire()
     this.#current = undefined
-    this.#connected = undefined
+    this.#connection = undefined
     if (giveUp) for (const stream of this.#streams) stream.failReads()
   }
 
@@ -58,7 +63,7 @@ export class MultiplexRoute {
     const stream = new MultiplexStream(call, (unsupported) => {
       this.#streams.delete(stream)
       if (this.#current === stream) this.#current = undefined
-      if (unsupported && this.#connected === number) this.#unsupported = true
+      if (unsupported && this.#connection === connection && this.#number === number) this.#unsupported = true
     })
     this.#streams.add(stream)
     return stream

@@ -27,7 +27,8 @@ const REQUEST_BYTES_MAX = 256 * 1024
 export class MultiplexTransport implements Transport {
   readonly #unary = new GrpcTransport()
   readonly #routes = new Map<string, MultiplexRoute>()
-  readonly #waiting = new ProcessHold()
+  /** Keeps the process alive while a call is waited for. */
+  readonly hold = new ProcessHold()
   #closed = false
 
   async unary<I extends DescMessage, O extends DescMessage>(
@@ -38,7 +39,7 @@ export class MultiplexTransport implements Transport {
   ): Promise<MessageShape<O>> {
     const multiplexed = MULTIPLEXED.get(method)
     if (!multiplexed) return this.#unary.unary(endpoint, method, request, options)
-    const release = options.background ? () => {} : this.#waiting.begin()
+    const release = options.background ? () => {} : this.hold.begin()
     try {
       const connection = await this.#unary.connected(endpoint, options)
       const stream = this.#route(endpoint).stream(connection)
@@ -52,6 +53,11 @@ export class MultiplexTransport implements Transport {
     } finally {
       release()
     }
+  }
+
+  /** The stream to a sidecar, if it is open and would send a call at once. */
+  openStream({ address }: Endpoint): MultiplexStream | undefined {
+    return this.#routes.get(address)?.openStream()
   }
 
   serverStream<I extends DescMessage, O extends DescMessage>(
@@ -91,7 +97,7 @@ export class MultiplexTransport implements Transport {
     for (const route of this.#routes.values()) route.close(closedError)
     this.#routes.clear()
     this.#unary.close()
-    this.#waiting.release()
+    this.hold.release()
   }
 
   #route({ address }: Endpoint): MultiplexRoute {

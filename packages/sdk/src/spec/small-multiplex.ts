@@ -121,7 +121,7 @@ class SmallStream {
   async #take({ id, timeoutMs, session, request }: Call, tokens: readonly Uint8Array[]): Promise<void> {
     if (this.#inFlight.has(id)) return this.fail(STATUS.INVALID_ARGUMENT)
     const late = () => this.#refuse(id, STATUS.DEADLINE_EXCEEDED, 'too late')
-    this.#inFlight.set(id, setTimeout(late, timeoutMs || 5_000))
+    this.#inFlight.set(id, setTimeout(late, Math.min(timeoutMs || 5_000, 2 ** 31 - 1)))
     const method = METHODS.get(request.case ?? '')
     if (this.#draining) return this.#refuse(id, STATUS.UNAVAILABLE, 'nothing was done')
     if (!method || !request.case || session > tokens.length)
