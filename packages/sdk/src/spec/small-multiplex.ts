@@ -24,13 +24,15 @@ const METHODS = new Map(
 )
 const StatusSchema = ReplySchema.field.error.message as NonNullable<typeof ReplySchema.field.error.message>
 
+/** After its deadline a call is answered so much later, so that it is the client's word which counts. */
+const SLACK_MS = 50
+
 /** Multiplex by protobuf-es alone, so that the client is held against the contract and not against its own codec. */
 export class SmallMultiplex {
   /** Frames as they came. */
   readonly frames: MultiplexRequest[] = []
   readonly #respond: (method: DescMethod, request: Message) => Promise<Message>
   readonly #streams = new Set<SmallStream>()
-  #draining = false
 
   /** @param respond answers a call, or throws a Refusal. */
   constructor(respond: (method: DescMethod, request: Message) => Promise<Message>) {
@@ -54,12 +56,10 @@ export class SmallMultiplex {
       this.frames.push(frame)
       stream.read(frame)
     })
-    if (this.#draining) stream.drain()
   }
 
-  /** Takes no more calls, and ends streams when those under way are answered. */
+  /** Takes no more calls on the streams there are, and ends them when those under way are answered. */
   drain(): void {
-    this.#draining = true
     for (const stream of this.#streams) stream.drain()
   }
 
@@ -121,7 +121,7 @@ class SmallStream {
   async #take({ id, timeoutMs, session, request }: Call, tokens: readonly Uint8Array[]): Promise<void> {
     if (this.#inFlight.has(id)) return this.fail(STATUS.INVALID_ARGUMENT)
     const late = () => this.#refuse(id, STATUS.DEADLINE_EXCEEDED, 'too late')
-    this.#inFlight.set(id, setTimeout(late, Math.min(timeoutMs || 5_000, 2 ** 31 - 1)))
+    this.#inFlight.set(id, setTimeout(late, Math.min((timeoutMs || 5_000) + SLACK_MS, 2 ** 31 - 1)))
     const method = METHODS.get(request.case ?? '')
     if (this.#draining) return this.#refuse(id, STATUS.UNAVAILABLE, 'nothing was done')
     if (!method || !request.case || session > tokens.length)
