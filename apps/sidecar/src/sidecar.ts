@@ -144,7 +144,7 @@ export class Sidecar {
         ? new ReplicatedWrites({ lanes: lanes.map((lane) => new FunctionLibrary(lane)), keys, replicas })
         : undefined
     const writer = new Writer({ library, keys, claim, history, redisTime, logEntriesMax, replicated })
-    const setEach = new SetEach({ library, keys, history, redisTime, logEntriesMax })
+    const setEach = new SetEach({ library, keys, history, redisTime })
     const background = new FunctionLibrary(control)
     this.#heartbeat = new Heartbeat({ library: background, keys, claim, intervalMs: config.heartbeatMs })
     this.#sweep = new Sweep({

@@ -82,7 +82,7 @@ beforeEach(async () => {
   })
   const { connection, keys, redisTime, library, claim } = redis
   const history = new HistoryReader({ connection, keys })
-  const setEach = new SetEach({ library, keys, history, redisTime, logEntriesMax: 1000 })
+  const setEach = new SetEach({ library, keys, history, redisTime })
   const here = async () => {
     const { epoch } = claim
     const position = await data.clock({ primary: true })
@@ -413,6 +413,31 @@ describe('a drain', () => {
     expect(signal.aborted).toBe(true)
     expect(replies).toHaveLength(0)
   })
+})
+
+it('a stream whose client reads nothing is soon not read, until the client reads again', async () => {
+  let handled = 0
+  const value = Buffer.alloc(512 * 1024)
+  handle = async ({ key }) => {
+    handled += 1
+    return create(GetResponseSchema, { entry: { key, value } })
+  }
+  stream.pause()
+  const ids = Array.from({ length: 150 }, (_, i) => i + 1)
+  for (const id of ids) send([{ id, ...alone, timeoutMs: 10_000 }])
+  let before = -1
+  await vi.waitFor(
+    () => {
+      const still = handled === before && handled > 0
+      before = handled
+      if (!still) throw new Error('it is still read')
+    },
+    { timeout: 5_000, interval: 200 },
+  )
+  expect(handled).toBeLessThan(60)
+  stream.resume()
+  await vi.waitFor(() => expect(replies).toHaveLength(ids.length), 10_000)
+  expect(handled).toBe(ids.length)
 })
 
 it('a stream that breaks off gives up its calls', async () => {

@@ -12,7 +12,7 @@ beforeAll(async () => {
   redis = await startClaimedRedis()
   const { library, keys, redisTime, connection } = redis
   const history = new HistoryReader({ connection, keys })
-  setEach = new SetEach({ library, keys, history, redisTime, logEntriesMax: 1000 })
+  setEach = new SetEach({ library, keys, history, redisTime })
 })
 
 afterAll(() => redis?.[Symbol.asyncDispose]())
@@ -86,6 +86,21 @@ it('refuses one alone: by its precondition, its deadline, its request id', async
     ...['fine-1', 'there', undefined, undefined, '1', 'fine'],
   ])
   expect((await redis.data.clock({ primary: true })).seq).toBe(before.seq + 2)
+})
+
+it('remembers the answer of each request id, for as long as of a Set alone', async () => {
+  const sets = Array.from({ length: 100 }, (_, i) =>
+    set(`many-${i}`, 'v', { requestId: `id-${i}`, bodyHash: 'cccc' }),
+  )
+  const first = (await setEach.write('n', sets, epoch())).map(done)
+  const again = (await setEach.write('n', sets, epoch())).map(done)
+  expect(again).toEqual(first)
+  const alone = { ...soon(), requestId: 'id-7', bodyHash: 'cccc' }
+  const { entry } = sets[7] as SetDemand
+  expect(await redis.writer.setEntries('n', [entry], alone)).toEqual(first[7])
+  const { keys, connection } = redis
+  const scored = await connection.call('ZSCORE', keys.doneTimes, keys.done('Set', 'n', 'id-99'))
+  expect(Number(scored)).toBeCloseTo(first[99]?.writtenAtMs ?? 0, 0)
 })
 
 it('knows a version, and lets an entry expire', async () => {

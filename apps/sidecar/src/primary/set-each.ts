@@ -1,6 +1,6 @@
 import { innerDeadlineMs } from '../deadline.ts'
 import { type Argument, RedisFailure } from '../redis/connection.ts'
-import type { FunctionLibrary } from '../redis/function-library.ts'
+import { type FunctionLibrary, isLibraryMissing } from '../redis/function-library.ts'
 import type { HistoryReader } from '../redis/history.ts'
 import type { Keys } from '../redis/keys.ts'
 import { writeError } from '../redis/redis-status.ts'
@@ -38,20 +38,17 @@ export class SetEach {
   readonly #keys: Keys
   readonly #history: HistoryReader
   readonly #redisTime: RedisTime
-  readonly #logEntriesMax: number
 
   constructor(options: {
     library: FunctionLibrary
     keys: Keys
     history: HistoryReader
     redisTime: RedisTime
-    logEntriesMax: number
   }) {
     this.#library = options.library
     this.#keys = options.keys
     this.#history = options.history
     this.#redisTime = options.redisTime
-    this.#logEntriesMax = options.logEntriesMax
   }
 
   /**
@@ -88,7 +85,7 @@ export class SetEach {
   }
 
   #argumentsOf(sets: readonly SetDemand[], epoch: number): Argument[] {
-    const each: Argument[] = [epoch, this.#logEntriesMax]
+    const each: Argument[] = [epoch]
     for (const { entry, precondition, deadlineMs, ...demand } of sets) {
       each.push(Math.floor(innerDeadlineMs(deadlineMs) + this.#redisTime.offsetMs), bodyArgument(demand))
       each.push(preconditionArgument(precondition), asBuffer(entry.value), entry.contentType)
@@ -99,5 +96,6 @@ export class SetEach {
 }
 
 function failureOf(error: unknown): Error | 'not-done' {
-  return error instanceof RedisFailure && NOT_DONE_WORDS.has(error.word) ? 'not-done' : writeError(error)
+  const notDone = error instanceof RedisFailure && (NOT_DONE_WORDS.has(error.word) || isLibraryMissing(error))
+  return notDone ? 'not-done' : writeError(error)
 }
