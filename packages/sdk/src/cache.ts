@@ -66,9 +66,7 @@ export class Cache<Out, In = Out> {
    * @throws PerigeeError `FAILED_PRECONDITION` when the stored value doesn't fit the codec.
    */
   async get(key: string, options?: ReadOptions): Promise<Out | undefined> {
-    const quick = this.#calls.quickGet(this.namespace, key, options)
-    if (!quick) return (await this.getEntry(key, options))?.value
-    const stored = await quick
+    const stored = await this.#calls.value(this.namespace, key, options)
     return stored && this.#decode(key, stored)
   }
 
@@ -238,8 +236,8 @@ export class Cache<Out, In = Out> {
     return this.#computations.visit<Computed, Out>(slot, async (join) => {
       let reachable = true
       try {
-        const found = await this.getEntry(key, options)
-        if (found) return found.value
+        const stored = await this.#calls.value(this.namespace, key, options)
+        if (stored) return await this.#decode(key, stored)
       } catch (thrown) {
         const error = PerigeeError.from(thrown)
         if (!(error instanceof UnreadableValueError)) {

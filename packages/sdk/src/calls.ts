@@ -23,7 +23,7 @@ import {
 import type { CallSettings } from './call-settings.ts'
 import type { Failover } from './failover.ts'
 import { invalidArgument, PerigeeError } from './perigee-error.ts'
-import { isPlain, PlainGet } from './plain-get.ts'
+import { Interrupted, isPlain, PlainGet } from './plain-get.ts'
 import { type Receipt, receiptFrom } from './receipt.ts'
 import { Seen, type Snapshot } from './seen.ts'
 
@@ -94,27 +94,28 @@ export class Calls {
     return this.#call(method, fields, optionsWith, options, checked, settings, begun)
   }
 
-  /**
-   * The value of a key, by the shortest way there is: see {@link QuickGets}.
-   *
-   * @returns `undefined` when the call has to be made by {@link read}.
-   */
-  quickGet(
+  /** What the cache holds under a key, pinned by the frame that it came in; by the shortest way there is. */
+  async value(
     namespace: string,
     key: string,
     options: ReadOptions = NO_OPTIONS,
-  ): Promise<Uint8Array | undefined> | undefined {
+  ): Promise<Uint8Array | undefined> {
+    const quick = this.#quickGet(namespace, key, options)
+    const outcome = quick ? await quick.outcome : new Interrupted(undefined)
+    if (!(outcome instanceof Interrupted)) return outcome
+    const begun = outcome.begun && { ...outcome.begun, sent: quick?.sent }
+    const { response } = await this.read(CacheService.method.get, { namespace, key }, options, {}, begun)
+    return response.entry?.value
+  }
+
+  /** Begins one, if that can be: see {@link QuickGets}. */
+  #quickGet(namespace: string, key: string, options: ReadOptions): PlainGet | undefined {
     const gets = this.#failover.quickGets
     if (!gets || this.#defaults.hedgeAfterMs !== undefined || !isPlain(options)) return undefined
-    const session = this.#session()
-    const sent = session?.now
     const timeoutMs = options.timeoutMs ?? this.#defaults.defaultTimeoutMs
     const asked = { namespace, key, timeoutMs, consistency: options.consistency }
-    const get = new PlainGet(asked, session, sent, async (begun) => {
-      const first = begun && { ...begun, sent }
-      return (await this.read(CacheService.method.get, { namespace, key }, options, {}, first)).response
-    })
-    return gets.begin(get) ? get.value : undefined
+    const get = new PlainGet(asked, this.#session())
+    return gets.begin(get) ? get : undefined
   }
 
   /**

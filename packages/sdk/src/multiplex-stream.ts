@@ -46,7 +46,7 @@ export class MultiplexStream {
   readonly #due = new DueTimer((nowMs) => this.#giveUpDue(nowMs))
   readonly #flushSoon = () => this.#flush()
   /** Those that wait for room. */
-  #queue: StreamCall[] = []
+  readonly #queue = new Set<StreamCall>()
   #waitedFor = 0
   #unsentBytes = 0
   #flushing = false
@@ -55,7 +55,7 @@ export class MultiplexStream {
   #retired = false
   #over = false
 
-  /** @param onEnd called when it has ended, and whether because the sidecar has no Multiplex. */
+  /** @param onEnd called when it has ended; `unsupported`: calls had better be unary from now on. */
   constructor(stream: ClientDuplexStream<Buffer, Buffer>, onEnd: (unsupported: boolean) => void) {
     this.#stream = stream
     this.#onEnd = onEnd
@@ -71,12 +71,7 @@ export class MultiplexStream {
 
   /** Whether a call would be sent at once. */
   get hasRoom(): boolean {
-    return this.#unsentBytes <= UNSENT_BYTES_MAX && this.#queue.length === 0
-  }
-
-  /** Calls that wait for room. */
-  get queued(): number {
-    return this.#queue.length
+    return this.#unsentBytes <= UNSENT_BYTES_MAX && this.#queue.size === 0
   }
 
   /** Takes a call, until it hears of its end or is given up. */
@@ -88,7 +83,7 @@ export class MultiplexStream {
     this.#waitedFor += 1
     this.#due.by(call.dueMs)
     if (this.hasRoom) this.#write(call)
-    else this.#queue.push(call)
+    else this.#queue.add(call)
   }
 
   /** The call won't hear of it any more. @returns whether it had been sent. */
@@ -100,7 +95,7 @@ export class MultiplexStream {
       this.#slots.giveUp(call.id)
       this.#writer.cancel(call.id)
       this.#flushInTime()
-    } else this.#queue = this.#queue.filter((one) => one !== call)
+    } else this.#queue.delete(call)
     this.#endIfDone()
     return sent
   }
@@ -152,8 +147,10 @@ export class MultiplexStream {
 
   #sent(bytes: number): void {
     this.#unsentBytes -= bytes
-    while (!this.#over && this.#queue.length > 0 && this.#unsentBytes <= UNSENT_BYTES_MAX) {
-      this.#write(this.#queue.shift() as StreamCall)
+    for (const call of this.#queue) {
+      if (this.#over || this.#unsentBytes > UNSENT_BYTES_MAX) return
+      this.#queue.delete(call)
+      this.#write(call)
     }
   }
 
@@ -164,6 +161,8 @@ export class MultiplexStream {
       const { replies, draining } = readResponseFrame(bytes)
       if (draining) this.#drain()
       for (const reply of replies) {
+        // What a call brings about may end the stream, which then has told all of them.
+        if (this.#over) return
         const call = this.#slots.take(reply.id)
         if (!call) continue
         this.#waitedFor -= 1
@@ -179,14 +178,17 @@ export class MultiplexStream {
 
   #drain(): void {
     this.#draining = true
-    this.#waitedFor -= this.#queue.length
-    for (const call of this.#queue.splice(0)) call.failed(drains(call.endpoint))
+    const refused = [...this.#queue]
+    this.#queue.clear()
+    this.#waitedFor -= refused.length
+    for (const call of refused) call.failed(drains(call.endpoint))
   }
 
   /** @returns when the next one is due. */
   #giveUpDue(nowMs: number): number {
     let nextMs = Number.POSITIVE_INFINITY
     for (const call of [...this.#slots, ...this.#queue]) {
+      if (this.#over) break
       if (call.dueMs > nowMs) nextMs = Math.min(nextMs, call.dueMs)
       else call.failed(tooLate(call.endpoint, this.giveUp(call)))
     }
@@ -201,14 +203,13 @@ export class MultiplexStream {
 
   #ended(error: ServiceError | undefined): void {
     if (this.#over) return
-    const details = error && PerigeeError.from(error)
-    const unsupported = details?.code === 'UNIMPLEMENTED'
+    const lacking = error?.code === STATUS.UNIMPLEMENTED && !PerigeeError.from(error).reason
     // A sidecar that drains answers all that it has taken before it ends the stream.
     const drained = error === undefined && this.#draining
     const untaken = drained ? new RefusedStream('it had ended the stream') : RefusedStream.from(error)
     const sent = error ?? callEnded(STATUS.UNAVAILABLE, 'the sidecar ended the stream')
-    this.#end(unsupported, (call) => {
-      if (unsupported && !this.#heard && !details.reason) call.unsupported()
+    this.#end(NOT_THAT_WAY.has(sent.code), (call) => {
+      if (lacking && !this.#heard) call.unsupported()
       else if (call.id === 0) call.failed(notSent(call.endpoint))
       else if (untaken && (drained || !this.#heard)) call.failed(notTaken(call.endpoint, untaken))
       else if (!this.#heard && NOT_ALLOWED.has(sent.code))
@@ -222,9 +223,14 @@ export class MultiplexStream {
     this.#over = true
     this.#due.stop()
     this.#onEnd(unsupported)
-    for (const call of [...this.#slots, ...this.#queue.splice(0)]) tell(call)
+    for (const call of [...this.#slots, ...this.#queue]) tell(call)
   }
 }
+
+/** The sidecar has no Multiplex, or has smaller limits or other fields than this knows of. */
+const NOT_THAT_WAY: ReadonlySet<number> = new Set([
+  ...[STATUS.UNIMPLEMENTED, STATUS.INVALID_ARGUMENT, STATUS.RESOURCE_EXHAUSTED],
+])
 
 /** What a proxy may say of the stream as a whole. */
 const NOT_ALLOWED: ReadonlySet<number> = new Set([STATUS.UNAUTHENTICATED, STATUS.PERMISSION_DENIED])

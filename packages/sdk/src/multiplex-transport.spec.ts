@@ -68,7 +68,7 @@ describe('a frame', () => {
     await Promise.all(many(5, () => cache.get('a')))
     await Promise.all(many(5, () => cache.getEntry('a', { consistency: 'eventual' })))
     const { frames } = near.multiplex
-    if (frames.length === 0) return expect(process.env.PERIGEE_SPEC_SIDECARS).toBe('unary')
+
     expect(frames.map(({ calls, sessionTokens }) => [calls.length, sessionTokens.length])).toEqual([
       [5, 1],
       [5, 1],

@@ -1,5 +1,5 @@
 import { fromBinary } from '@bufbuild/protobuf'
-import { Consistency, type GetResponse, ReceiptSchema } from '@perigee/protocol'
+import { Consistency, ReceiptSchema } from '@perigee/protocol'
 import type { BegunCall } from './attempts.ts'
 import type { ReadOptions } from './call-options.ts'
 import type { QuickGetPlan } from './quick-get.ts'
@@ -13,7 +13,7 @@ const OPTIONS: Readonly<Record<NonNullable<ReadOptions['consistency']>, Uint8Arr
 }
 /** With a token, so that the options are there for it. */
 const NO_OPTIONS = new Uint8Array()
-const PLAIN = new Set(['timeoutMs', 'consistency'])
+const PLAIN = new Set(['timeoutMs', 'consistency', 'ttlMs'])
 
 /** Whether a Get with these options says no more than how fresh the answer must be, and when it must be there. */
 export function isPlain(options: ReadOptions): boolean {
@@ -23,22 +23,34 @@ export function isPlain(options: ReadOptions): boolean {
   return options.consistency === undefined || options.consistency in OPTIONS
 }
 
+/** A Get that has to go on in the ordinary way. */
+export class Interrupted {
+  /** What has happened so far; `undefined`: nothing. */
+  readonly begun: BegunCall | undefined
+
+  constructor(begun: BegunCall | undefined) {
+    this.begun = begun
+  }
+}
+
 /** A Get of a key's value and nothing else, in a session or not. */
 export class PlainGet implements QuickGetPlan {
   readonly namespace: string
   readonly key: string
   readonly timeoutMs: number
   readonly options: Uint8Array | undefined
-  /** What it brings; pinned by the frame it came in. */
-  readonly value: Promise<Uint8Array | undefined>
+  /**
+   * What it brings: a view of the frame it came in. Whoever awaits it goes on with it, as this class is called in nobody's
+   * async context.
+   */
+  readonly outcome: Promise<Uint8Array | Interrupted | undefined>
   readonly #checked: boolean
   readonly #session: Seen | undefined
-  readonly #sent: Snapshot | undefined
-  readonly #goOn: (begun: BegunCall | undefined) => Promise<GetResponse>
-  #resolve: (value: Uint8Array | undefined) => void = () => {}
+  /** What the session had seen when it was sent. */
+  readonly sent: Snapshot | undefined
+  #resolve: (outcome: Uint8Array | Interrupted | undefined) => void = () => {}
   #reject: (error: unknown) => void = () => {}
 
-  /** @param goOn makes the call in the ordinary way. */
   constructor(
     asked: {
       readonly namespace: string
@@ -47,8 +59,6 @@ export class PlainGet implements QuickGetPlan {
       readonly consistency: ReadOptions['consistency']
     },
     session: Seen | undefined,
-    sent: Snapshot | undefined,
-    goOn: (begun: BegunCall | undefined) => Promise<GetResponse>,
   ) {
     const { consistency } = asked
     this.namespace = asked.namespace
@@ -56,23 +66,22 @@ export class PlainGet implements QuickGetPlan {
     this.timeoutMs = asked.timeoutMs
     this.#checked = consistency !== 'eventual'
     this.#session = session
-    this.#sent = sent
-    this.#goOn = goOn
-    this.options = consistency ? OPTIONS[consistency] : sent?.bytes && NO_OPTIONS
-    this.value = new Promise((resolve, reject) => {
+    this.sent = session?.now
+    this.options = consistency ? OPTIONS[consistency] : this.sent?.bytes && NO_OPTIONS
+    this.outcome = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
   }
 
   get token(): Uint8Array | undefined {
-    return this.#sent?.bytes
+    return this.sent?.bytes
   }
 
   answered(value: Uint8Array | undefined, receipt: Uint8Array | undefined): void {
     try {
       const token = this.#session && receipt && tokenOf(receipt)
-      if (token?.length) this.#session?.include(token, this.#sent, this.#checked)
+      if (token?.length) this.#session?.include(token, this.sent, this.#checked)
       this.#resolve(value)
     } catch (error) {
       this.#reject(error)
@@ -80,7 +89,7 @@ export class PlainGet implements QuickGetPlan {
   }
 
   goOn(begun: BegunCall | undefined): void {
-    this.#goOn(begun).then(({ entry }) => this.#resolve(entry?.value), this.#reject)
+    this.#resolve(new Interrupted(begun))
   }
 }
 
