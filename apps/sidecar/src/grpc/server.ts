@@ -148,7 +148,10 @@ export class GrpcServer {
     this.#frames.drain()
     this.health.endWatches()
     if (await settles(closed, boundMs)) return
-    this.#options.log.warn({ calls: this.#calls.size }, 'drain took too long, remaining calls are given up')
+    this.#options.log.warn(
+      { calls: this.#gate.inFlight },
+      'drain took too long, remaining calls are given up',
+    )
     for (const call of this.#calls) call.abort(away)
     this.#frames.abort(away)
     // Whoever doesn't take even that has lost its connection without our knowing.

@@ -67,7 +67,7 @@ export class CallMetrics implements CallObserver, MetricProducer {
         ...{ dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints: calls },
       },
       {
-        ...described('perigee_call_duration_seconds', 'How long unary calls took, and streams lasted'),
+        ...described('perigee_call_duration_seconds', 'How long calls took, and streams lasted'),
         ...{ dataPointType: DataPointType.HISTOGRAM, dataPoints: durations },
       },
     ]
