@@ -20,7 +20,7 @@ export interface Codec<Out, In = Out> {
 export const bytes: Codec<Uint8Array> = {
   contentType: 'application/octet-stream',
   encode: (value) => value,
-  decode: (stored) => Uint8Array.from(stored),
+  decode: (stored) => new Uint8Array(stored),
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
