@@ -1,14 +1,18 @@
-import { type CallSettings, deadlineOf } from './call-settings.ts'
+import {
+  type AttemptPlan,
+  type AttemptTools,
+  type BegunCall,
+  type FailedAttempt,
+  FIRST_SHARE,
+  LATER_SHARE,
+} from './attempt-plan.ts'
+import { deadlineOf } from './call-settings.ts'
 import type { Deadline } from './deadline.ts'
-import type { Endpoint, EndpointChooser } from './endpoint.ts'
-import type { EventListener } from './event.ts'
+import type { Endpoint } from './endpoint.ts'
 import { afterUnknown, exhausted, type Failure } from './failure-story.ts'
-import type { ServiceName } from './health-watch.ts'
 import { hedged, type Leg } from './hedge.ts'
 import { pause } from './pause.ts'
 import { aborted, PerigeeError } from './perigee-error.ts'
-import type { RetryBudget } from './retry-budget.ts'
-import type { AttemptOptions } from './transport.ts'
 import { judge, mayHaveDone, neverSent, overload } from './verdict.ts'
 
 /** After everyone failed once, how long to wait before asking all of them again. */
@@ -21,45 +25,10 @@ const LOOKUP_MAX_MS = 1_000
 const REPEAT_WRITES_FOR_MS = 45_000
 /** Timers are no finer than this. */
 const TIMER_SLACK_MS = 2
-/** What part of the time left an attempt may take while there are others to ask: the first, and each later one. */
-export const FIRST_SHARE = 1 / 2
-const LATER_SHARE = 2 / 3
 
 /** Why the slower one of two attempts is given up: the first, which another sidecar overtook; the second, asked for nothing. */
 const OVERTAKEN = Symbol('another sidecar answered')
 const NOT_NEEDED = Symbol('the first sidecar answered')
-
-/** What all calls of a client share. */
-export interface AttemptTools {
-  readonly chooser: EndpointChooser
-  readonly connectTimeoutMs: number
-  readonly onEvent: EventListener
-  readonly budget: RetryBudget
-}
-
-/** What one call is. */
-export interface AttemptPlan<T> {
-  readonly read: boolean
-  readonly service: ServiceName
-  readonly settings: CallSettings
-  /** @param number of the attempt, from 0. */
-  readonly attempt: (endpoint: Endpoint, options: AttemptOptions, number: number) => Promise<T>
-}
-
-/** An attempt that failed. */
-export interface FailedAttempt {
-  readonly endpoint: Endpoint
-  readonly error: PerigeeError
-  readonly tookMs: number
-  /** Whether its sidecar was in use when it began. */
-  readonly wasInUse: boolean
-}
-
-/** A call whose first attempt was made elsewhere, and failed. */
-export interface BegunCall {
-  readonly deadline: Deadline
-  readonly failed: FailedAttempt
-}
 
 /** How one attempt ended. */
 type Outcome<T> =

@@ -12,7 +12,7 @@ import {
   type Receipt as WireReceipt,
   type WriteOptions as WireWriteOptions,
 } from '@perigee/protocol'
-import type { BegunCall } from './attempts.ts'
+import type { BegunCall } from './attempt-plan.ts'
 import {
   type CallOptions,
   type ReadOptions,
@@ -111,7 +111,8 @@ export class Calls {
   /** Begins one, if that can be: see {@link QuickGets}. */
   #quickGet(namespace: string, key: string, options: ReadOptions): PlainGet | undefined {
     const gets = this.#failover.quickGets
-    if (!gets || this.#defaults.hedgeAfterMs !== undefined || !isPlain(options)) return undefined
+    const { hedgeAfterMs = Number.POSITIVE_INFINITY } = this.#defaults
+    if (!gets || hedgeAfterMs < Number.POSITIVE_INFINITY || !isPlain(options)) return undefined
     const timeoutMs = options.timeoutMs ?? this.#defaults.defaultTimeoutMs
     const asked = { namespace, key, timeoutMs, consistency: options.consistency }
     const get = new PlainGet(asked, this.#session())

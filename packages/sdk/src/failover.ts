@@ -4,7 +4,8 @@ import type {
   DescMethodUnary,
   MessageShape,
 } from '@bufbuild/protobuf'
-import { Attempts, type AttemptTools, type BegunCall } from './attempts.ts'
+import type { AttemptTools, BegunCall } from './attempt-plan.ts'
+import { Attempts } from './attempts.ts'
 import { type CallSettings, deadlineOf } from './call-settings.ts'
 import type { Endpoint, EndpointChooser } from './endpoint.ts'
 import type { EventListener } from './event.ts'

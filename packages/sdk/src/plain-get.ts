@@ -1,6 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import { Consistency, ReceiptSchema } from '@perigee/protocol'
-import type { BegunCall } from './attempts.ts'
+import type { BegunCall } from './attempt-plan.ts'
 import type { ReadOptions } from './call-options.ts'
 import type { QuickGetPlan } from './quick-get.ts'
 import type { Seen, Snapshot } from './seen.ts'

@@ -15,7 +15,7 @@ import {
   type RequestFrameWriter,
   readGetResponse,
 } from '@perigee/protocol'
-import { type BegunCall, FIRST_SHARE } from './attempts.ts'
+import { type BegunCall, FIRST_SHARE } from './attempt-plan.ts'
 import { Deadline } from './deadline.ts'
 import type { Endpoint, EndpointChooser } from './endpoint.ts'
 import { serviceOf } from './health-watch.ts'
