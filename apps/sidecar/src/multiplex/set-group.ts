@@ -17,6 +17,7 @@ import { checkSet, type SetInput } from '../services/validation/cache-requests.t
 import { writeDemand } from '../services/write-demand.ts'
 import { callRequest } from './call-request.ts'
 import type { MultiplexedCall } from './multiplexed-call.ts'
+import { encodedBody } from './set-body.ts'
 
 /** Of Sets in one group: Redis does nothing else while it does one. */
 const SETS_MAX = 128
@@ -105,7 +106,8 @@ export class GroupWriter {
     if (follows.length === 0) return new Map()
     const demands = follows.map(({ call, request, input }) => {
       const { entry, condition, choice } = input
-      const asked = { schema: CacheService.method.set.input, request, choice, call }
+      const body = choice.requestId === undefined ? undefined : encodedBody(call.asked.request, request)
+      const asked = { schema: CacheService.method.set.input, request, choice, call, body }
       return { ...writeDemand(asked, epoch), entry, precondition: condition && preconditionOf(condition) }
     })
     const outcomes = await this.#setEach.write(namespace, demands, epoch)

@@ -26,6 +26,9 @@ export interface SetDemand extends Omit<WriteDemand, 'epoch' | 'durability'> {
 /** What became of one of them: what it did, the error for its caller, or `not-done`: the claim isn't what it was. */
 export type SetEachOutcome = WriteOutcome | Error | 'not-done'
 
+/** What was done is told in numbers. */
+const DONE = /^\d/
+
 /** By these words a function says that nothing was done, and that the right to write is elsewhere or held. */
 const NOT_DONE_WORDS = new Set(['FENCED', 'READONLY', 'HELD'])
 
@@ -60,17 +63,17 @@ export class SetEach {
   async write(namespace: string, sets: readonly SetDemand[], epoch: number): Promise<SetEachOutcome[]> {
     const { clusterId } = await this.#history.of(epoch)
     const sent = this.#library.call('set_each', this.#keysOf(namespace, sets), this.#argumentsOf(sets, epoch))
-    let replies: (string | string[])[]
+    let replies: string[]
     try {
-      replies = (await sent) as (string | string[])[]
+      replies = (await sent) as string[]
     } catch (error) {
       if (error instanceof RedisFailure && error.kind === 'down') throw writeError(error)
       return sets.map(() => failureOf(error))
     }
     return replies.map((reply) =>
-      typeof reply === 'string'
-        ? failureOf(new RedisFailure('refused', reply))
-        : outcomeOf(clusterId, reply.map(Number)),
+      DONE.test(reply)
+        ? outcomeOf(clusterId, reply.split(' ').map(Number))
+        : failureOf(new RedisFailure('refused', reply)),
     )
   }
 
@@ -87,9 +90,10 @@ export class SetEach {
   #argumentsOf(sets: readonly SetDemand[], epoch: number): Argument[] {
     const each: Argument[] = [epoch]
     for (const { entry, precondition, deadlineMs, ...demand } of sets) {
-      each.push(Math.floor(innerDeadlineMs(deadlineMs) + this.#redisTime.offsetMs), bodyArgument(demand))
-      each.push(preconditionArgument(precondition), asBuffer(entry.value), entry.contentType)
-      each.push(optionalNumber(entry.ttlMs), optionalNumber(entry.expiresAtMs))
+      const doneByMs = Math.floor(innerDeadlineMs(deadlineMs) + this.#redisTime.offsetMs)
+      const expiry = `${optionalNumber(entry.ttlMs)} ${optionalNumber(entry.expiresAtMs)}`
+      each.push(`${doneByMs} ${bodyArgument(demand)} ${expiry}`, preconditionArgument(precondition))
+      each.push(asBuffer(entry.value), entry.contentType)
     }
     return each
   }
