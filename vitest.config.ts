@@ -28,6 +28,16 @@ export default defineConfig({
         },
       },
       {
+        // The SDK's specs once more, against sidecars without Multiplex.
+        test: {
+          name: 'unary',
+          include: ['packages/sdk/src/{cache,failover,hedged-read,perigee,session,vector-index}.spec.ts'],
+          env: { PERIGEE_SPEC_SIDECARS: 'unary' },
+          testTimeout: 20_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
         // Each file starts whole regions and many measure time, so they run one after another.
         test: {
           name: 'whole',

@@ -1,23 +1,22 @@
 import { create } from '@bufbuild/protobuf'
-import {
-  GetRegionRequestSchema,
-  MultiplexService,
-  PeerService,
-  Role,
-  SemanticCacheService,
-} from '@perigee/protocol'
+import { GetRegionRequestSchema, PeerService, Role, SemanticCacheService } from '@perigee/protocol'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { IndexKeeper } from './follower/index-keeper.ts'
 import { notYetService } from './grpc/not-yet.ts'
 import { PeerClient } from './grpc/peer-client.ts'
 import { GrpcServer } from './grpc/server.ts'
+import { GroupReader } from './multiplex/get-group.ts'
+import { multiplexedMethods } from './multiplex/methods.ts'
+import { createMultiplexService } from './multiplex/multiplex-service.ts'
+import { GroupWriter } from './multiplex/set-group.ts'
 import { adviceOf } from './primary/claim-state.ts'
 import { Claiming } from './primary/claiming.ts'
 import { Heartbeat } from './primary/heartbeat.ts'
 import { OwnReporter } from './primary/own-report.ts'
 import { hostNowMs, RedisTime } from './primary/redis-time.ts'
 import { ReplicatedWrites, WAIT_MS_MAX } from './primary/replicated-writes.ts'
+import { SetEach } from './primary/set-each.ts'
 import { Sweep } from './primary/sweep.ts'
 import { WayMaker } from './primary/way-maker.ts'
 import { Writer } from './primary/writer.ts'
@@ -31,6 +30,7 @@ import { Tracking } from './redis/tracking.ts'
 import { createCacheService } from './services/cache-service.ts'
 import { NewestHistory } from './services/newest-history.ts'
 import { appointmentOf, PeerRegions } from './services/other-regions.ts'
+import { OwnState } from './services/own-state.ts'
 import { createPeerService } from './services/peer-service.ts'
 import { PrimaryRegion } from './services/primary-region.ts'
 import { PrimaryWritePath } from './services/primary-write-path.ts'
@@ -144,6 +144,7 @@ export class Sidecar {
         ? new ReplicatedWrites({ lanes: lanes.map((lane) => new FunctionLibrary(lane)), keys, replicas })
         : undefined
     const writer = new Writer({ library, keys, claim, history, redisTime, logEntriesMax, replicated })
+    const setEach = new SetEach({ library, keys, history, redisTime })
     const background = new FunctionLibrary(control)
     this.#heartbeat = new Heartbeat({ library: background, keys, claim, intervalMs: config.heartbeatMs })
     this.#sweep = new Sweep({
@@ -157,10 +158,8 @@ export class Sidecar {
     })
 
     const stalenessMs = () => this.#monitoring.lag.lag()?.lagMs
-    const readPath = new RegionalReadPath({
-      ...{ primary, data, stalenessMs, newestHistory: new NewestHistory(others) },
-      maxWaitMs: config.maxWaitMs,
-    })
+    const ownState = new OwnState({ primary, data, stalenessMs, newestHistory: new NewestHistory(others) })
+    const readPath = new RegionalReadPath({ primary, data, ownState, maxWaitMs: config.maxWaitMs })
     const writePath = new PrimaryWritePath({ primary, data, limits })
 
     const cacheService = createCacheService({
@@ -224,7 +223,16 @@ export class Sidecar {
     this.#server.add(searchService)
     this.#server.add(this.#monitoring.clusterService)
     this.#server.add(peerService)
-    for (const service of [MultiplexService, SemanticCacheService]) this.#server.add(notYetService(service))
+    const semanticCacheService = notYetService(SemanticCacheService)
+    this.#server.add(semanticCacheService)
+    this.#server.add(
+      createMultiplexService({
+        methods: multiplexedMethods([cacheService, searchService, semanticCacheService]),
+        reader: new GroupReader({ data, ownState }),
+        writer: new GroupWriter({ primary, writePath, setEach }),
+        ...{ limits, defaultTtlMs: config.defaultTtlMs },
+      }),
+    )
   }
 
   #otherRegion(region: string): OtherRegion {

@@ -9,11 +9,30 @@ export * from './gen/perigee/v1/multiplex_pb.ts'
 export * from './gen/perigee/v1/search_pb.ts'
 export * from './gen/perigee/v1/semantic_pb.ts'
 export {
+  CALL_FIELD,
+  type CallHead,
+  type EntryFields,
+  type FrameCall,
+  type FrameReply,
+  MalformedFrame,
+  REPLY_FIELD,
+  type RequestFrame,
+  RequestFrameWriter,
+  type ResponseFrame,
+  ResponseFrameWriter,
+  readGetRequest,
+  readGetResponse,
+  readRequestFrame,
+  readResponseFrame,
+  readSetRequest,
+} from './multiplex-codec.ts'
+export {
   type GrpcServiceDefinition,
   type GrpcServiceHandlers,
   grpcServiceDefinition,
 } from './service-definition.ts'
 export {
+  decodeStatus,
   decodeStatusDetails,
   ERROR_DOMAIN,
   encodeStatusDetails,

@@ -61,6 +61,16 @@ export function decodeStatusDetails(bytes: Uint8Array): StatusDetails {
   return details
 }
 
+/** Reads a serialised `google.rpc.Status` whole. @throws Error for bytes that aren't one. */
+export function decodeStatus(bytes: Uint8Array): {
+  readonly code: number
+  readonly message: string
+  readonly details: StatusDetails
+} {
+  const { code, message } = fromBinary(StatusSchema, bytes)
+  return { code, message, details: decodeStatusDetails(bytes) }
+}
+
 function detailsOf(any: Parameters<typeof anyUnpack>[0]): StatusDetails {
   const info = anyUnpack(any, ErrorInfoSchema)
   if (info) {

@@ -1,14 +1,18 @@
-import { type CallSettings, deadlineOf } from './call-settings.ts'
+import {
+  type AttemptPlan,
+  type AttemptTools,
+  type BegunCall,
+  type FailedAttempt,
+  FIRST_SHARE,
+  LATER_SHARE,
+} from './attempt-plan.ts'
+import { deadlineOf } from './call-settings.ts'
 import type { Deadline } from './deadline.ts'
-import type { Endpoint, EndpointChooser } from './endpoint.ts'
-import type { EventListener } from './event.ts'
+import type { Endpoint } from './endpoint.ts'
 import { afterUnknown, exhausted, type Failure } from './failure-story.ts'
-import type { ServiceName } from './health-watch.ts'
 import { hedged, type Leg } from './hedge.ts'
 import { pause } from './pause.ts'
 import { aborted, PerigeeError } from './perigee-error.ts'
-import type { RetryBudget } from './retry-budget.ts'
-import type { AttemptOptions } from './transport.ts'
 import { judge, mayHaveDone, neverSent, overload } from './verdict.ts'
 
 /** After everyone failed once, how long to wait before asking all of them again. */
@@ -21,30 +25,10 @@ const LOOKUP_MAX_MS = 1_000
 const REPEAT_WRITES_FOR_MS = 45_000
 /** Timers are no finer than this. */
 const TIMER_SLACK_MS = 2
-/** What part of the time left an attempt may take while there are others to ask: the first, and each later one. */
-const FIRST_SHARE = 1 / 2
-const LATER_SHARE = 2 / 3
 
 /** Why the slower one of two attempts is given up: the first, which another sidecar overtook; the second, asked for nothing. */
 const OVERTAKEN = Symbol('another sidecar answered')
 const NOT_NEEDED = Symbol('the first sidecar answered')
-
-/** What all calls of a client share. */
-export interface AttemptTools {
-  readonly chooser: EndpointChooser
-  readonly connectTimeoutMs: number
-  readonly onEvent: EventListener
-  readonly budget: RetryBudget
-}
-
-/** What one call is. */
-export interface AttemptPlan<T> {
-  readonly read: boolean
-  readonly service: ServiceName
-  readonly settings: CallSettings
-  /** @param number of the attempt, from 0. */
-  readonly attempt: (endpoint: Endpoint, options: AttemptOptions, number: number) => Promise<T>
-}
 
 /** How one attempt ended. */
 type Outcome<T> =
@@ -67,6 +51,7 @@ export class Attempts<T> {
   readonly #deadline: Deadline
   readonly #repeatUntil: Deadline
   readonly #failures: Failure[] = []
+  readonly #begun: FailedAttempt | undefined
   #made = 0
   #mayLeaveHome: boolean | undefined
   #maybeDone: PerigeeError | undefined
@@ -76,18 +61,23 @@ export class Attempts<T> {
   #anyAnswer = false
   #overBudget = false
 
-  constructor(tools: AttemptTools, plan: AttemptPlan<T>) {
+  constructor(tools: AttemptTools, plan: AttemptPlan<T>, begun?: BegunCall) {
     this.#tools = tools
     this.#plan = plan
-    this.#deadline = deadlineOf(plan.settings)
+    this.#begun = begun?.failed
+    this.#deadline = begun?.deadline ?? deadlineOf(plan.settings)
     this.#repeatUntil = plan.read ? this.#deadline : this.#deadline.within(REPEAT_WRITES_FOR_MS)
   }
 
   /** @throws PerigeeError */
   async run(): Promise<T> {
-    this.#tools.budget.callMade()
+    if (this.#begun) {
+      this.#made += 1
+      const outcome = this.#failed(this.#begun, this.#plan.settings.signal)
+      if (outcome.kind === 'refused') throw this.#final(outcome.error)
+    } else this.#tools.budget.callMade()
     for (let round = 0; await this.#begins(round); round++) {
-      const outcome = await this.#askAll()
+      const outcome = await this.#askAll(round === 0 ? this.#begun?.endpoint : undefined)
       if (outcome.kind === 'answered') return outcome.result
       if (outcome.kind === 'refused') throw this.#final(outcome.error)
       if (this.#overBudget || this.#deadline.remainingMs < TIMER_SLACK_MS) break
@@ -122,12 +112,13 @@ export class Attempts<T> {
     await Promise.race([looked, pause(longestMs, signal)]).finally(() => over.abort())
   }
 
-  /** Asks all sidecars that may answer, one after another, until one does. */
-  async #askAll(): Promise<Outcome<T>> {
+  /** Asks all sidecars that may answer, one after another, until one does. @param asked the one that was asked already. */
+  async #askAll(asked: Endpoint | undefined): Promise<Outcome<T>> {
     const { settings, service } = this.#plan
     this.#anyAnswer = false
-    const waiting = [...this.#tools.chooser.candidates(service, settings.region)]
-    let share = FIRST_SHARE
+    const candidates = this.#tools.chooser.candidates(service, settings.region)
+    const waiting = candidates.filter(({ address }) => address !== asked?.address)
+    let share = asked ? LATER_SHARE : FIRST_SHARE
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       if (settings.signal?.aborted) throw aborted(settings.signal)
       if (this.#failures.length > 0 && this.#repeatUntil.remainingMs < TIMER_SLACK_MS) break
@@ -229,7 +220,7 @@ export class Attempts<T> {
     signal: AbortSignal | undefined,
   ): Promise<Outcome<T>> {
     const { chooser, connectTimeoutMs } = this.#tools
-    const { read, service, settings } = this.#plan
+    const { service, settings } = this.#plan
     const options = {
       deadline: this.#deadline.within(Math.max(attemptMs, settings.patienceMs ?? 0)),
       connectTimeoutMs: Math.min(connectTimeoutMs, connectMs),
@@ -244,28 +235,34 @@ export class Attempts<T> {
       return { kind: 'answered', result }
     } catch (thrown) {
       const error = PerigeeError.from(thrown, endpoint.region)
-      const tookMs = performance.now() - startedAt
-      if (signal?.aborted) {
-        if (signal.reason === OVERTAKEN)
-          chooser.failed(endpoint, service, slow(endpoint, tookMs), 'overtaken', tookMs)
-        return { kind: 'refused', error }
-      }
-      const verdict = judge(error, { read, failBehind: settings.failBehind === true, tookMs })
-      if (verdict.failure) chooser.failed(endpoint, service, error, verdict.failure, tookMs)
-      else if (error.reason || !verdict.tryNext) chooser.answered(endpoint, service)
-      if (!verdict.tryNext) return { kind: 'refused', error }
-      if (!read && mayHaveDone(error)) {
-        this.#maybeDone = error
-        this.#leftUnknown ||= !overload(error)
-      }
-      this.#anyAnswer ||= error.reason !== undefined
-      // What never left this process is no load; calls under way at a sidecar that was put aside are a limited one.
-      const free = neverSent(error) || (wasInUse && !chooser.inUse(endpoint, service))
-      this.#failures.push({ endpoint, error, free })
-      return { kind: 'try next' }
+      return this.#failed({ endpoint, error, tookMs: performance.now() - startedAt, wasInUse }, signal)
     } finally {
       chooser.ended(endpoint)
     }
+  }
+
+  /** What an attempt that failed says of its sidecar, and of the call. */
+  #failed({ endpoint, error, tookMs, wasInUse }: FailedAttempt, signal: AbortSignal | undefined): Outcome<T> {
+    const { chooser } = this.#tools
+    const { read, service, settings } = this.#plan
+    if (signal?.aborted) {
+      if (signal.reason === OVERTAKEN)
+        chooser.failed(endpoint, service, slow(endpoint, tookMs), 'overtaken', tookMs)
+      return { kind: 'refused', error }
+    }
+    const verdict = judge(error, { read, failBehind: settings.failBehind === true, tookMs })
+    if (verdict.failure) chooser.failed(endpoint, service, error, verdict.failure, tookMs)
+    else if (error.reason || !verdict.tryNext) chooser.answered(endpoint, service)
+    if (!verdict.tryNext) return { kind: 'refused', error }
+    if (!read && mayHaveDone(error)) {
+      this.#maybeDone = error
+      this.#leftUnknown ||= !overload(error)
+    }
+    this.#anyAnswer ||= error.reason !== undefined
+    // What never left this process is no load; calls under way at a sidecar that was put aside are a limited one.
+    const free = neverSent(error) || (wasInUse && !chooser.inUse(endpoint, service))
+    this.#failures.push({ endpoint, error, free })
+    return { kind: 'try next' }
   }
 
   #exhausted(): PerigeeError {

@@ -66,7 +66,8 @@ export class Cache<Out, In = Out> {
    * @throws PerigeeError `FAILED_PRECONDITION` when the stored value doesn't fit the codec.
    */
   async get(key: string, options?: ReadOptions): Promise<Out | undefined> {
-    return (await this.getEntry(key, options))?.value
+    const stored = await this.#calls.value(this.namespace, key, options)
+    return stored && this.#decode(key, stored)
   }
 
   /** The entry of a key with its version, times and receipt; `undefined` when there is none. */
@@ -235,8 +236,8 @@ export class Cache<Out, In = Out> {
     return this.#computations.visit<Computed, Out>(slot, async (join) => {
       let reachable = true
       try {
-        const found = await this.getEntry(key, options)
-        if (found) return found.value
+        const stored = await this.#calls.value(this.namespace, key, options)
+        if (stored) return await this.#decode(key, stored)
       } catch (thrown) {
         const error = PerigeeError.from(thrown)
         if (!(error instanceof UnreadableValueError)) {
@@ -311,12 +312,18 @@ export class Cache<Out, In = Out> {
     }
   }
 
-  async #decode(key: string, stored: Uint8Array): Promise<Out> {
+  #decode(key: string, stored: Uint8Array): Out | Promise<Out> {
     try {
-      return await this.#codec.decode(stored)
+      const decoded = this.#codec.decode(stored)
+      if (!isThenable(decoded)) return decoded
+      return Promise.resolve(decoded).catch((cause) => this.#unreadable(key, cause))
     } catch (cause) {
-      throw new UnreadableValueError(`${this.namespace}/${key}`, cause)
+      return this.#unreadable(key, cause)
     }
+  }
+
+  #unreadable(key: string, cause: unknown): never {
+    throw new UnreadableValueError(`${this.namespace}/${key}`, cause)
   }
 
   async #entry(wire: WireEntry, receipt: Receipt): Promise<CacheEntry<Out>> {
@@ -330,6 +337,10 @@ export class Cache<Out, In = Out> {
       receipt,
     }
   }
+}
+
+function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
 function ttlOf(ttlMs: number | undefined): number | undefined {

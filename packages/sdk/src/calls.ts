@@ -6,11 +6,13 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf'
-import type {
-  ReadOptions as WireReadOptions,
-  Receipt as WireReceipt,
-  WriteOptions as WireWriteOptions,
+import {
+  CacheService,
+  type ReadOptions as WireReadOptions,
+  type Receipt as WireReceipt,
+  type WriteOptions as WireWriteOptions,
 } from '@perigee/protocol'
+import type { BegunCall } from './attempt-plan.ts'
 import {
   type CallOptions,
   type ReadOptions,
@@ -21,6 +23,7 @@ import {
 import type { CallSettings } from './call-settings.ts'
 import type { Failover } from './failover.ts'
 import { invalidArgument, PerigeeError } from './perigee-error.ts'
+import { Interrupted, isPlain, PlainGet } from './plain-get.ts'
 import { type Receipt, receiptFrom } from './receipt.ts'
 import { Seen, type Snapshot } from './seen.ts'
 
@@ -43,6 +46,11 @@ export interface CallDefaults {
   readonly durability?: WriteOptions['durability']
   readonly hedgeAfterMs?: number | undefined
 }
+
+const NO_OPTIONS: ReadOptions = {}
+
+/** A call whose first attempt was made already. @property sent what the session had seen then. */
+type Begun = BegunCall & { readonly sent: Snapshot | undefined }
 
 type Routing = Pick<CallSettings, 'region' | 'mayLeaveHome'>
 
@@ -70,17 +78,45 @@ export class Calls {
     fields: MessageInitShape<I>,
     options: ReadOptions = {},
     routing: Routing = {},
+    begun?: Begun,
   ): Promise<Answer<MessageShape<O>>> {
     // An eventual read may come from a state that lacks what the session has seen.
     const checked = options.consistency !== 'eventual'
     const patienceMs = Math.max(options.maxWaitMs ?? 0, DEFAULT_MAX_WAIT_MS) + AFTER_WAIT_MS
     const patience = options.maxWaitMs === undefined ? {} : { patienceMs }
-    return this.#call(method, fields, (token) => readOptions(options, token), options, checked, {
+    const settings = {
       ...routing,
       ...patience,
       failBehind: options.whenBehind === 'fail',
       hedgeAfterMs: hedgeAfter(options.hedgeAfterMs ?? this.#defaults.hedgeAfterMs),
-    })
+    }
+    const optionsWith = (token: Uint8Array | undefined) => readOptions(options, token)
+    return this.#call(method, fields, optionsWith, options, checked, settings, begun)
+  }
+
+  /** What the cache holds under a key, pinned by the frame that it came in; by the shortest way there is. */
+  async value(
+    namespace: string,
+    key: string,
+    options: ReadOptions = NO_OPTIONS,
+  ): Promise<Uint8Array | undefined> {
+    const quick = this.#quickGet(namespace, key, options)
+    const outcome = quick ? await quick.outcome : new Interrupted(undefined)
+    if (!(outcome instanceof Interrupted)) return outcome
+    const begun = outcome.begun && { ...outcome.begun, sent: quick?.sent }
+    const { response } = await this.read(CacheService.method.get, { namespace, key }, options, {}, begun)
+    return response.entry?.value
+  }
+
+  /** Begins one, if that can be: see {@link QuickGets}. */
+  #quickGet(namespace: string, key: string, options: ReadOptions): PlainGet | undefined {
+    const gets = this.#failover.quickGets
+    const { hedgeAfterMs = Number.POSITIVE_INFINITY } = this.#defaults
+    if (!gets || hedgeAfterMs < Number.POSITIVE_INFINITY || !isPlain(options)) return undefined
+    const timeoutMs = options.timeoutMs ?? this.#defaults.defaultTimeoutMs
+    const asked = { namespace, key, timeoutMs, consistency: options.consistency }
+    const get = new PlainGet(asked, this.#session())
+    return gets.begin(get) ? get : undefined
   }
 
   /**
@@ -123,11 +159,12 @@ export class Calls {
     options: CallOptions,
     checked: boolean,
     settings: Partial<CallSettings>,
+    begun?: Begun,
   ): Promise<Answer<MessageShape<O>>> {
     const session = this.#session()
     const request = create(method.input, fields)
     // What each attempt had been sent with: two of them can be under way at once.
-    const sent: (Snapshot | undefined)[] = []
+    const sent: (Snapshot | undefined)[] = begun ? [begun.sent] : []
     // Every request has `options`, and every answer a `receipt`; the generated types can't say so for all at once.
     const requestOf = (attempt: number) => {
       const withOptions = request as { options?: WireReadOptions | WireWriteOptions }
@@ -136,11 +173,9 @@ export class Calls {
       return request
     }
     try {
-      const { response, endpoint, attempt } = await this.#failover.unary(method, requestOf, {
-        ...settings,
-        timeoutMs: options.timeoutMs ?? this.#defaults.defaultTimeoutMs,
-        signal: options.signal,
-      })
+      const timeoutMs = options.timeoutMs ?? this.#defaults.defaultTimeoutMs
+      const all = { ...settings, timeoutMs, signal: options.signal }
+      const { response, endpoint, attempt } = await this.#failover.unary(method, requestOf, all, begun)
       const wire = (response as { receipt?: WireReceipt }).receipt
       if (wire?.sessionToken.length) session?.include(wire.sessionToken, sent[attempt], checked)
       const receipt = receiptFrom(wire)

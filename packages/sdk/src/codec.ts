@@ -20,14 +20,16 @@ export interface Codec<Out, In = Out> {
 export const bytes: Codec<Uint8Array> = {
   contentType: 'application/octet-stream',
   encode: (value) => value,
-  decode: (stored) => Uint8Array.from(stored),
+  decode: (stored) => new Uint8Array(stored),
 }
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** A string, as UTF-8. */
 export const text: Codec<string> = {
   contentType: 'text/plain; charset=utf-8',
   encode: (value) => Buffer.from(value, 'utf8'),
-  decode: (stored) => new TextDecoder('utf-8', { fatal: true }).decode(stored),
+  decode: (stored) => utf8.decode(stored),
 }
 
 /** Any JSON value, unchecked. */

@@ -14,6 +14,7 @@ describe('the options to connect', () => {
       port: 7700,
       defaultTimeoutMs: 5_000,
       connectTimeoutMs: 1_000,
+      transport: 'auto',
     })
   })
 
@@ -45,6 +46,7 @@ describe('the options to connect', () => {
     ['addresses.a', { addresses: { a: 'http://x:1' } }],
     ['addresses.a', { addresses: { a: 'x:99999' } }],
     ['defaultTimeoutMs', { domain, regions, defaultTimeoutMs: 0 }],
+    ['transport', { domain, regions, transport: 'http' as 'auto' }],
     ['connectTimeoutMs', { domain, regions, connectTimeoutMs: Number.NaN }],
   ])('without a sensible %s are refused', (field, options) => {
     expect(() => connectSettings(options, {})).toThrow(

@@ -44,6 +44,13 @@ export interface ConnectOptions {
    * made in the last ten seconds, and so many `perSecond`. Default `{ share: 0.2, perSecond: 10 }`.
    */
   readonly retryBudget?: RetryBudgetOptions | undefined
+  /**
+   * How calls travel. `auto`: many calls share one stream to each sidecar, several to a message, which is many times faster
+   * when many are in flight. `unary`: each call is a gRPC request of its own, for proxies that can't stream in both
+   * directions, or that shall count or route each call. Both mean the same. Default `auto`; a sidecar older than that is asked
+   * by unary calls all the same.
+   */
+  readonly transport?: 'auto' | 'unary' | undefined
   /** Hears what happened without failing a call: failovers, a cache bypassed, names that don't resolve. */
   readonly onEvent?: EventListener | undefined
 }
@@ -63,6 +70,7 @@ export interface ConnectSettings {
   readonly durability: WriteOptions['durability']
   readonly hedgeAfterMs: number | undefined
   readonly retryBudget: RetryBudgetOptions
+  readonly transport: 'auto' | 'unary'
 }
 
 /**
@@ -99,11 +107,17 @@ export function connectSettings(options: ConnectOptions, environment: NodeJS.Pro
     durability: options.durability,
     hedgeAfterMs:
       options.hedgeAfterMs === undefined ? undefined : notNegative(options.hedgeAfterMs, 'hedgeAfterMs'),
+    transport: transportFrom(options.transport),
     retryBudget: {
       share: notNegative(options.retryBudget?.share ?? 0.2, 'retryBudget.share'),
       perSecond: notNegative(options.retryBudget?.perSecond ?? 10, 'retryBudget.perSecond'),
     },
   }
+}
+
+function transportFrom(transport: ConnectOptions['transport'] = 'auto'): 'auto' | 'unary' {
+  if (transport === 'auto' || transport === 'unary') return transport
+  throw invalidArgument(`transport is 'auto' or 'unary', not ${transport}`, 'transport')
 }
 
 function addressesFrom(options: ConnectOptions): ReadonlyMap<string, readonly string[]> | undefined {

@@ -44,6 +44,7 @@ export class Connection {
   #establishing: Promise<void> | undefined
   #probe: AbortController | undefined
   #socket: Socket | undefined
+  #number = 0
   #closed = false
 
   constructor(address: string) {
@@ -57,6 +58,11 @@ export class Connection {
 
   get ready(): boolean {
     return this.#client.getChannel().getConnectivityState(false) === connectivityState.READY
+  }
+
+  /** Grows with every connection made, so that what was said of one isn't taken for what the next one says. */
+  get number(): number {
+    return this.#number
   }
 
   /** Bytes that have come over this connection, those of pings included; `undefined` while there is none. */
@@ -95,6 +101,7 @@ export class Connection {
   #newClient(): Client {
     const credentials = plainCredentials((socket) => {
       this.#socket = socket
+      this.#number += 1
       // Watching a sidecar's health keeps no process alive; calls do so themselves (see GrpcTransport).
       socket.unref()
       socket.ref = () => socket

@@ -26,6 +26,10 @@ export interface EndpointChooser {
   readonly home: string
   /** Best first; those of one region alone when it is given. Failing ones come last, and are never left out. */
   candidates(service: ServiceName, region?: string): readonly Endpoint[]
+  /** The first of {@link candidates} if that is in use, found without looking at all of them. */
+  first(service: ServiceName): Endpoint | undefined
+  /** Whether there is another candidate beside the first. */
+  readonly several: boolean
   /** Whether it isn't put aside. */
   inUse(endpoint: Endpoint, service: ServiceName): boolean
   /** An attempt begins. */

@@ -4,6 +4,7 @@ import { STATUS } from '@perigee/core'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { text } from './codec.ts'
 import { Perigee } from './perigee.ts'
+import { BrokenOff } from './spec/refusal.ts'
 import { SmallNames } from './spec/small-names.ts'
 import { failure, smallRegions } from './spec/small-regions.ts'
 import { Refusal, SmallCluster, SmallSidecar } from './spec/small-sidecar.ts'
@@ -209,7 +210,7 @@ describe('an answer of the nearest sidecar', () => {
   ])('that its connection ended sends a write on, with the same request id: %s', async (details) => {
     const { near, far, cache } = await twoRegions()
     near.intercept = () => {
-      throw new Refusal(STATUS.INTERNAL, details)
+      throw new BrokenOff(details)
     }
     expect((await cache.set('a', '1')).receipt.region).toBe('us-east-1')
     const ids = [...near.calls('Set'), ...far.calls('Set')].map(

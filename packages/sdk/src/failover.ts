@@ -4,18 +4,23 @@ import type {
   DescMethodUnary,
   MessageShape,
 } from '@bufbuild/protobuf'
-import { Attempts, type AttemptTools } from './attempts.ts'
+import type { AttemptTools, BegunCall } from './attempt-plan.ts'
+import { Attempts } from './attempts.ts'
 import { type CallSettings, deadlineOf } from './call-settings.ts'
 import type { Endpoint, EndpointChooser } from './endpoint.ts'
 import type { EventListener } from './event.ts'
 import { serviceOf } from './health-watch.ts'
 import { isRead } from './idempotency.ts'
+import { MultiplexTransport } from './multiplex-transport.ts'
 import { PerigeeError } from './perigee-error.ts'
+import { QuickGets } from './quick-get.ts'
 import { RetryBudget, type RetryBudgetOptions } from './retry-budget.ts'
-import type { Transport } from './transport.ts'
+import type { AttemptOptions, Transport } from './transport.ts'
 
 /** Makes calls that go on to the next sidecar when one fails: see {@link Attempts}. */
 export class Failover {
+  /** The short way of plain Gets, where the transport has one. */
+  readonly quickGets: QuickGets | undefined
   readonly #transport: Transport
   readonly #reads: AttemptTools
   readonly #writes: AttemptTools
@@ -31,27 +36,33 @@ export class Failover {
     this.#transport = transport
     // Of their own each: while nobody takes writes, these spend theirs, and reads must still be able to go on elsewhere.
     this.#reads = { ...tools, budget: new RetryBudget(retryBudget) }
+    const { budget } = this.#reads
+    if (transport instanceof MultiplexTransport)
+      this.quickGets = new QuickGets({ chooser: tools.chooser, transport, budget })
     this.#writes = { ...tools, budget: new RetryBudget(retryBudget) }
   }
 
   /**
    * @param request made anew for each attempt, so that it carries what the session has seen by then; given the number of
    *   the attempt, from 0.
+   * @param begun its first attempt, number 0, if that was made already.
    * @returns the answer, and the number of the attempt that brought it.
    */
   unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: (attempt: number) => MessageShape<I>,
     settings: CallSettings,
+    begun?: BegunCall,
   ): Promise<{ readonly response: MessageShape<O>; readonly endpoint: Endpoint; readonly attempt: number }> {
     const read = isRead(method)
-    return new Attempts(read ? this.#reads : this.#writes, {
+    const plan = {
       ...{ read, service: serviceOf(method), settings },
-      attempt: async (endpoint, options, attempt) => {
+      attempt: async (endpoint: Endpoint, options: AttemptOptions, attempt: number) => {
         const response = await this.#transport.unary(endpoint, method, () => request(attempt), options)
         return { response, endpoint, attempt }
       },
-    }).run()
+    }
+    return new Attempts(read ? this.#reads : this.#writes, plan, begun).run()
   }
 
   /**

@@ -5,6 +5,7 @@ import { CacheService, SetRequestSchema } from '@perigee/protocol'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Deadline } from './deadline.ts'
 import { GrpcTransport } from './grpc-transport.ts'
+import { MultiplexTransport } from './multiplex-transport.ts'
 import type { PerigeeError } from './perigee-error.ts'
 import { SmallSidecar } from './spec/small-sidecar.ts'
 import { neverSent } from './verdict.ts'
@@ -36,9 +37,12 @@ async function farAway(target: string) {
   return { ...{ relay, server }, address: `127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-async function sidecarFarAway() {
+const TRANSPORTS = [GrpcTransport, MultiplexTransport]
+type AnyTransport = (typeof TRANSPORTS)[number]
+
+async function sidecarFarAway(Transport: AnyTransport) {
   const sidecar = await SmallSidecar.start('eu-west-1')
-  const transport = new GrpcTransport()
+  const transport = new Transport()
   onTestFinished(async () => {
     transport.close()
     await sidecar.kill()
@@ -54,9 +58,9 @@ async function sidecarFarAway() {
   return { sidecar, transport, endpoint, relay, set }
 }
 
-describe('a call to a sidecar that goes away', () => {
+describe.each(TRANSPORTS)('a call to a sidecar that goes away, by $name,', (Transport) => {
   it('is done, or was certainly not taken', async () => {
-    const { sidecar, set } = await sidecarFarAway()
+    const { sidecar, set } = await sidecarFarAway(Transport)
     const errors: PerigeeError[] = []
     const done: string[] = []
     const calls: Promise<unknown>[] = []
@@ -79,9 +83,9 @@ describe('a call to a sidecar that goes away', () => {
   })
 })
 
-describe('a connection', () => {
+describe.each(TRANSPORTS)('a connection, by $name,', (Transport) => {
   it('hears a sidecar that has nothing to say, and not one that is cut off', async () => {
-    const { transport, endpoint, relay } = await sidecarFarAway()
+    const { transport, endpoint, relay } = await sidecarFarAway(Transport)
     const heard = () => transport.bytesHeard(endpoint) ?? Number.NaN
     const before = heard()
     await expect.poll(heard, { timeout: 3_000 }).toBeGreaterThan(before)
@@ -93,7 +97,7 @@ describe('a connection', () => {
   })
 
   it('that is renewed lets the calls on the old one end', async () => {
-    const { sidecar, transport, endpoint, set } = await sidecarFarAway()
+    const { sidecar, transport, endpoint, set } = await sidecarFarAway(Transport)
     let answer = () => {}
     const waiting = new Promise<undefined>((resolve) => {
       answer = () => resolve(undefined)
@@ -110,9 +114,9 @@ describe('a connection', () => {
   })
 })
 
-describe('an address that is no longer in use', () => {
+describe.each(TRANSPORTS)('an address that is no longer in use, by $name,', (Transport) => {
   it('is never connected again', async () => {
-    const { transport, endpoint, set } = await sidecarFarAway()
+    const { transport, endpoint, set } = await sidecarFarAway(Transport)
     transport.keepOnly([])
     const error = await set('a').catch((thrown) => thrown)
     expect(error).toMatchObject({ code: 'UNAVAILABLE' })
@@ -122,10 +126,10 @@ describe('an address that is no longer in use', () => {
   })
 })
 
-describe('a handshake that is swallowed', () => {
-  async function swallowing() {
+describe.each(TRANSPORTS)('a handshake that is swallowed, by $name,', (Transport) => {
+  async function swallowing(Transport: AnyTransport) {
     const sidecar = await SmallSidecar.start('eu-west-1')
-    const transport = new GrpcTransport()
+    const transport = new Transport()
     const sockets = new Set<Socket>()
     const door = { black: true }
     const server = createServer((client) => {
@@ -152,7 +156,7 @@ describe('a handshake that is swallowed', () => {
   }
 
   it('is given up, and the next attempt makes a new connection', async () => {
-    const { door, set, sockets } = await swallowing()
+    const { door, set, sockets } = await swallowing(Transport)
     await expect(set(1_000)).rejects.toThrow()
     const open = () => [...sockets].filter((socket) => !socket.closed).length
     await expect.poll(open).toBe(0)
@@ -161,7 +165,7 @@ describe('a handshake that is swallowed', () => {
   })
 
   it('goes on for others when a call with little time ends', async () => {
-    const { set, sockets } = await swallowing()
+    const { set, sockets } = await swallowing(Transport)
     await expect(set(30)).rejects.toThrow()
     await expect(set(30)).rejects.toThrow()
     // The one that went ahead, and the one that is still in its handshake.

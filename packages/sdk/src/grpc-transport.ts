@@ -17,6 +17,14 @@ import { aborted, PerigeeError } from './perigee-error.ts'
 import { ProcessHold } from './process-hold.ts'
 import { RefusedStream } from './refused-stream.ts'
 import type { AttemptOptions, Transport } from './transport.ts'
+import {
+  brokeOff,
+  closedError,
+  deadlineExceeded,
+  noLongerNamed,
+  notTaken,
+  wentSilent,
+} from './transport-errors.ts'
 
 /** Timers of more milliseconds, 24 days, fire at once; nobody waits that long. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
@@ -65,7 +73,7 @@ export class GrpcTransport implements Transport {
     const bytes = encode(method, request)
     const release = options.background ? () => {} : this.#waiting.begin()
     try {
-      const connection = await this.#connected(endpoint, options)
+      const connection = await this.connected(endpoint, options)
       const call: ClientReadableStream<Buffer> = connection.client.makeServerStreamRequest(
         pathOf(method),
         asIs,
@@ -89,7 +97,7 @@ export class GrpcTransport implements Transport {
   }
 
   async roundTrip(endpoint: Endpoint, options: AttemptOptions): Promise<number> {
-    await this.#connected(endpoint, options)
+    await this.connected(endpoint, options)
     const start = performance.now()
     await this.#unary(endpoint, { path: HEALTH_CHECK, read: true }, () => Buffer.alloc(0), options)
     return performance.now() - start
@@ -127,7 +135,12 @@ export class GrpcTransport implements Transport {
     this.#waiting.release()
   }
 
-  async #connected(endpoint: Endpoint, options: AttemptOptions): Promise<Connection> {
+  /**
+   * The connection to a sidecar, once it is ready.
+   *
+   * @throws PerigeeError `UNAVAILABLE`, `DEADLINE_EXCEEDED` or `CANCELLED`, as a call would fail.
+   */
+  async connected(endpoint: Endpoint, options: AttemptOptions): Promise<Connection> {
     if (this.#closed) throw closedError()
     if (options.signal?.aborted) throw aborted(options.signal)
     let connection = this.#connections.get(endpoint.address)
@@ -171,7 +184,7 @@ export class GrpcTransport implements Transport {
     const { deadline, signal } = options
     const release = options.background ? () => {} : this.#waiting.begin()
     try {
-      const connection = await this.#connected(endpoint, options)
+      const connection = await this.connected(endpoint, options)
       const bytes = request()
       return await new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(aborted(signal))
@@ -239,12 +252,17 @@ function encode<I extends DescMessage>(method: DescMethod & { input: I }, reques
     const bytes = toBinary(method.input, request)
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    throw new PerigeeError(`the request can't be written as a ${method.input.typeName}: ${message}`, {
-      code: 'INVALID_ARGUMENT',
-      cause: error,
-    })
+    throw unwritable(method, error)
   }
+}
+
+/** A request that has no form on the wire. */
+export function unwritable(method: DescMethod, cause: unknown): PerigeeError {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return new PerigeeError(`the request can't be written as a ${method.input.typeName}: ${message}`, {
+    code: 'INVALID_ARGUMENT',
+    cause,
+  })
 }
 
 function asIs(bytes: Buffer): Buffer {
@@ -254,41 +272,4 @@ function asIs(bytes: Buffer): Buffer {
 function grpcDeadline(deadline: Deadline): number {
   const { remainingMs } = deadline
   return remainingMs <= LONGEST_TIMER_MS ? Date.now() + remainingMs : Number.POSITIVE_INFINITY
-}
-
-function deadlineExceeded(): PerigeeError {
-  return new PerigeeError('the deadline passed before a connection was there', { code: 'DEADLINE_EXCEEDED' })
-}
-
-function noLongerNamed({ address, region }: Endpoint): PerigeeError {
-  return new PerigeeError(`the address ${address} is no longer in use`, { code: 'UNAVAILABLE', region })
-}
-
-function wentSilent({ address, region }: Endpoint, cause: unknown): PerigeeError {
-  return new PerigeeError(`the sidecar at ${address} went silent`, { code: 'UNAVAILABLE', region, cause })
-}
-
-function brokeOff({ address, region }: Endpoint, cause: unknown): PerigeeError {
-  return new PerigeeError(`the connection to the sidecar at ${address} ended before it had answered`, {
-    code: 'UNAVAILABLE',
-    region,
-    cause,
-  })
-}
-
-function notTaken({ address, region }: Endpoint, cause: RefusedStream): PerigeeError {
-  return new PerigeeError(
-    `the sidecar at ${address} goes away, and did not take the call: ${cause.message}`,
-    {
-      code: 'UNAVAILABLE',
-      region,
-      cause,
-    },
-  )
-}
-
-function closedError(): PerigeeError {
-  return new PerigeeError('this Perigee client is closed: connect a new one with Perigee.connect()', {
-    code: 'CANCELLED',
-  })
 }

@@ -78,6 +78,18 @@ describe('the nearest sidecars', () => {
     ])
   })
 
+  it('are found at once too: the first in use', async () => {
+    const { chooser: nearest, near, far } = await twoSidecars()
+    const first = () => nearest.first('perigee.v1.SearchService')?.address
+    expect(first()).toBe(near.address)
+    expect(nearest.several).toBe(true)
+    near.setServing('perigee.v1.SearchService', false)
+    await expect.poll(first).toBe(far.address)
+    expect(nearest.first('perigee.v1.CacheService')?.address).toBe(near.address)
+    far.setServing('perigee.v1.SearchService', false)
+    await expect.poll(first).toBeUndefined()
+  })
+
   it('come first for what they serve', async () => {
     const { near, far, chooser: nearest, addresses } = await twoSidecars()
     const forSearches = () => nearest.candidates('perigee.v1.SearchService').map(({ address }) => address)

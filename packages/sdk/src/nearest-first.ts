@@ -7,7 +7,7 @@ import type { EventListener } from './event.ts'
 import type { Measured, OrderReasons } from './explanation.ts'
 import { SERVICES, type ServiceName } from './health-watch.ts'
 import { KnownSidecar } from './known-sidecar.ts'
-import { leastLoaded } from './least-loaded.ts'
+import { leastLoaded, leastLoadedInUse } from './least-loaded.ts'
 import { within } from './pause.ts'
 import type { PerigeeError } from './perigee-error.ts'
 import type { Transport } from './transport.ts'
@@ -72,6 +72,21 @@ export class NearestFirst implements EndpointChooser {
 
   candidates(service: ServiceName, region?: string): readonly Endpoint[] {
     return this.#wellFirst(this.#nearest(region), service)
+  }
+
+  first(service: ServiceName): Endpoint | undefined {
+    for (const region of this.#order) {
+      const first = leastLoadedInUse(this.#book.endpoints(region), (endpoint) => {
+        const sidecar = this.#sidecars.get(endpoint.address)
+        return sidecar?.place(service) === 0 ? sidecar.inFlight : undefined
+      })
+      if (first || this.#book.former(region).length > 0) return first
+    }
+    return undefined
+  }
+
+  get several(): boolean {
+    return this.#sidecars.size > 1
   }
 
   #nearest(region?: string): readonly Endpoint[] {

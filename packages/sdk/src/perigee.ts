@@ -18,10 +18,12 @@ import { Handles } from './handles.ts'
 import { definitionFromWire, type IndexDefinition } from './index-definition.ts'
 import { indexPages } from './index-pages.ts'
 import { KnownIndexes } from './known-indexes.ts'
+import { MultiplexTransport } from './multiplex-transport.ts'
 import { NearestFirst } from './nearest-first.ts'
 import type { OwnRegion } from './own-region.ts'
 import { Seen } from './seen.ts'
 import { type AmbientSession, ambientSession, Session } from './session.ts'
+import type { Transport } from './transport.ts'
 import type { VectorIndex } from './vector-index.ts'
 import type { VectorIndexOptions } from './vector-index-options.ts'
 
@@ -38,7 +40,7 @@ import type { VectorIndexOptions } from './vector-index-options.ts'
 export class Perigee {
   /** What operators ask about the regions themselves. */
   readonly cluster: Cluster
-  readonly #transport: GrpcTransport
+  readonly #transport: Transport
   readonly #chooser: NearestFirst
   readonly #calls: Calls
   readonly #handles: Handles
@@ -46,7 +48,7 @@ export class Perigee {
   readonly #here: OwnRegion
 
   private constructor(parts: {
-    readonly transport: GrpcTransport
+    readonly transport: Transport
     readonly chooser: NearestFirst
     readonly calls: Calls
     readonly cluster: Cluster
@@ -73,7 +75,7 @@ export class Perigee {
     const settings = connectSettings(options, process.env)
     const { regions, region, domain, port, connectTimeoutMs, defaultTimeoutMs, retryBudget } = settings
     const onEvent = guarded(options.onEvent)
-    const transport = new GrpcTransport()
+    const transport = settings.transport === 'unary' ? new GrpcTransport() : new MultiplexTransport()
     const discovery = settings.addresses
       ? new ListedAddresses(settings.addresses)
       : new DnsDiscovery({ domain, port, server: settings.dns })

@@ -10,15 +10,25 @@ export class ProcessHold {
 
   /** One more waits, until the function returned is called. */
   begin(): () => void {
-    this.#count += 1
-    this.#timer ??= setInterval(() => {}, AN_HOUR_MS)
+    this.enter()
     let ended = false
     return () => {
       if (ended) return
       ended = true
-      this.#count -= 1
-      if (this.#count === 0) this.release()
+      this.leave()
     }
+  }
+
+  /** One more waits, until a call of {@link leave}. */
+  enter(): void {
+    this.#count += 1
+    this.#timer ??= setInterval(() => {}, AN_HOUR_MS)
+  }
+
+  /** One less waits. */
+  leave(): void {
+    this.#count -= 1
+    if (this.#count === 0) this.release()
   }
 
   /** Nothing is waited for any more. */

@@ -41,6 +41,8 @@ export class Seen {
   #now: Snapshot
   #told: Loss | undefined
   readonly #accepted: Loss[] = []
+  /** What was taken in last, and what had been seen then: the calls of one frame have one answer to this. */
+  #last: { bytes: Uint8Array; sent: Snapshot; checked: boolean; now: Snapshot } | undefined
 
   constructor(bytes?: Uint8Array) {
     this.#now = bytes ? { token: decodeToken(bytes), bytes, accepted: 0 } : NOTHING
@@ -71,6 +73,8 @@ export class Seen {
    */
   include(bytes: Uint8Array, sent: Snapshot = this.#now, checked = false): void {
     const before = this.#now
+    const last = this.#last
+    if (last?.now === before && last.bytes === bytes && last.sent === sent && last.checked === checked) return
     if (before.bytes && sameBytes(before.bytes, bytes)) return
     let seen: SessionToken | undefined = decodeToken(bytes)
     for (const loss of this.#accepted.slice(sent.accepted)) seen = seen && outside(loss, seen)
@@ -79,6 +83,7 @@ export class Seen {
     const proven = checked && sent.accepted === before.accepted ? sent.token : undefined
     const rest = before.token && proven ? without(before.token, proven) : before.token
     this.#move(rest ? mergeTokens(rest, seen) : seen)
+    this.#last = { bytes, sent, checked, now: this.#now }
   }
 
   /** Notes that a call failed with LOST_HISTORY. @param surviving as the sidecar said it. */

@@ -9,7 +9,7 @@ import { Refusal } from './spec/small-sidecar.ts'
 
 const CLUSTER = '00000000000000aa'
 const tokenAt = (seq: number, clusterId = CLUSTER) => encodeToken({ clusterId, position: { epoch: 1, seq } })
-const tokenSent = (request: unknown) => (request as GetRequest).options?.sessionToken
+const tokenSent = (request: unknown) => (request as GetRequest).options?.sessionToken ?? Buffer.alloc(0)
 
 describe('a session', () => {
   it('has an empty token until it has seen something', async () => {

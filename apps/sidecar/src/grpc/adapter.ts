@@ -2,6 +2,7 @@ import type { DescMethod } from '@bufbuild/protobuf'
 import type { Logger } from 'pino'
 import type { CallGate } from './call-gate.ts'
 import type { CallObserver } from './call-observer.ts'
+import type { OpenFrameStreams } from './frames-adapter.ts'
 import type { IncomingCall } from './incoming-call.ts'
 import type { PauseWatch } from './pause-watch.ts'
 
@@ -17,6 +18,8 @@ export interface AdapterContext {
   readonly calls: Set<IncomingCall>
   /** Streams, which a drain ends. */
   readonly streams: Set<IncomingCall>
+  /** Two-way streams of frames, which a drain lets finish what they have taken. */
+  readonly frames: OpenFrameStreams
   /** Refuses what no handler may see. Throws a StatusError. */
   checkRequest(method: DescMethod, request: unknown): void
 }

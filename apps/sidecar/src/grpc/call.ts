@@ -1,5 +1,6 @@
 import type { DescMethod, MessageShape } from '@bufbuild/protobuf'
 import type { GenService, GenServiceMethods } from '@bufbuild/protobuf/codegenv2'
+import type { FramesHandler } from './frames-adapter.ts'
 
 /** What a handler knows of the call it answers. */
 export interface CallContext {
@@ -39,8 +40,11 @@ export type ServiceHandlers<M extends GenServiceMethods> = {
 /** A service and its handlers, as the server registers them. */
 export interface ServiceRegistration {
   readonly service: GenService<GenServiceMethods>
-  readonly handlers: Readonly<Record<string, UnaryHandler<never, unknown> | StreamHandler<never, unknown>>>
+  readonly handlers: Readonly<Record<string, Handler>>
 }
+
+/** A handler of any kind of method. */
+export type Handler = UnaryHandler<never, unknown> | StreamHandler<never, unknown> | FramesHandler
 
 /** The full name of a method, for example `perigee.v1.CacheService/Set`. */
 export function methodName(method: DescMethod): string {

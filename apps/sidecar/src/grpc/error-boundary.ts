@@ -7,16 +7,30 @@ import { StatusError } from '../status-error.ts'
 /** Longest message that goes into the trailers; HTTP/2 peers refuse headers of many kilobytes. */
 const MESSAGE_LENGTH_MAX = 2000
 
+/** What a caller is told of a failure. */
+export interface ToldError {
+  readonly code: number
+  readonly message: string
+  /** An encoded `google.rpc.Status` with the details. */
+  readonly status: Uint8Array
+}
+
 /**
  * What the caller is told of anything thrown: a `StatusError` as it is, everything else INTERNAL with a log id and
  * nothing more; the log has the rest under that id.
  */
-export function toGrpcStatus(thrown: unknown, log: Logger, method: string): StatusObject {
+export function toToldError(thrown: unknown, log: Logger, method: string): ToldError {
   const error = thrown instanceof StatusError ? thrown : unexpected(thrown, log, method)
-  const details = wellFormed(error.message)
+  const message = wellFormed(error.message)
+  return { code: error.code, message, status: encodeStatusDetails(error.code, message, error.details) }
+}
+
+/** {@link toToldError} in grpc-js's form. */
+export function toGrpcStatus(thrown: unknown, log: Logger, method: string): StatusObject {
+  const { code, message, status } = toToldError(thrown, log, method)
   const metadata = new Metadata()
-  metadata.set(STATUS_DETAILS_KEY, Buffer.from(encodeStatusDetails(error.code, details, error.details)))
-  return { code: error.code, details, metadata }
+  metadata.set(STATUS_DETAILS_KEY, Buffer.from(status))
+  return { code, details: message, metadata }
 }
 
 function unexpected(thrown: unknown, log: Logger, method: string): StatusError {

@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { DescMethod, DescService, Message } from '@bufbuild/protobuf'
 import type { GenService, GenServiceMethods } from '@bufbuild/protobuf/codegenv2'
 import {
-  type handleBidiStreamingCall,
   type MethodDefinition,
   Server,
   ServerCredentials,
@@ -15,10 +14,10 @@ import type { Logger } from 'pino'
 import { checkMessage } from '../services/validation/message-walk.ts'
 import { StatusError } from '../status-error.ts'
 import type { AdapterContext } from './adapter.ts'
-import type { ServiceRegistration, StreamHandler, UnaryHandler } from './call.ts'
+import type { Handler, ServiceRegistration, StreamHandler, UnaryHandler } from './call.ts'
 import { CallGate } from './call-gate.ts'
 import type { CallObserver } from './call-observer.ts'
-import { toGrpcStatus } from './error-boundary.ts'
+import { adaptFrames, type FramesHandler, OpenFrameStreams } from './frames-adapter.ts'
 import { Health } from './health.ts'
 import type { IncomingCall } from './incoming-call.ts'
 import { notYet } from './not-yet.ts'
@@ -30,6 +29,9 @@ import { adaptUnary } from './unary-adapter.ts'
 
 /** Room that a forwarded request takes beyond the request itself: method, region, framing. */
 const FORWARDING_BYTES = 4096
+
+/** Two-way streams carry frames, which their handlers read and write themselves. */
+const AS_BYTES = { requestDeserialize: (bytes: Buffer) => bytes, responseSerialize: (bytes: Buffer) => bytes }
 
 /** How long callers have to take the news that their call was given up. */
 const GIVE_UP_MS = 250
@@ -67,6 +69,7 @@ export class GrpcServer {
   readonly #gate: CallGate
   readonly #calls = new Set<IncomingCall>()
   readonly #streams = new Set<IncomingCall>()
+  readonly #frames = new OpenFrameStreams()
   readonly #services: DescService[] = []
   readonly #pauses = new PauseWatch()
   #draining: Promise<void> | undefined
@@ -128,7 +131,8 @@ export class GrpcServer {
 
   /**
    * Says NOT_SERVING, and after `delayMs`, in which whoever watches its health goes elsewhere, takes no more connections,
-   * ends streams with UNAVAILABLE, lets unary calls finish, and gives up what is left after `boundMs`.
+   * ends streams with UNAVAILABLE, lets unary calls and those on streams of frames finish, and gives up what is left after
+   * `boundMs`.
    */
   drain(boundMs: number, delayMs = 0): Promise<void> {
     this.#draining ??= this.#drain(boundMs, delayMs).finally(() => this.#pauses.stop())
@@ -141,10 +145,15 @@ export class GrpcServer {
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
     const away = new StatusError('UNAVAILABLE', 'This sidecar is shutting down; ask another.')
     for (const stream of this.#streams) stream.abort(away)
+    this.#frames.drain()
     this.health.endWatches()
     if (await settles(closed, boundMs)) return
-    this.#options.log.warn({ calls: this.#calls.size }, 'drain took too long, remaining calls are given up')
+    this.#options.log.warn(
+      { calls: this.#gate.inFlight },
+      'drain took too long, remaining calls are given up',
+    )
     for (const call of this.#calls) call.abort(away)
+    this.#frames.abort(away)
     // Whoever doesn't take even that has lost its connection without our knowing.
     if (!(await settles(closed, GIVE_UP_MS))) this.#server.forceShutdown()
   }
@@ -154,17 +163,15 @@ export class GrpcServer {
     const roomy = service.typeName.startsWith('perigee.internal.')
     return Object.fromEntries(
       Object.entries(grpcServiceDefinition(service)).map(([name, definition]) => {
-        const { input } = service.method[name] as DescMethod
+        const { input, methodKind } = service.method[name] as DescMethod
         const decoder = requestDecoder(input, roomy ? bytesMax + FORWARDING_BYTES : bytesMax)
+        if (methodKind === 'bidi_streaming') return [name, { ...definition, ...AS_BYTES }]
         return [name, { ...(definition as MethodDefinition<Message, Message>), requestDeserialize: decoder }]
       }),
     ) as ServiceDefinition
   }
 
-  #adapt(
-    method: DescMethod,
-    handler: UnaryHandler<never, unknown> | StreamHandler<never, unknown> | undefined,
-  ): UntypedServiceImplementation[string] {
+  #adapt(method: DescMethod, handler: Handler | undefined): UntypedServiceImplementation[string] {
     const refuse = () => {
       throw notYet(method)
     }
@@ -173,12 +180,8 @@ export class GrpcServer {
         return adaptUnary(method, (handler as UnaryHandler<never, unknown>) ?? refuse, this.#context)
       case 'server_streaming':
         return adaptServerStream(method, (handler as StreamHandler<never, unknown>) ?? refuse, this.#context)
-      default: {
-        const refuseStream: handleBidiStreamingCall<Message, Message> = (call) => {
-          call.emit('error', toGrpcStatus(notYet(method), this.#options.log, method.name))
-        }
-        return refuseStream
-      }
+      default:
+        return adaptFrames(method, (handler as FramesHandler) ?? refuse, this.#context)
     }
   }
 
@@ -191,6 +194,7 @@ export class GrpcServer {
       unaryDeadlineMs: unaryDeadlineMs ?? 10_000,
       calls: this.#calls,
       streams: this.#streams,
+      frames: this.#frames,
       checkRequest,
       pauses: this.#pauses,
     }

@@ -333,7 +333,7 @@ export class Writer {
     const shared = [
       epoch,
       Math.floor(attemptMs + this.#redisTime.offsetMs),
-      requestId ? (demand.bodyHash ?? ANY_BODY) : '0',
+      bodyArgument({ requestId, ...demand }),
       this.#logEntriesMax,
     ]
     const { clusterId } = await this.#history.of(epoch)
@@ -368,7 +368,13 @@ export class Writer {
 /** Stands for the body where nobody told its hash. */
 const ANY_BODY = '1'
 
-function outcomeOf(clusterId: string, reply: readonly number[]): WriteOutcome {
+/** The body as the functions are told of it. */
+export function bodyArgument({ requestId, bodyHash }: Pick<WriteDemand, 'requestId' | 'bodyHash'>): string {
+  return requestId ? (bodyHash ?? ANY_BODY) : '0'
+}
+
+/** What a write's function has replied. */
+export function outcomeOf(clusterId: string, reply: readonly number[]): WriteOutcome {
   const [epoch = 0, first = 0, taken = 0, writtenUs = 0, found = 0] = reply
   return {
     clusterId,
@@ -383,16 +389,19 @@ function noAnswer(): StatusError {
   return outcomeUnknown('no answer within its deadline')
 }
 
-function preconditionArgument(precondition: EntryPrecondition | undefined): string {
+/** A precondition as the functions are told of it. */
+export function preconditionArgument(precondition: EntryPrecondition | undefined): string {
   if (!precondition) return ''
   if ('version' in precondition) return `=${precondition.version}`
   return precondition.exists ? 'present' : 'absent'
 }
 
-function optionalNumber(number: number | undefined): string {
+/** A number that may be absent, as the functions are told of it. */
+export function optionalNumber(number: number | undefined): string {
   return number === undefined ? '' : String(Math.round(number))
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
+/** Bytes as commands take them. */
+export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

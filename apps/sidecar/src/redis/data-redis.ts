@@ -110,23 +110,46 @@ export class DataRedis implements ChangeLog {
     keys: readonly string[],
     { primary, bytesMax }: ReadDemand & { bytesMax: number },
   ): Promise<AtClock & { entries: readonly (StoredEntry | 'unread' | undefined)[] }> {
-    const entryKeys = keys.map((key) => this.#keys.entry(namespace, key))
-    const around = [this.#keys.clock, this.#keys.cleared(namespace)]
-    const reply = (await this.#ask(() =>
-      keys.length === 1 && !primary
-        ? this.#reads.callBuffer('MGET', ...around, ...entryKeys)
-        : this.#library.read('read_entries', primary, [...around, ...entryKeys], [bytesMax]),
-    )) as (Buffer | number | null)[]
-    const clock = clockOf(reply[0])
-    const cleared = reply[1] ? parsePosition(String(reply[1])) : undefined
-    const nowMs = this.#primaryClock.nowMs()
+    if (keys.length === 1 && !primary) return this.readWholeEntries(namespace, keys)
+    const named = this.#entryKeys(namespace, keys)
+    const reply = (await this.#ask(() => this.#library.read('read_entries', primary, named, [bytesMax]))) as (
+      | Buffer
+      | number
+      | null
+    )[]
+    const { clock, visible } = this.#readAround(reply)
     const entries = keys.map((key, i) => {
       const bytes = reply[i + 2]
-      if (typeof bytes === 'number') return 'unread' as const
-      const entry = bytes ? decodeEntry(key, bytes) : undefined
-      return entry && isVisible(entry, cleared, nowMs) ? entry : undefined
+      return typeof bytes === 'number' ? ('unread' as const) : visible(key, bytes)
     })
     return { entries, clock }
+  }
+
+  /** Reads entries by key, each whole, however large the answer: `undefined` for a miss. The cheapest way there is. */
+  async readWholeEntries(
+    namespace: string,
+    keys: readonly string[],
+  ): Promise<AtClock & { entries: readonly (StoredEntry | undefined)[] }> {
+    const named = this.#entryKeys(namespace, keys)
+    const reply = (await this.#ask(() => this.#reads.callBuffer('MGET', ...named))) as (Buffer | null)[]
+    const { clock, visible } = this.#readAround(reply)
+    return { entries: keys.map((key, i) => visible(key, reply[i + 2])), clock }
+  }
+
+  #entryKeys(namespace: string, keys: readonly string[]): string[] {
+    const around = [this.#keys.clock, this.#keys.cleared(namespace)]
+    return around.concat(keys.map((key) => this.#keys.entry(namespace, key)))
+  }
+
+  /** The clock that entries were read at, and which of them a reader sees. */
+  #readAround(reply: readonly (Buffer | number | null)[]) {
+    const cleared = reply[1] ? parsePosition(String(reply[1])) : undefined
+    const nowMs = this.#primaryClock.nowMs()
+    const visible = (key: string, bytes: Buffer | null | undefined): StoredEntry | undefined => {
+      const entry = bytes ? decodeEntry(key, bytes) : undefined
+      return entry && isVisible(entry, cleared, nowMs) ? entry : undefined
+    }
+    return { clock: clockOf(reply[0]), visible }
   }
 
   /**

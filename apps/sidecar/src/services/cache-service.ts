@@ -169,7 +169,8 @@ function receiptOf({ clusterId, position }: WriteOutcome) {
   return create(ReceiptSchema, { sessionToken: encodeToken({ clusterId, position }) })
 }
 
-function preconditionOf(condition: EntryCondition) {
+/** A condition as the writer takes it. */
+export function preconditionOf(condition: EntryCondition) {
   return condition.kind === 'exists' ? { exists: condition.exists } : { version: condition.version }
 }
 

@@ -1,6 +1,13 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { DescMessage, DescMethodUnary, MessageShape } from '@bufbuild/protobuf'
-import { comparePositions, decodeToken, type Limits, type SessionToken } from '@perigee/core'
+import {
+  comparePositions,
+  decodeToken,
+  type Limits,
+  laterPosition,
+  type Position,
+  type SessionToken,
+} from '@perigee/core'
 import type { Receipt, WriteOptions } from '@perigee/protocol'
 import { innerDeadlineMs } from '../deadline.ts'
 import { type CallContext, writeDeadlineMs } from '../grpc/call.ts'
@@ -9,7 +16,7 @@ import type { DataRedis } from '../redis/data-redis.ts'
 import { outcomeUnknown } from '../redis/redis-status.ts'
 import { StatusError } from '../status-error.ts'
 import type { PrimaryRegion } from './primary-region.ts'
-import { checkAtPrimary, tokenAfter } from './session.ts'
+import { checkAtPrimary, type State, tokenAfter } from './session.ts'
 import { writeChoiceOf } from './validation/options.ts'
 import type { WritePath } from './write-path.ts'
 
@@ -21,11 +28,31 @@ export class PrimaryWritePath implements WritePath {
   readonly #primary: PrimaryRegion
   readonly #data: DataRedis
   readonly #limits: Limits
+  /** The newest write that was acknowledged here; the clock that was seen may be a moment behind. */
+  #newestDone: Position | undefined
 
   constructor({ primary, data, limits }: { primary: PrimaryRegion; data: DataRedis; limits: Limits }) {
     this.#primary = primary
     this.#data = data
     this.#limits = limits
+  }
+
+  /**
+   * The epoch that writes are done in here just now, with a state that they come after for all that is known without asking;
+   * `undefined` when they aren't done here.
+   *
+   * @throws StatusError DATA_UNAVAILABLE
+   */
+  async here(): Promise<{ epoch: number; state: State | undefined } | undefined> {
+    const { epoch, holdsWrites } = this.#primary
+    if (epoch === undefined || holdsWrites) return undefined
+    const known = this.#newestKnown(epoch)
+    return { epoch, state: known && { position: known, ...(await this.#data.history(known)) } }
+  }
+
+  /** A write here was acknowledged. */
+  done(position: Position): void {
+    this.#newestDone = this.#newestDone ? laterPosition(this.#newestDone, position) : position
   }
 
   async run<I extends DescMessage, O extends DescMessage>(
@@ -63,8 +90,10 @@ export class PrimaryWritePath implements WritePath {
     const response = await this.#performed(perform, token)
     const receipt = (response as { receipt?: Receipt }).receipt
     if (receipt) {
+      const seen = decodeToken(receipt.sessionToken)
+      this.done(seen.position)
       receipt.region = this.#primary.own
-      receipt.sessionToken = tokenAfter(decodeToken(receipt.sessionToken), token)
+      receipt.sessionToken = tokenAfter(seen, token)
     }
     return response
   }
@@ -90,13 +119,21 @@ export class PrimaryWritePath implements WritePath {
 
   /** A write may follow only what the primary still holds. */
   async #checkSession(token: SessionToken, epoch: number): Promise<void> {
-    const known = this.#data.newestClock
+    const known = this.#newestKnown(epoch)
     const position =
-      known?.epoch === epoch && comparePositions(known, token.position) >= 0
+      known && comparePositions(known, token.position) >= 0
         ? known
         : await this.#data.clock({ primary: true })
     if (position.epoch !== epoch) throw this.#primary.noPrimary('it is changing hands')
     checkAtPrimary({ position, ...(await this.#data.history(position)) }, token)
+  }
+
+  /** A position of an epoch that this primary holds, the newest known. */
+  #newestKnown(epoch: number): Position | undefined {
+    const clock = this.#data.newestClock
+    const done = this.#newestDone?.epoch === epoch ? this.#newestDone : undefined
+    if (clock?.epoch !== epoch) return done
+    return done ? laterPosition(clock, done) : clock
   }
 
   async #there<I extends DescMessage, O extends DescMessage>(

@@ -5,9 +5,9 @@
  * `max_staleness` is of a region whose lag is known and no more than that. A region that can't read its state has no
  * answer either: it never counts as a miss.
  */
-import { create, type DescMessage, type DescMethodUnary, type MessageShape } from '@bufbuild/protobuf'
+import type { DescMessage, DescMethodUnary, MessageShape } from '@bufbuild/protobuf'
 import { coverageOf, encodeToken, type Position, type SessionToken } from '@perigee/core'
-import { FallbackReason, type ReadOptions, type Receipt, ReceiptSchema } from '@perigee/protocol'
+import { FallbackReason, type ReadOptions, type Receipt } from '@perigee/protocol'
 import { innerDeadlineMs, within } from '../deadline.ts'
 import type { CallContext } from '../grpc/call.ts'
 import { PeerUnreachable } from '../grpc/peer-client.ts'
@@ -16,7 +16,7 @@ import { dataUnavailable } from '../redis/redis-status.ts'
 import { invalidField, StatusError } from '../status-error.ts'
 import { durationOf } from '../wire-time.ts'
 import { alsoUnanswered, behind, type Fallback, fallbackFrom, tooStale } from './fallback.ts'
-import type { NewestHistory } from './newest-history.ts'
+import type { OwnState } from './own-state.ts'
 import type { PrimaryRegion } from './primary-region.ts'
 import type { LocalAnswer, LocalRead, ReadPath } from './read-path.ts'
 import {
@@ -37,24 +37,19 @@ export class RegionalReadPath implements ReadPath {
   readonly #primary: PrimaryRegion
   readonly #data: DataRedis
   readonly #maxWaitMs: number
-  readonly #stalenessMs: () => number | undefined
-  readonly #newestHistory: NewestHistory
+  readonly #ownState: OwnState
 
   constructor(options: {
     primary: PrimaryRegion
     data: DataRedis
     /** For reads that don't say how long they would wait. */
     maxWaitMs: number
-    /** This region's newest measured replication lag; `undefined` while unknown. */
-    stalenessMs: () => number | undefined
-    /** What the other regions have told of claims. */
-    newestHistory: NewestHistory
+    ownState: OwnState
   }) {
     this.#primary = options.primary
     this.#data = options.data
     this.#maxWaitMs = options.maxWaitMs
-    this.#stalenessMs = options.stalenessMs
-    this.#newestHistory = options.newestHistory
+    this.#ownState = options.ownState
   }
 
   async run<I extends DescMessage, O extends DescMessage>(
@@ -121,19 +116,16 @@ export class RegionalReadPath implements ReadPath {
       if (maxStalenessMs !== undefined) {
         if (this.#primary.isHere) return { response: await this.#atPrimary(read) }
         // Before the state is read: what a lag that was measured later says of it, nobody knows.
-        const lagMs = this.#stalenessMs()
+        const lagMs = this.#ownState.stalenessMs
         if (lagMs === undefined || lagMs > maxStalenessMs) return tooStale(lagMs, maxStalenessMs)
         if (read.local.followsData) floor = await this.#data.clock({ primary: false })
       }
       for (;;) {
         const answer = await this.#answer(read, false)
-        const lost = this.#newestHistory.refusalOf(answer.seen)
-        if (lost) throw lost
-        const clusterId = await this.#data.clusterId(answer.seen)
-        if (token) checkCluster(token, clusterId)
-        const applied = { position: answer.applied, forks: answer.forks, clusterId }
+        const applied = await this.#ownState.of(answer)
+        if (token) checkCluster(token, applied.clusterId)
         const missing = (needed && !includesToken(applied, needed) && needed) || lacks(applied, floor)
-        if (!missing) return { response: this.#sealed(read, answer, clusterId) }
+        if (!missing) return { response: this.#sealed(read, answer, applied.clusterId) }
         // At the primary nobody else could know better: there, a wait for its own index may last as long as the call.
         if (needed && this.#primary.isHere && (await this.#checkAtPrimary(needed))) {
           if (read.choice.whenBehind === 'FORWARD') read.waitToTheEnd()
@@ -222,13 +214,11 @@ export class RegionalReadPath implements ReadPath {
   #sealed<O extends WithReceipt>(read: WaitingRead<O>, answer: LocalAnswer<O>, clusterId: string): O {
     if (answer.refusal) throw answer.refusal
     const { response } = answer
-    const staleness = this.#primary.isHere ? undefined : this.#stalenessMs()
-    response.receipt = create(ReceiptSchema, {
-      region: this.#primary.own,
-      sessionToken: tokenOf(read.choice, answer, clusterId),
-      warnings: [...(answer.warnings ?? [])],
-      ...(staleness !== undefined && { staleness: durationOf(Math.max(0, staleness)) }),
-      ...(read.waitedMs > 0 && { waited: durationOf(read.waitedMs) }),
+    const sessionToken = tokenOf(read.choice, answer, clusterId)
+    response.receipt = this.#ownState.receipt({
+      sessionToken,
+      warnings: answer.warnings,
+      waitedMs: read.waitedMs,
     })
     return response
   }

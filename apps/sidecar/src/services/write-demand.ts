@@ -14,25 +14,38 @@ export interface AskedWrite<I extends DescMessage> {
   readonly request: MessageShape<I>
   readonly choice: WriteChoice
   readonly call: CallContext
+  /** The request without its options as protobuf-es encodes it, where that is at hand. */
+  readonly body?: Uint8Array | undefined
 }
 
 /** What the functions are told of a write, in the epoch that its session was checked against. */
 export function writeDemand<I extends DescMessage>(
-  { schema, request, choice, call }: AskedWrite<I>,
+  { schema, request, choice, call, body }: AskedWrite<I>,
   epoch: number,
 ): WriteDemand {
   const { requestId, durability } = choice
   const demand = { deadlineMs: writeDeadlineMs(call), epoch, durability }
-  return requestId === undefined ? demand : { ...demand, requestId, bodyHash: bodyHash(schema, request) }
+  return requestId === undefined
+    ? demand
+    : { ...demand, requestId, bodyHash: bodyHash(schema, request, body) }
 }
 
 /**
  * A short hash of what a write asks. Not of its options: a session's token, which grows from one attempt to the next, is
  * none of it.
+ *
+ * @param body the request without its options as protobuf-es encodes it, where that is at hand.
  */
-export function bodyHash<I extends DescMessage>(schema: I, request: MessageShape<I>): string {
-  const body = { ...request, options: undefined } as MessageShape<I>
-  return hash('sha1', toBinary(schema, body)).slice(0, HASH_DIGITS)
+export function bodyHash<I extends DescMessage>(
+  schema: I,
+  request: MessageShape<I>,
+  body: Uint8Array = encoded(schema, request),
+): string {
+  return hash('sha1', body).slice(0, HASH_DIGITS)
+}
+
+function encoded<I extends DescMessage>(schema: I, request: MessageShape<I>): Uint8Array {
+  return toBinary(schema, { ...request, options: undefined } as MessageShape<I>)
 }
 
 /** JSON with the names of its objects in order: an encoder may give them in another order each time. */

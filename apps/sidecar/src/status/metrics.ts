@@ -9,10 +9,8 @@ import type { PrimaryClock } from '../primary-clock.ts'
 import { bearings } from '../services/search/drift.ts'
 import type { DriftWatch, IndexProfile } from '../services/search/drift-watch.ts'
 import { msOf } from '../wire-time.ts'
+import { CallMetrics } from './call-metrics.ts'
 import type { ClusterView } from './cluster-view.ts'
-
-/** Upper bounds of the latency histogram, seconds. */
-const LATENCY_BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 /** What the gauges show at each scrape. */
 export interface MetricSources {
@@ -27,24 +25,18 @@ export interface MetricSources {
 
 /** The sidecar's metrics, in OpenTelemetry's SDK, scraped by Prometheus. `docs/metrics.md` lists them. */
 export class Metrics implements CallObserver {
+  readonly #calls = new CallMetrics()
   readonly #exporter = new PrometheusExporter({
+    metricProducers: [this.#calls],
     preventServerStart: true,
     withoutScopeInfo: true,
     withoutTargetInfo: true,
   })
   readonly #provider = new MeterProvider({ readers: [this.#exporter] })
   readonly #meter = this.#provider.getMeter('perigee')
-  readonly #calls = this.#meter.createCounter('perigee_calls', {
-    description: 'Calls answered, by method and gRPC status',
-  })
-  readonly #durations = this.#meter.createHistogram('perigee_call_duration_seconds', {
-    description: 'How long unary calls took, and streams lasted',
-    advice: { explicitBucketBoundaries: LATENCY_BOUNDS },
-  })
 
   callEnded(method: string, status: string, durationMs: number): void {
-    this.#calls.add(1, { method, status })
-    this.#durations.record(durationMs / 1000, { method })
+    this.#calls.callEnded(method, status, durationMs)
   }
 
   /** Shows what the sources say, at each scrape. */

@@ -4,12 +4,13 @@ import {
   Metadata,
   Server,
   ServerCredentials,
+  type ServerDuplexStream,
   type ServerUnaryCall,
   type ServerWritableStream,
   type sendUnaryData,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js'
-import { decodeToken, encodeToken, type Reason, STATUS, STATUS_OF_REASON } from '@perigee/core'
+import { decodeToken, encodeToken } from '@perigee/core'
 import {
   CacheService,
   type Chunk,
@@ -18,7 +19,6 @@ import {
   type DeleteRequest,
   type Entry,
   EntrySchema,
-  encodeStatusDetails,
   type GetChunksRequest,
   type GetIndexRequest,
   type GetManyRequest,
@@ -28,32 +28,21 @@ import {
   type HealthCheckRequest,
   type Index,
   type ListKeysRequest,
+  type MultiplexRequest,
+  MultiplexService,
   ReceiptSchema,
   type SearchRequest,
   SearchService,
+  SemanticCacheService,
   type SetManyRequest,
   type SetRequest,
   STATUS_DETAILS_KEY,
   type UpsertChunksRequest,
 } from '@perigee/protocol'
+import { Refusal, refusalOf } from './refusal.ts'
+import { SmallMultiplex } from './small-multiplex.ts'
 
-/** What a call is refused with. */
-export class Refusal extends Error {
-  readonly code: number
-  readonly reason: Reason | undefined
-  readonly metadata: Readonly<Record<string, string>>
-
-  constructor(
-    codeOrReason: number | Reason,
-    message = 'refused by the test',
-    metadata: Readonly<Record<string, string>> = {},
-  ) {
-    super(message)
-    this.metadata = metadata
-    this.code = typeof codeOrReason === 'number' ? codeOrReason : STATUS[STATUS_OF_REASON[codeOrReason]]
-    this.reason = typeof codeOrReason === 'number' ? undefined : codeOrReason
-  }
-}
+export { Refusal }
 
 /** What all sidecars of a test serve: one truth, without any delay between regions. */
 export class SmallCluster {
@@ -75,6 +64,10 @@ type Handler = (request: never) => Fields
 /** Answers instead of the sidecar; `undefined` lets it answer itself. */
 type Interceptor = (method: string, request: Message) => Promise<Fields | undefined> | Fields | undefined
 
+/** Where this is `unary`, sidecars lack Multiplex, as older ones do. */
+const LACKS_MULTIPLEX = process.env.PERIGEE_SPEC_SIDECARS === 'unary'
+
+type MultiplexCall = ServerDuplexStream<MultiplexRequest, Message>
 type HealthWatchCall = ServerWritableStream<HealthCheckRequest, Message>
 
 const CLUSTER_ID = '00000000000000aa'
@@ -83,10 +76,12 @@ const CLUSTER_ID = '00000000000000aa'
 export class SmallSidecar implements AsyncDisposable {
   readonly region: string
   readonly received: Received[] = []
+  readonly multiplex = new SmallMultiplex((method, request) => this.#respond(method, request))
   intercept: Interceptor = () => undefined
   readonly #watches = new Map<HealthWatchCall, string>()
   readonly #notServing = new Set<string>()
   readonly #cluster: SmallCluster
+  readonly #handlers = new Map<DescMethod, Handler | undefined>()
   readonly #server = new Server()
   #port = 0
 
@@ -95,9 +90,15 @@ export class SmallSidecar implements AsyncDisposable {
     this.#cluster = cluster
   }
 
-  static async start(region: string, cluster = new SmallCluster(), port = 0): Promise<SmallSidecar> {
+  /** @param lacksMultiplex whether it answers UNIMPLEMENTED to that. */
+  static async start(
+    region: string,
+    cluster = new SmallCluster(),
+    port = 0,
+    lacksMultiplex = LACKS_MULTIPLEX,
+  ): Promise<SmallSidecar> {
     const sidecar = new SmallSidecar(region, cluster)
-    await sidecar.#listen(port)
+    await sidecar.#listen(port, lacksMultiplex)
     return sidecar
   }
 
@@ -133,6 +134,7 @@ export class SmallSidecar implements AsyncDisposable {
 
   /** Takes no more calls, without a word before, and finishes those that it has taken. */
   goAway(): void {
+    this.multiplex.drain()
     this.#server.tryShutdown(() => {})
   }
 
@@ -145,19 +147,21 @@ export class SmallSidecar implements AsyncDisposable {
     await this.kill()
   }
 
-  async #listen(port: number): Promise<void> {
+  async #listen(port: number, lacksMultiplex: boolean): Promise<void> {
     const unary = (
       methods: readonly DescMethod[],
       handlers: Record<string, Handler>,
-    ): UntypedServiceImplementation =>
-      Object.fromEntries(
+    ): UntypedServiceImplementation => {
+      for (const method of methods) this.#handlers.set(method, handlers[method.localName])
+      return Object.fromEntries(
         methods.map((method) => [
           method.localName,
           (call: ServerUnaryCall<Message, Message>, reply: sendUnaryData<Message>) => {
-            void this.#answer(method, handlers[method.localName], call, reply)
+            void this.#answer(method, call, reply)
           },
         ]),
       )
+    }
     const cache = unary(CacheService.methods, this.#cache())
     const search = unary(SearchService.methods, this.#search())
     const cluster = {
@@ -179,6 +183,14 @@ export class SmallSidecar implements AsyncDisposable {
     this.#server.addService(grpcServiceDefinition(SearchService), search)
     this.#server.addService(grpcServiceDefinition(ClusterService), cluster)
     this.#server.addService(grpcServiceDefinition(Health), health)
+    this.#server.addService(
+      grpcServiceDefinition(SemanticCacheService),
+      unary(SemanticCacheService.methods, {}),
+    )
+    if (!lacksMultiplex) {
+      const multiplex = (call: MultiplexCall) => this.multiplex.serve(call)
+      this.#server.addService(grpcServiceDefinition(MultiplexService), { multiplex })
+    }
     const credentials = ServerCredentials.createInsecure()
     this.#port = await new Promise<number>((resolve, reject) =>
       this.#server.bindAsync(`127.0.0.1:${port}`, credentials, (error, bound) =>
@@ -189,32 +201,30 @@ export class SmallSidecar implements AsyncDisposable {
 
   async #answer(
     method: DescMethod,
-    handler: Handler | undefined,
     call: ServerUnaryCall<Message, Message>,
     reply: sendUnaryData<Message>,
   ): Promise<void> {
-    this.received.push({ method: method.name, request: call.request })
     try {
-      const intercepted = await this.intercept(method.name, call.request)
-      if (!handler && !intercepted) throw new Refusal('NOT_YET')
-      const requestId = (call.request as { options?: { requestId?: string } }).options?.requestId
-      const known = requestId ? this.#cluster.answered.get(requestId) : undefined
-      const answer = known ?? create(method.output, intercepted ?? (await handler?.(call.request as never)))
-      if (requestId) this.#cluster.answered.set(requestId, answer)
-      reply(null, answer)
+      reply(null, await this.#respond(method, call.request))
     } catch (error) {
-      const refusal = error instanceof Refusal ? error : new Refusal(STATUS.INTERNAL, String(error))
+      const { code, message, status } = refusalOf(error)
       const metadata = new Metadata()
-      if (refusal.reason) {
-        const fields = [{ field: 'a.field', description: 'is wrong' }]
-        const details = { reason: refusal.reason, metadata: refusal.metadata, fields }
-        metadata.set(
-          STATUS_DETAILS_KEY,
-          Buffer.from(encodeStatusDetails(refusal.code, refusal.message, details)),
-        )
-      }
-      reply({ code: refusal.code, details: refusal.message, metadata })
+      if (status) metadata.set(STATUS_DETAILS_KEY, Buffer.from(status))
+      reply({ code, details: message, metadata })
     }
+  }
+
+  /** @throws Refusal */
+  async #respond(method: DescMethod, request: Message): Promise<Message> {
+    this.received.push({ method: method.name, request })
+    const handler = this.#handlers.get(method)
+    const intercepted = await this.intercept(method.name, request)
+    if (!handler && !intercepted) throw new Refusal('NOT_YET')
+    const requestId = (request as { options?: { requestId?: string } }).options?.requestId
+    const known = requestId ? this.#cluster.answered.get(requestId) : undefined
+    const answer = known ?? create(method.output, intercepted ?? (await handler?.(request as never)))
+    if (requestId) this.#cluster.answered.set(requestId, answer)
+    return answer
   }
 
   /** A receipt that has seen the newest write, or what the request has, whichever is later. */

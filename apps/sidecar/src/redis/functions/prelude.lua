@@ -80,6 +80,32 @@ local function outdated_vouching(vouched, us)
   return nil
 end
 
+-- Why nothing may be written now in the epoch that a caller takes for claimed, or nothing.
+local function refused(clock_key, epoch, us)
+  local why = fenced(clock_key, us)
+  if why then return why end
+  if epoch ~= text(claim.epoch) then return 'FENCED epoch ' .. text(claim.epoch) .. ' is claimed, not ' .. epoch end
+  return nil
+end
+
+-- What a write is answered at once instead of being done: an error's text, or the first answer of the same request id;
+-- nothing when it is to be done. `body`: '0', or with a request id a short hash of the body.
+local function answered_at_once(us, deadline_ms, body, done_key)
+  if us > tonumber(deadline_ms) * 1000 then return 'EXPIRED the write came after its deadline' end
+  if body ~= '0' then
+    local first = redis.call('GET', done_key)
+    if first then
+      local first_body, answer = string.match(first, '^(%w+) (.*)$')
+      if first_body ~= body then return 'REUSED the request id came with another body before' end
+      return cjson.decode(answer)
+    end
+  end
+  if promotion.holds_writes and promotion.until_us > us then
+    return 'HELD ' .. promotion.region .. ' is being promoted'
+  end
+  return nil
+end
+
 -- Begins a write. All writes share these first KEYS and ARGV:
 --   KEYS  1 clock, 2 log, 3 done-times, 4 done key (done-times again when there is no request id)
 --   ARGV  1 the epoch the caller takes for claimed, 2 deadline in Unix ms, 3 '0', or with a request id a short hash of the
@@ -89,25 +115,8 @@ end
 --         nothing is written until that is over
 local function open_write(keys, args)
   local us = now_us()
-  local why = fenced(keys[1], us)
-  if why then return nil, redis.error_reply(why) end
-  if args[1] ~= text(claim.epoch) then
-    return nil, redis.error_reply('FENCED epoch ' .. text(claim.epoch) .. ' is claimed, not ' .. args[1])
-  end
-  if us > tonumber(args[2]) * 1000 then
-    return nil, redis.error_reply('EXPIRED the write came after its deadline')
-  end
-  if args[3] ~= '0' then
-    local first = redis.call('GET', keys[4])
-    if first then
-      local body, answer = string.match(first, '^(%w+) (.*)$')
-      if body ~= args[3] then return nil, redis.error_reply('REUSED the request id came with another body before') end
-      return nil, cjson.decode(answer)
-    end
-  end
-  if promotion.holds_writes and promotion.until_us > us then
-    return nil, redis.error_reply('HELD ' .. promotion.region .. ' is being promoted')
-  end
+  local reply = refused(keys[1], args[1], us) or answered_at_once(us, args[2], args[3], keys[4])
+  if reply then return nil, type(reply) == 'string' and redis.error_reply(reply) or reply end
   local epoch, seq = position_of(redis.call('GET', keys[1]))
   return { keys = keys, args = args, us = us, epoch = epoch, before = seq, seq = seq }
 end
@@ -132,14 +141,32 @@ local function take_logged(write, operation, uid, id)
   return position
 end
 
+-- What a write that took positions after `before` is answered: epoch, first seq taken, how many were taken, Unix
+-- microseconds, how many things were found.
+local function answer_of(write, before, found)
+  local taken = write.seq - before
+  return { text(write.epoch), text(before + 1), text(taken), text(write.us), text(found or taken) }
+end
+
+-- Remembers an answer for its request id; its time of writing is the caller's to note.
+local function remember(done_key, body, reply)
+  redis.call('SET', done_key, body .. ' ' .. cjson.encode(reply))
+end
+
+-- Sets the clock to the newest position that was taken.
+local function set_clock(write)
+  if write.seq > write.before then
+    redis.call('SET', write.keys[1], text(write.epoch) .. '-' .. text(write.seq))
+  end
+end
+
 -- Ends a write: sets the clock, remembers the answer for its request id.
--- Reply: epoch, first seq taken, how many were taken, Unix microseconds, how many things were found.
+-- Reply: as answer_of
 local function close_write(write, found)
-  local taken = write.seq - write.before
-  if taken > 0 then redis.call('SET', write.keys[1], text(write.epoch) .. '-' .. text(write.seq)) end
-  local reply = { text(write.epoch), text(write.before + 1), text(taken), text(write.us), text(found or taken) }
+  set_clock(write)
+  local reply = answer_of(write, write.before, found)
   if write.args[3] ~= '0' then
-    redis.call('SET', write.keys[4], write.args[3] .. ' ' .. cjson.encode(reply))
+    remember(write.keys[4], write.args[3], reply)
     redis.call('ZADD', write.keys[3], text(write.us / 1000), write.keys[4])
   end
   return reply
@@ -169,6 +196,28 @@ local function unmet(condition, version)
     return version and 'PRECONDITION the key is at version ' .. version or 'PRECONDITION there is no such key'
   end
   return nil
+end
+
+-- Why an entry may not be written or deleted under a condition ('': none), or nothing.
+local function unmet_of_entry(write, cleared_key, entry_key, condition)
+  if condition == '' then return nil end
+  local header = redis.call('GETRANGE', entry_key, 0, HEADER_BYTES - 1)
+  return unmet(condition, visible_entry(header, redis.call('GET', cleared_key), write.us))
+end
+
+-- Takes the next position for a cache entry and writes it. `ttl_ms` and `expires_ms`: one of the two, or both '' for never.
+local function set_entry(write, key, value, content_type, ttl_ms, expires_ms)
+  local expires_us = 0
+  if ttl_ms ~= '' then expires_us = write.us + tonumber(ttl_ms) * 1000 end
+  if expires_ms ~= '' then expires_us = tonumber(expires_ms) * 1000 end
+  take(write)
+  local header = struct.pack(HEADER, 1, write.epoch, write.seq, write.us, expires_us, #content_type)
+  if expires_us == 0 then
+    redis.call('SET', key, header .. content_type .. value)
+  else
+    local at_ms = text(math.ceil(expires_us / 1000) + SKEW_ALLOWANCE_MS)
+    redis.call('SET', key, header .. content_type .. value, 'PXAT', at_ms)
+  end
 end
 
 local CHUNK_FIELDS = { 'text', 'vector', 'metadata', 'tags', 'position', 'written', 'expires' }

@@ -7,26 +7,11 @@
 register_write('set_entries', function(keys, args)
   local write, reply = open_write(keys, args)
   if not write then return reply end
-  if args[5] ~= '' then
-    local header = redis.call('GETRANGE', keys[6], 0, HEADER_BYTES - 1)
-    local version = visible_entry(header, redis.call('GET', keys[5]), write.us)
-    local why = unmet(args[5], version)
-    if why then return redis.error_reply(why) end
-  end
+  local why = unmet_of_entry(write, keys[5], keys[6], args[5])
+  if why then return redis.error_reply(why) end
   for i = 6, #keys do
     local a = 6 + (i - 6) * 4
-    local value, content_type, ttl_ms, expires_ms = args[a], args[a + 1], args[a + 2], args[a + 3]
-    local expires_us = 0
-    if ttl_ms ~= '' then expires_us = write.us + tonumber(ttl_ms) * 1000 end
-    if expires_ms ~= '' then expires_us = tonumber(expires_ms) * 1000 end
-    take(write)
-    local header = struct.pack(HEADER, 1, write.epoch, write.seq, write.us, expires_us, #content_type)
-    if expires_us == 0 then
-      redis.call('SET', keys[i], header .. content_type .. value)
-    else
-      local at_ms = text(math.ceil(expires_us / 1000) + SKEW_ALLOWANCE_MS)
-      redis.call('SET', keys[i], header .. content_type .. value, 'PXAT', at_ms)
-    end
+    set_entry(write, keys[i], args[a], args[a + 1], args[a + 2], args[a + 3])
   end
   return close_write(write)
 end)

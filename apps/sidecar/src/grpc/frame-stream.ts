@@ -1,0 +1,66 @@
+import type { ServerDuplexStream, StatusObject } from '@grpc/grpc-js'
+
+/** Bytes that were written and not yet taken by the connection: beyond them nothing more is read. */
+const UNSENT_BYTES_MAX = 4 * 1024 * 1024
+
+/** What reads the frames of one stream. */
+export interface FrameReader {
+  /** A frame came. What it throws ends the stream. */
+  read(frame: Buffer): void
+  /** The client sends no more, and waits for what it asked. */
+  finish(): void
+  /** The sidecar goes away: ends the stream once what was taken is answered. */
+  drain(): void
+  /** Nothing can be written any more. */
+  closed(): void
+}
+
+/**
+ * The server's end of a two-way stream of encoded messages. While what was written isn't taken, nothing is read: a client
+ * that never reads is soon not read either.
+ */
+export class FrameStream {
+  readonly #call: ServerDuplexStream<Buffer, Buffer>
+  #unsentBytes = 0
+  #over = false
+
+  constructor(call: ServerDuplexStream<Buffer, Buffer>) {
+    this.#call = call
+  }
+
+  /** Whether it has ended, or is about to: nothing more is read or written. */
+  get over(): boolean {
+    return this.#over
+  }
+
+  write(frame: Buffer): void {
+    if (this.#over) return
+    this.#unsentBytes += frame.length
+    this.#call.write(frame, () => this.#sent(frame.length))
+    if (this.#unsentBytes > UNSENT_BYTES_MAX) this.#call.pause()
+  }
+
+  /** Ends it with OK, after all that was written. */
+  end(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#call.end()
+  }
+
+  /** Ends it with an error, after all that was written. */
+  fail(status: StatusObject): void {
+    if (this.#over) return
+    this.#over = true
+    this.#call.emit('error', status)
+  }
+
+  /** The other side has ended it. */
+  closed(): void {
+    this.#over = true
+  }
+
+  #sent(bytes: number): void {
+    this.#unsentBytes -= bytes
+    if (this.#unsentBytes <= UNSENT_BYTES_MAX / 2 && this.#call.isPaused()) this.#call.resume()
+  }
+}

@@ -1,0 +1,91 @@
+import type { DescMethod } from '@bufbuild/protobuf'
+import { type handleBidiStreamingCall, status } from '@grpc/grpc-js'
+import type { StatusError } from '../status-error.ts'
+import type { AdapterContext } from './adapter.ts'
+import { methodName } from './call.ts'
+import { statusLabel, toGrpcStatus } from './error-boundary.ts'
+import { type FrameReader, FrameStream } from './frame-stream.ts'
+
+/** Answers a two-way stream of encoded messages. */
+export type FramesHandler = (stream: FrameStream, context: AdapterContext) => FrameReader
+
+/** A two-way stream that a drain lets finish. */
+export interface OpenFrames {
+  /** Lets it finish. */
+  drain(): void
+  /** Ends it, whatever it has in flight. */
+  abort(error: StatusError): void
+}
+
+/** The two-way streams that are open. */
+export class OpenFrameStreams {
+  readonly #open = new Set<OpenFrames>()
+  #draining = false
+
+  add(stream: OpenFrames): void {
+    this.#open.add(stream)
+    if (this.#draining) stream.drain()
+  }
+
+  /** @returns whether it was open. */
+  delete(stream: OpenFrames): boolean {
+    return this.#open.delete(stream)
+  }
+
+  /** Lets them finish, and those that come. */
+  drain(): void {
+    this.#draining = true
+    for (const stream of this.#open) stream.drain()
+  }
+
+  /** Ends them. */
+  abort(error: StatusError): void {
+    for (const stream of this.#open) stream.abort(error)
+  }
+}
+
+/** grpc-js's form of a handler of frames. The stream counts as a connection does, not as a call: it isn't in the gate. */
+export function adaptFrames(
+  method: DescMethod,
+  handler: FramesHandler,
+  context: AdapterContext,
+): handleBidiStreamingCall<Buffer, Buffer> {
+  const name = methodName(method)
+  const { log, observer, frames } = context
+
+  return (call) => {
+    const startedMs = performance.now()
+    const stream = new FrameStream(call)
+    let reader: FrameReader | undefined
+    let code: number = status.OK
+    const fail = (thrown: unknown) => {
+      const answer = toGrpcStatus(thrown, log, name)
+      code = answer.code
+      stream.fail(answer)
+      reader?.closed()
+    }
+    const attempt = (act: () => void) => {
+      if (stream.over) return
+      try {
+        act()
+      } catch (error) {
+        fail(error)
+      }
+    }
+    const open: OpenFrames = { drain: () => attempt(() => reader?.drain()), abort: fail }
+    attempt(() => {
+      reader = handler(stream, context)
+    })
+    frames.add(open)
+    call.on('data', (frame: Buffer) => attempt(() => reader?.read(frame)))
+    call.on('end', () => attempt(() => reader?.finish()))
+    // grpc-js says so at the end of every stream, whoever ended it.
+    call.on('cancelled', () => {
+      if (!frames.delete(open)) return
+      if (!stream.over) code = status.CANCELLED
+      stream.closed()
+      reader?.closed()
+      observer.callEnded(name, statusLabel(code), performance.now() - startedMs)
+    })
+  }
+}

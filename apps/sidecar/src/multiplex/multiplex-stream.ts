@@ -1,0 +1,262 @@
+/**
+ * One client's stream: reads its frames, has each call answered, and puts the replies into frames of its own.
+ *
+ * Invariant: a call has at most one reply, and unless the stream breaks, exactly one; what isn't answered from a group goes
+ * through the same handler as a unary call, with a context of its own. If the stream ends first, all calls in flight are
+ * given up, as unary ones are whose connection is gone; a write that was begun goes on.
+ */
+
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type Message, toBinary } from '@bufbuild/protobuf'
+import { formatPosition, STATUS } from '@perigee/core'
+import {
+  MalformedFrame,
+  MultiplexRequestSchema,
+  MultiplexService,
+  type RequestFrame,
+  readRequestFrame,
+} from '@perigee/protocol'
+import { innerDeadlineMs } from '../deadline.ts'
+import type { AdapterContext } from '../grpc/adapter.ts'
+import { methodName, writeDeadlineMs } from '../grpc/call.ts'
+import { statusLabel, toToldError } from '../grpc/error-boundary.ts'
+import type { FrameReader, FrameStream } from '../grpc/frame-stream.ts'
+import { OversizedRequest, UnreadableRequest } from '../grpc/request-bytes.ts'
+import { outcomeUnknown } from '../redis/redis-status.ts'
+import { invalidField, refusal, StatusError } from '../status-error.ts'
+import { callRequest, noSuchSession, requestless } from './call-request.ts'
+import { CallsInFlight } from './calls-in-flight.ts'
+import { FrameSession } from './frame-session.ts'
+import type { GetGroup, GroupAnswer } from './get-group.ts'
+import { type Groups, newGroups } from './groups.ts'
+import type { MultiplexOptions } from './multiplex-service.ts'
+import { type Arrival, MultiplexedCall } from './multiplexed-call.ts'
+import { Replies } from './replies.ts'
+import type { SetGroup } from './set-group.ts'
+
+/** Of its time, how much a call may take in a group; after that it goes its own way, which leaves time for the primary. */
+const GROUP_SHARE = 0.25
+
+export class MultiplexStream implements FrameReader {
+  readonly #stream: FrameStream
+  readonly #context: AdapterContext
+  readonly #options: MultiplexOptions
+  readonly #replies: Replies
+  readonly #inFlight = new CallsInFlight((call, nowMs) => this.#due(call, nowMs))
+  #draining = false
+  #finishing = false
+
+  constructor(stream: FrameStream, context: AdapterContext, options: MultiplexOptions) {
+    this.#stream = stream
+    this.#context = context
+    this.#options = options
+    this.#replies = new Replies(stream)
+  }
+
+  read(bytes: Buffer): void {
+    const frame = readFrame(bytes, this.#options.limits.messageBytesMax)
+    const calls = this.#callsOf(frame)
+    for (const id of frame.cancels) this.#cancel(id)
+    const groups = newGroups(this.#options, this.#context)
+    for (const call of calls) if (!call.answered) this.#begin(call, frame, groups)
+    for (const group of groups.gets.groups) void this.#readGroup(group)
+    for (const group of groups.sets.groups) void this.#writeGroup(group)
+  }
+
+  finish(): void {
+    this.#finishing = true
+    this.#endIfDone()
+  }
+
+  drain(): void {
+    if (this.#draining) return
+    this.#draining = true
+    this.#replies.draining()
+    this.#endIfDone()
+  }
+
+  closed(): void {
+    for (const call of this.#inFlight.clear()) {
+      call.giveUp(new StatusError('CANCELLED', 'The stream of the call has ended.'))
+      this.#observe(call, STATUS.CANCELLED)
+    }
+  }
+
+  /** The calls of a frame, in flight from now on. @throws StatusError for an id that is taken. */
+  #callsOf({ calls, sessionTokens }: RequestFrame): MultiplexedCall[] {
+    const { pauses, unaryDeadlineMs } = this.#context
+    const sessions = sessionTokens.map((token) => new FrameSession(token))
+    const arrival: Arrival = {
+      atMs: Date.now(),
+      startedMs: performance.now(),
+      waitedMsMax: pauses.waitedMsMax,
+    }
+    return calls.map((asked) => {
+      const timeoutMs = asked.timeoutMs || unaryDeadlineMs
+      const method = this.#options.methods.get(asked.field)
+      const session = asked.session > 0 ? sessions[asked.session - 1] : undefined
+      const call = new MultiplexedCall(asked, { arrival, timeoutMs, method, session })
+      if (!this.#inFlight.add(call)) throw invalidField('calls', `have the id ${call.id}, which is in flight`)
+      return call
+    })
+  }
+
+  #begin(call: MultiplexedCall, frame: RequestFrame, { gets, sets }: Groups): void {
+    const { gate } = this.#context
+    try {
+      if (this.#draining) throw notBegun()
+      if (call.asked.session > 0 && !call.session) throw noSuchSession(call.asked, frame.sessionTokens.length)
+      gate.enter()
+    } catch (error) {
+      this.#fail(call, error)
+      return
+    }
+    if (gets.take(call)) {
+      call.grouped = 'get'
+      this.#inFlight.makeDue(call, call.deadlineMs - call.timeoutMs * (1 - GROUP_SHARE))
+    } else if (sets.take(call)) {
+      call.grouped = 'set'
+      this.#inFlight.makeDue(call, innerDeadlineMs(writeDeadlineMs(call)))
+    } else void this.#handle(call)
+  }
+
+  /** Has a call answered by its method's handler. */
+  async #handle(call: MultiplexedCall): Promise<void> {
+    try {
+      const { method, asked, session } = call
+      if (!method) throw requestless(asked)
+      const request = callRequest({ method, asked, session })
+      this.#context.checkRequest(method.method, request)
+      const response = await method.handler(request as never, call)
+      if (call.answered) return
+      const bytes = toBinary(method.method.output, response as Message)
+      this.#replies.message(call.id, method.replyField, bytes)
+      this.#ended(call, STATUS.OK)
+    } catch (error) {
+      this.#fail(call, error)
+    } finally {
+      this.#context.gate.leave()
+    }
+  }
+
+  /** Answers those of a group that this region's own state answers; the others go their own ways. */
+  async #readGroup(group: GetGroup): Promise<void> {
+    const answer = await this.#options.reader.read(group).catch(() => undefined)
+    for (let i = 0; i < group.calls.length; i++) {
+      const call = group.calls[i] as MultiplexedCall
+      if (!call.grouped) continue
+      if (!call.answered && !answer?.covers(call.session)) {
+        this.#goAlone(call)
+        continue
+      }
+      if (!call.answered) {
+        const entry = answer?.entries[i]
+        const told = entry && { ...entry, version: formatPosition(entry.position) }
+        this.#replies.entry(call.id, told, (answer as GroupAnswer).receipt)
+        this.#ended(call, STATUS.OK)
+      }
+      this.#leaveGroup(call)
+    }
+  }
+
+  /** Writes those of a group that can be written here and now; the others go their own ways. */
+  async #writeGroup(group: SetGroup): Promise<void> {
+    // What waited on a stalled link, or in a paused process, brings its caller's giving up right behind it.
+    await nextTurn()
+    const answers = await this.#options.writer.write(group).catch(() => undefined)
+    for (const { call } of group.sets) {
+      const answer = answers?.get(call)
+      if (!call.answered && (!answer || answer === 'alone')) {
+        this.#goAlone(call)
+        continue
+      }
+      if (answer instanceof Error) this.#fail(call, answer)
+      else if (!call.answered && answer && answer !== 'alone') {
+        this.#replies.set(call.id, answer.version, answer.receipt)
+        this.#ended(call, STATUS.OK)
+      }
+      this.#leaveGroup(call)
+    }
+  }
+
+  #leaveGroup(call: MultiplexedCall): void {
+    call.grouped = undefined
+    this.#context.gate.leave()
+  }
+
+  #goAlone(call: MultiplexedCall): void {
+    call.grouped = undefined
+    call.dueMs = call.deadlineMs
+    void this.#handle(call)
+  }
+
+  #due(call: MultiplexedCall, nowMs: number): void {
+    if (nowMs >= call.deadlineMs) this.#giveUp(call, tooLate(call))
+    else if (call.grouped === 'get') this.#goAlone(call)
+    else this.#giveUp(call, outcomeUnknown('no answer within its deadline'))
+  }
+
+  #cancel(id: number): void {
+    const call = this.#inFlight.get(id)
+    if (call) this.#giveUp(call, new StatusError('CANCELLED', 'The caller gave up.'))
+  }
+
+  #giveUp(call: MultiplexedCall, error: StatusError): void {
+    this.#fail(call, error)
+    call.giveUp(error)
+  }
+
+  #fail(call: MultiplexedCall, thrown: unknown): void {
+    if (call.answered) return
+    const told = toToldError(thrown, this.#context.log, this.#nameOf(call))
+    this.#replies.error(call.id, told.status)
+    this.#ended(call, told.code)
+  }
+
+  #ended(call: MultiplexedCall, code: number): void {
+    call.answered = true
+    this.#inFlight.delete(call)
+    this.#observe(call, code)
+    this.#endIfDone()
+  }
+
+  #observe(call: MultiplexedCall, code: number): void {
+    const tookMs = performance.now() - call.startedMs
+    this.#context.observer.callEnded(this.#nameOf(call), statusLabel(code), tookMs)
+  }
+
+  #nameOf(call: MultiplexedCall): string {
+    return call.method?.name ?? methodName(MultiplexService.method.multiplex)
+  }
+
+  #endIfDone(): void {
+    if (!(this.#draining || this.#finishing) || this.#inFlight.size > 0) return
+    this.#replies.flush()
+    this.#stream.end()
+  }
+}
+
+const UNKNOWN_IN_FRAME =
+  "The frame has a field that isn't known to this version; make unary calls, or ask a newer sidecar."
+
+/** @throws StatusError for one that is too large, that can't be read, or has fields that this version doesn't know. */
+function readFrame(bytes: Buffer, bytesMax: number): RequestFrame {
+  if (bytes.length > bytesMax) throw new OversizedRequest(bytes.length, bytesMax).error()
+  try {
+    const frame = readRequestFrame(bytes)
+    if (frame.odd) throw refusal('UNKNOWN_FIELD', UNKNOWN_IN_FRAME)
+    return frame
+  } catch (error) {
+    if (!(error instanceof MalformedFrame)) throw error
+    throw new UnreadableRequest(MultiplexRequestSchema, error.message).error()
+  }
+}
+
+function tooLate({ timeoutMs }: MultiplexedCall): StatusError {
+  const text = `No answer within ${timeoutMs} ms; allow more time, or ask for less at once.`
+  return new StatusError('DEADLINE_EXCEEDED', text)
+}
+
+function notBegun(): StatusError {
+  return new StatusError('UNAVAILABLE', 'This sidecar is shutting down, and nothing was done; ask another.')
+}

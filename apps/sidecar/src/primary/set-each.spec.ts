@@ -1,0 +1,149 @@
+import { formatPosition } from '@perigee/core'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { HistoryReader } from '../redis/history.ts'
+import { type ClaimedRedis, soon, startClaimedRedis } from './claimed-redis.spec-support.ts'
+import { type SetDemand, SetEach, type SetEachOutcome } from './set-each.ts'
+import type { WriteOutcome } from './writer.ts'
+
+let redis: ClaimedRedis
+let setEach: SetEach
+
+beforeAll(async () => {
+  redis = await startClaimedRedis()
+  const { library, keys, redisTime, connection } = redis
+  const history = new HistoryReader({ connection, keys })
+  setEach = new SetEach({ library, keys, history, redisTime })
+})
+
+afterAll(() => redis?.[Symbol.asyncDispose]())
+
+const epoch = () => redis.claim.epoch as number
+const set = (key: string, value = key, more: Partial<SetDemand> = {}): SetDemand => ({
+  ...soon(),
+  entry: { key, value: Buffer.from(value), contentType: 'text/plain' },
+  ...more,
+})
+
+async function valuesOf(...keys: string[]) {
+  const { entries } = await redis.data.readWholeEntries('n', keys)
+  return entries.map((entry) => entry && Buffer.from(entry.value).toString())
+}
+
+const done = (outcome: SetEachOutcome | undefined) => {
+  if (!outcome || outcome === 'not-done' || outcome instanceof Error) throw new Error(`not done: ${outcome}`)
+  return outcome as WriteOutcome
+}
+
+it('writes each as one Set would, in order, each at a position of its own', async () => {
+  const outcomes = (
+    await setEach.write(
+      'n',
+      ['a', 'b', 'c'].map((key) => set(key)),
+      epoch(),
+    )
+  ).map(done)
+  expect(await valuesOf('a', 'b', 'c')).toEqual(['a', 'b', 'c'])
+  const [a, b, c] = outcomes as [WriteOutcome, WriteOutcome, WriteOutcome]
+  expect([b.position.seq - a.position.seq, c.position.seq - b.position.seq]).toEqual([1, 1])
+  expect(await redis.data.clock({ primary: true })).toEqual(c.position)
+  const alone = await redis.writer.setEntries('n', [set('d').entry], soon())
+  expect(alone.position.seq).toBe(c.position.seq + 1)
+  expect(Object.keys(a).sort()).toEqual(Object.keys(alone).sort())
+  const { entries } = await redis.data.readWholeEntries('n', ['a', 'd'])
+  expect(entries[0]).toEqual({
+    ...entries[1],
+    ...{ key: 'a', value: entries[0]?.value, position: a.position, writtenAtMs: a.writtenAtMs },
+  })
+})
+
+it('writes a key twice in the order given', async () => {
+  await setEach.write('n', [set('twice', '1'), set('twice', '2')], epoch())
+  expect(await valuesOf('twice')).toEqual(['2'])
+})
+
+it('refuses one alone: by its precondition, its deadline, its request id', async () => {
+  await setEach.write('n', [set('there'), set('kept', '1', { requestId: 'used', bodyHash: 'aaaa' })], epoch())
+  const before = await redis.data.clock({ primary: true })
+  const outcomes = await setEach.write(
+    'n',
+    [
+      set('fine-1'),
+      set('there', 'new', { precondition: { exists: false } }),
+      set('late', 'late', { deadlineMs: Date.now() - 1000 }),
+      set('reused', 'reused', { requestId: 'used', bodyHash: 'bbbb' }),
+      set('kept', '2', { requestId: 'used', bodyHash: 'aaaa' }),
+      set('fine-2', 'fine', { precondition: { exists: false } }),
+    ],
+    epoch(),
+  )
+  expect(outcomes.map((outcome) => (outcome as { details?: { reason?: string } }).details?.reason)).toEqual([
+    ...[undefined, 'PRECONDITION_FAILED', undefined, 'INVALID_FIELD', undefined, undefined],
+  ])
+  expect(outcomes[2]).toMatchObject({ status: 'DEADLINE_EXCEEDED' })
+  // The first answer once more.
+  expect(done(outcomes[4]).position.seq).toBe(before.seq)
+  expect(await valuesOf('fine-1', 'there', 'late', 'reused', 'kept', 'fine-2')).toEqual([
+    ...['fine-1', 'there', undefined, undefined, '1', 'fine'],
+  ])
+  expect((await redis.data.clock({ primary: true })).seq).toBe(before.seq + 2)
+})
+
+it('remembers the answer of each request id, for as long as of a Set alone', async () => {
+  const sets = Array.from({ length: 100 }, (_, i) =>
+    set(`many-${i}`, 'v', { requestId: `id-${i}`, bodyHash: 'cccc' }),
+  )
+  const first = (await setEach.write('n', sets, epoch())).map(done)
+  const again = (await setEach.write('n', sets, epoch())).map(done)
+  expect(again).toEqual(first)
+  const alone = { ...soon(), requestId: 'id-7', bodyHash: 'cccc' }
+  const { entry } = sets[7] as SetDemand
+  expect(await redis.writer.setEntries('n', [entry], alone)).toEqual(first[7])
+  const { keys, connection } = redis
+  const scored = await connection.call('ZSCORE', keys.doneTimes, keys.done('Set', 'n', 'id-99'))
+  expect(Number(scored)).toBeCloseTo(first[99]?.writtenAtMs ?? 0, 0)
+})
+
+it('knows a version, and lets an entry expire', async () => {
+  const [first] = await setEach.write('n', [set('v', '1')], epoch())
+  const version = formatPosition(done(first).position)
+  const [same, other, short] = await setEach.write(
+    'n',
+    [
+      set('v', '2', { precondition: { version } }),
+      set('v', '3', { precondition: { version } }),
+      { ...set('short'), entry: { ...set('short').entry, ttlMs: 30 } },
+    ],
+    epoch(),
+  )
+  done(same)
+  expect(other).toMatchObject({ details: { reason: 'PRECONDITION_FAILED' } })
+  done(short)
+  expect(await valuesOf('v')).toEqual(['2'])
+  await expect.poll(() => valuesOf('short')).toEqual([undefined])
+})
+
+it('has nothing done in an epoch that is not claimed, and says so of each', async () => {
+  expect(await setEach.write('n', [set('fenced')], epoch()).then(([outcome]) => typeof outcome)).toBe(
+    'object',
+  )
+  const { clock } = redis.keys
+  const held = await redis.connection.call('GET', clock)
+  await redis.connection.call('SET', clock, `${epoch() + 1}-1`)
+  try {
+    expect(await setEach.write('n', [set('x'), set('y')], epoch())).toEqual(['not-done', 'not-done'])
+  } finally {
+    await redis.connection.call('SET', clock, String(held))
+  }
+  expect(await valuesOf('x', 'y')).toEqual([undefined, undefined])
+})
+
+it('fails as a whole, with nothing done, where Redis is full', async () => {
+  await redis.connection.call('CONFIG', 'SET', 'maxmemory', 1)
+  try {
+    const outcomes = await setEach.write('n', [set('full-1'), set('full-2')], epoch())
+    for (const outcome of outcomes) expect(outcome).toMatchObject({ details: { reason: 'OUT_OF_MEMORY' } })
+  } finally {
+    await redis.connection.call('CONFIG', 'SET', 'maxmemory', 0)
+  }
+  expect(await valuesOf('full-1')).toEqual([undefined])
+})

@@ -1,0 +1,158 @@
+/**
+ * The shortest way of a plain Get: straight into the frame of the stream that the nearest sidecar in use has open, and straight
+ * from the reply to its caller, without the objects that the ordinary way makes for each call.
+ *
+ * Invariant: it is the ordinary call's first attempt, with its time, its load count and its session's token. Whatever isn't a plain
+ * answer goes on in the ordinary way, which is told of this attempt as of one of its own.
+ */
+import { fromBinary, toBinary } from '@bufbuild/protobuf'
+import {
+  CacheService,
+  type FrameReply,
+  GetResponseSchema,
+  REPLY_FIELD,
+  ReceiptSchema,
+  type RequestFrameWriter,
+  readGetResponse,
+} from '@perigee/protocol'
+import { type BegunCall, FIRST_SHARE } from './attempt-plan.ts'
+import { Deadline } from './deadline.ts'
+import type { Endpoint, EndpointChooser } from './endpoint.ts'
+import { serviceOf } from './health-watch.ts'
+import { errorOf, HEAD_BYTES_MAX, wireTimeout } from './multiplex-call.ts'
+import type { StreamCall } from './multiplex-stream.ts'
+import type { MultiplexTransport } from './multiplex-transport.ts'
+import { PerigeeError } from './perigee-error.ts'
+import type { RetryBudget } from './retry-budget.ts'
+
+const SERVICE = serviceOf(CacheService.method.get)
+/** Longer ones go the ordinary way, which says what is wrong with them. */
+const NAME_LENGTH_MAX = 2_048
+
+/** What UTF-8 has no form for. */
+const HALF_PAIR = /\p{Surrogate}/u
+
+/** What a Get asks for, and who hears of its end, once. */
+export interface QuickGetPlan {
+  readonly namespace: string
+  readonly key: string
+  /** Encoded `ReadOptions` without a token; `undefined`: none. */
+  readonly options: Uint8Array | undefined
+  readonly token: Uint8Array | undefined
+  readonly timeoutMs: number
+  /** @param value a view of the frame; `undefined`: a miss. @param receipt likewise, encoded. */
+  answered(value: Uint8Array | undefined, receipt: Uint8Array | undefined): void
+  /** It goes on in the ordinary way. @param begun what has happened so far; `undefined`: nothing. */
+  goOn(begun: BegunCall | undefined): void
+}
+
+/** Makes quick Gets. */
+export class QuickGets {
+  readonly chooser: EndpointChooser
+  readonly transport: MultiplexTransport
+  readonly #budget: RetryBudget
+
+  constructor(parts: {
+    readonly chooser: EndpointChooser
+    readonly transport: MultiplexTransport
+    readonly budget: RetryBudget
+  }) {
+    this.chooser = parts.chooser
+    this.transport = parts.transport
+    this.#budget = parts.budget
+  }
+
+  /** Begins one; false, and nothing has happened, when it has to go the ordinary way. */
+  begin(plan: QuickGetPlan): boolean {
+    const { namespace, key, timeoutMs } = plan
+    if (!isPlain(namespace) || !isPlain(key) || !(timeoutMs > 0)) return false
+    const endpoint = this.chooser.first(SERVICE)
+    const stream = endpoint && this.transport.openStream(endpoint)
+    if (!stream) return false
+    this.#budget.callMade()
+    this.chooser.began(endpoint)
+    this.transport.hold.enter()
+    stream.send(new QuickGet(plan, endpoint, this))
+    return true
+  }
+}
+
+function isPlain(name: string): boolean {
+  return typeof name === 'string' && name.length <= NAME_LENGTH_MAX && !HALF_PAIR.test(name)
+}
+
+class QuickGet implements StreamCall {
+  readonly endpoint: Endpoint
+  readonly dueMs: number
+  readonly bytesMax: number
+  id = 0
+  readonly #plan: QuickGetPlan
+  readonly #gets: QuickGets
+  readonly #startedMs = performance.now()
+  /** Until it has to be answered, or another sidecar may do better. */
+  readonly #attemptMs: number
+
+  constructor(plan: QuickGetPlan, endpoint: Endpoint, gets: QuickGets) {
+    this.#plan = plan
+    this.endpoint = endpoint
+    this.#gets = gets
+    this.#attemptMs = gets.chooser.several ? plan.timeoutMs * FIRST_SHARE : plan.timeoutMs
+    this.dueMs = this.#startedMs + this.#attemptMs
+    this.bytesMax = HEAD_BYTES_MAX + 3 * (plan.namespace.length + plan.key.length) + (plan.token?.length ?? 0)
+  }
+
+  get read(): boolean {
+    return true
+  }
+
+  write(writer: RequestFrameWriter, id: number): void {
+    const { token } = this.#plan
+    const session = token === undefined ? 0 : writer.session(token)
+    writer.get({ id, timeoutMs: wireTimeout(this.#attemptMs), session }, this.#plan)
+  }
+
+  replied(reply: FrameReply, draining: boolean): void {
+    if (reply.field !== REPLY_FIELD.get) {
+      this.failed(errorOf(reply, this.endpoint, draining))
+      return
+    }
+    let answer: ReturnType<typeof read>
+    try {
+      answer = read(reply.bytes)
+    } catch (thrown) {
+      this.failed(PerigeeError.from(thrown, this.endpoint.region))
+      return
+    }
+    this.#gets.chooser.answered(this.endpoint, SERVICE)
+    this.#ended()
+    this.#plan.answered(answer.entry?.value, answer.receipt)
+  }
+
+  failed(error: PerigeeError): void {
+    const tookMs = performance.now() - this.#startedMs
+    this.#ended()
+    const wasInUse = true
+    const deadline = Deadline.in(this.#plan.timeoutMs - tookMs)
+    this.#plan.goOn({ deadline, failed: { endpoint: this.endpoint, error, tookMs, wasInUse } })
+  }
+
+  unsupported(): void {
+    this.#ended()
+    this.#plan.goOn(undefined)
+  }
+
+  #ended(): void {
+    this.#gets.chooser.ended(this.endpoint)
+    this.#gets.transport.hold.leave()
+  }
+}
+
+function read(bytes: Buffer): {
+  readonly entry: { readonly value: Uint8Array } | undefined
+  readonly receipt: Uint8Array | undefined
+} {
+  const quickly = readGetResponse(bytes)
+  if (quickly) return quickly
+  const { entry, receipt } = fromBinary(GetResponseSchema, bytes)
+  return { entry, receipt: receipt && toBinary(ReceiptSchema, receipt) }
+}
