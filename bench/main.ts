@@ -1,0 +1,36 @@
+// Measures Perigee beside what a user would pick instead, all in one run: npm run bench -- --help
+
+import { readFile, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { collapsedRows, type Recorded, recordedFrom } from './measure/collapse.ts'
+import { rowsAsJson } from './measure/row.ts'
+import { run } from './run.ts'
+import { HELP, settingsFrom } from './settings.ts'
+import { tableOf } from './table.ts'
+
+const RECORDED = fileURLToPath(new URL('recorded.json', import.meta.url))
+
+async function main(): Promise<number> {
+  const settings = settingsFrom(process.argv.slice(2))
+  if (!settings) {
+    say(HELP)
+    return 0
+  }
+  const ran = await run(settings, (text) => process.stderr.write(`${text}\n`))
+  const rows = ran.flatMap((one) => one.rows)
+  say(`\n${tableOf(rows)}\n`)
+  if (settings.json !== undefined) await writeFile(settings.json, rowsAsJson(rows))
+  const recorded = JSON.parse(await readFile(RECORDED, 'utf8')) as Recorded
+  if (settings.record) await writeFile(RECORDED, `${JSON.stringify(recordedFrom(rows, recorded), null, 2)}\n`)
+  const failed = rows.filter(({ error }) => error !== undefined)
+  for (const { name, error } of failed) say(`${name} failed: ${error}`)
+  const collapsed = settings.quick && !settings.record ? collapsedRows(rows, recorded) : []
+  for (const words of collapsed) say(`collapsed: ${words}`)
+  return failed.length + collapsed.length > 0 ? 1 : 0
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+process.exitCode = await main()

@@ -1,0 +1,86 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { LocalCluster, type LocalClusterOptions, loginUrl, userOf } from '@perigee/local-cluster'
+import { Perigee, text } from '@perigee/sdk'
+import type { InputSource } from '../input/input.ts'
+import type { Place } from './place.ts'
+
+const READY_WITHIN_MS = 20_000
+
+/** Real regions that a comparison works in: real Redis, real sidecars. */
+export class BenchRegions {
+  readonly cluster: LocalCluster
+  readonly #input: InputSource
+
+  private constructor(cluster: LocalCluster, input: InputSource) {
+    this.cluster = cluster
+    this.#input = input
+  }
+
+  /** Starts them, and waits until a write through each region can be read there. One region, no distance, by default. */
+  static async start(input: InputSource, options: LocalClusterOptions = {}): Promise<BenchRegions> {
+    const regions = ['us-east-1']
+    const cluster = await LocalCluster.start({ regions, distances: 'none', sentinel: false, ...options })
+    const started = new BenchRegions(cluster, input)
+    try {
+      await Promise.all(cluster.layout.regions.map((region) => started.#ready(region)))
+      return started
+    } catch (error) {
+      await cluster.stop()
+      throw error
+    }
+  }
+
+  /** As sides in that region see it. */
+  place(region = this.cluster.primary, more: Pick<Place, 'echo' | 'searchIndex'> = {}): Place {
+    const { cluster } = this
+    const { layout, credentials } = cluster
+    const { domain, regions } = cluster.state()
+    const own = regions.find(({ name }) => name === region)
+    if (!own) throw new Error(`there is no region ${region}`)
+    const admin = userOf(credentials, 'admin')
+    const itself = layout.dataRedisItself(region)
+    const primary = layout.dataRedis(cluster.primary)
+    return {
+      region,
+      sdk: { domain, regions: regions.map(({ name }) => name), region, dns: own.dns },
+      grpc: own.grpc,
+      dataRedis: loginUrl(admin, `${itself.host}:${itself.port}`),
+      indexRedis: `redis://${own.indexRedis}`,
+      farRedis: loginUrl(admin, `${primary.host}:${primary.port}`),
+      localAddress: layout.host(region),
+      input: this.#input,
+      ...more,
+    }
+  }
+
+  /** Processes of the region's sidecars. */
+  sidecars(region = this.cluster.primary): readonly { readonly pid: number; readonly http: string }[] {
+    const found = this.cluster.state().regions.find(({ name }) => name === region)
+    return (found?.sidecars ?? []).map(({ pid, http }) => {
+      if (pid === null) throw new Error(`a sidecar of ${region} is gone`)
+      return { pid, http }
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.cluster.stop()
+  }
+
+  async #ready(region: string): Promise<void> {
+    const giveUp = performance.now() + READY_WITHIN_MS
+    await using perigee = await Perigee.connect(this.place(region).sdk)
+    const cache = perigee.session().cache('ready', { codec: text })
+    for (;;) {
+      try {
+        await cache.set(region, 'yes')
+        let from = ''
+        await cache.get(region, { maxWaitMs: 2_000, onReceipt: (receipt) => (from = receipt.region) })
+        if (from === region) return
+      } catch (error) {
+        if (performance.now() > giveUp) throw error
+      }
+      if (performance.now() > giveUp) throw new Error(`${region} doesn't answer for itself`)
+      await pause(100)
+    }
+  }
+}
