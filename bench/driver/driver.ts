@@ -46,6 +46,11 @@ export class Driver {
     return told.sample
   }
 
+  /** Ends the turn that goes on before its time; what it has done until then counts. */
+  stop(): void {
+    this.#process.send({ kind: 'stop' } satisfies Asked)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const child = this.#process
     if (child.exitCode !== null || child.signalCode !== null) return

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Sample } from '../measure/sample.ts'
 import { Latencies } from './latencies.ts'
 
@@ -5,6 +6,8 @@ import { Latencies } from './latencies.ts'
 export interface Load {
   readonly inFlight: number
   readonly forMs: number
+  /** Ends it before its time. */
+  readonly stop?: AbortSignal
 }
 
 /** Reading the clock for every call would slow down the fastest sides: of many in flight one in sixteen is timed. */
@@ -18,7 +21,7 @@ const TIMED = 16
  */
 export async function closedLoop(
   call: (n: number) => Promise<void>,
-  { inFlight, forMs }: Load,
+  { inFlight, forMs, stop }: Load,
 ): Promise<Sample> {
   const latencies = new Latencies()
   const from = performance.now()
@@ -39,7 +42,7 @@ export async function closedLoop(
       answered++
       const now = performance.now()
       latencies.record(now - sent)
-      if (now - from >= forMs) over = true
+      if (now - from >= forMs || stop?.aborted) over = true
     }
   }
 
@@ -65,4 +68,44 @@ export async function oneByOne(call: (n: number) => Promise<number>, times: numb
   latencies.sort((a, b) => a - b)
   const at = (share: number) => latencies[Math.floor((latencies.length - 1) * share)] ?? Number.NaN
   return { p50Ms: at(0.5), p99Ms: at(0.99), calls: times }
+}
+
+/** How fast is asked, and for how long. */
+export interface Pace {
+  readonly perSecond: number
+  readonly forMs: number
+  readonly stop?: AbortSignal
+}
+
+const TICK_MS = 2
+/** Calls that may wait for their answers; beyond that the pace isn't kept. */
+const UNANSWERED_MAX = 2_000
+
+/** Calls at a steady pace, whatever becomes of those before. */
+export async function paced(
+  call: (n: number) => Promise<void>,
+  { perSecond, forMs, stop }: Pace,
+): Promise<Sample> {
+  const from = performance.now()
+  const unanswered = new Set<Promise<void>>()
+  let sent = 0
+  let failure: unknown
+  for (;;) {
+    const passedMs = performance.now() - from
+    if (passedMs >= forMs || stop?.aborted || failure !== undefined) break
+    const due = Math.floor((passedMs / 1_000) * perSecond)
+    while (sent < due && unanswered.size < UNANSWERED_MAX) {
+      const one = call(sent++)
+        .catch((error: unknown) => {
+          failure ??= error
+        })
+        .finally(() => unanswered.delete(one))
+      unanswered.add(one)
+    }
+    await pause(TICK_MS)
+  }
+  const seconds = (performance.now() - from) / 1_000
+  await Promise.all(unanswered)
+  if (failure !== undefined) throw failure
+  return { perSecond: sent / seconds, calls: sent }
 }

@@ -6,6 +6,7 @@ import type { Asked, Told } from './messages.ts'
 import type { SideWork } from './side.ts'
 
 let work: SideWork | undefined
+let stop = new AbortController()
 
 process.on('disconnect', () => process.exit())
 process.on('message', (asked: Asked) => {
@@ -27,7 +28,10 @@ async function answer(asked: Asked): Promise<void> {
     tell({ kind: 'open' })
   } else if (asked.kind === 'turn') {
     if (!work) throw new Error('nothing is open')
-    tell({ kind: 'turned', sample: await work.turn(asked.turn) })
+    stop = new AbortController()
+    tell({ kind: 'turned', sample: await work.turn(asked.turn, stop.signal) })
+  } else if (asked.kind === 'stop') {
+    stop.abort()
   } else {
     await work?.close()
     process.disconnect()

@@ -6,9 +6,10 @@ import type { Turn } from './side.ts'
 export type Asked =
   | { readonly kind: 'open'; readonly side: string; readonly place: Place }
   | { readonly kind: 'turn'; readonly turn: Turn }
+  | { readonly kind: 'stop' }
   | { readonly kind: 'close' }
 
-/** What it answers, one answer a question, but for `close`, which ends it. */
+/** What it answers, one answer a question; `stop` and `close` have none. */
 export type Told =
   | { readonly kind: 'open' }
   | { readonly kind: 'turned'; readonly sample: Sample }

@@ -15,8 +15,11 @@ export interface Turn {
 
 /** A side within the process that plays it. */
 export interface SideWork {
-  /** @throws when a call fails or an answer isn't right. */
-  turn(turn: Turn): Promise<Sample>
+  /**
+   * @param stop ends the turn before its time.
+   * @throws when a call fails or an answer isn't right.
+   */
+  turn(turn: Turn, stop: AbortSignal): Promise<Sample>
   close(): Promise<void>
 }
 

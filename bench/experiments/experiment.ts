@@ -91,5 +91,7 @@ export async function playSides(
     sides.push({ name, turn: (round) => driver.turn({ ...turn, round }) })
   }
   // Awaited here: the processes end with this function.
-  return await interleave(sides, settings.rounds, (side, round) => bench.progress(`round ${round + 1}: ${side}`))
+  return await interleave(sides, settings.rounds, (side, round) =>
+    bench.progress(`round ${round + 1}: ${side}`),
+  )
 }

@@ -1,5 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { LocalCluster, type LocalClusterOptions, loginUrl, userOf } from '@perigee/local-cluster'
+import {
+  type Address,
+  LocalCluster,
+  type LocalClusterOptions,
+  loginUrl,
+  type RegionState,
+  userOf,
+} from '@perigee/local-cluster'
 import { Perigee, text } from '@perigee/sdk'
 import type { InputSource } from '../input/input.ts'
 import type { Place } from './place.ts'
@@ -31,22 +38,26 @@ export class BenchRegions {
   }
 
   /** As sides in that region see it. */
-  place(region = this.cluster.primary, more: Pick<Place, 'echo' | 'searchIndex'> = {}): Place {
+  place(region = this.cluster.primary, more: Pick<Place, 'echo' | 'searched'> = {}): Place {
     const { cluster } = this
     const { layout, credentials } = cluster
     const { domain, regions } = cluster.state()
-    const own = regions.find(({ name }) => name === region)
-    if (!own) throw new Error(`there is no region ${region}`)
+    const own = stateOf(cluster, region)
+    const primaryState = stateOf(cluster, cluster.primary)
     const admin = userOf(credentials, 'admin')
-    const itself = layout.dataRedisItself(region)
-    const primary = layout.dataRedis(cluster.primary)
+    const names = regions.map(({ name }) => name)
+    const redisAt = ({ host, port }: Address) => loginUrl(admin, `${host}:${port}`)
+    const link = cluster.links().find(({ from, to }) => from === cluster.primary && to === region)
     return {
       region,
-      sdk: { domain, regions: regions.map(({ name }) => name), region, dns: own.dns },
+      sdk: { domain, regions: names, region, dns: own.dns },
+      primarySdk: { domain, regions: names, region: cluster.primary, dns: primaryState.dns },
       grpc: own.grpc,
-      dataRedis: loginUrl(admin, `${itself.host}:${itself.port}`),
+      dataRedis: redisAt(layout.dataRedisItself(region)),
       indexRedis: `redis://${own.indexRedis}`,
-      farRedis: loginUrl(admin, `${primary.host}:${primary.port}`),
+      farRedis: redisAt(layout.dataRedis(cluster.primary)),
+      primaryRedis: redisAt(layout.dataRedisItself(cluster.primary)),
+      oneWayMs: link?.delayMs ?? 0,
       localAddress: layout.host(region),
       input: this.#input,
       ...more,
@@ -55,8 +66,7 @@ export class BenchRegions {
 
   /** Processes of the region's sidecars. */
   sidecars(region = this.cluster.primary): readonly { readonly pid: number; readonly http: string }[] {
-    const found = this.cluster.state().regions.find(({ name }) => name === region)
-    return (found?.sidecars ?? []).map(({ pid, http }) => {
+    return stateOf(this.cluster, region).sidecars.map(({ pid, http }) => {
       if (pid === null) throw new Error(`a sidecar of ${region} is gone`)
       return { pid, http }
     })
@@ -83,4 +93,10 @@ export class BenchRegions {
       await pause(100)
     }
   }
+}
+
+function stateOf(cluster: LocalCluster, region: string): RegionState {
+  const state = cluster.state().regions.find(({ name }) => name === region)
+  if (!state) throw new Error(`there is no region ${region}`)
+  return state
 }
