@@ -10,6 +10,7 @@ import { bearings } from '../services/search/drift.ts'
 import type { DriftWatch, IndexProfile } from '../services/search/drift-watch.ts'
 import { msOf } from '../wire-time.ts'
 import type { ClusterView } from './cluster-view.ts'
+import { EventLoopDelay } from './event-loop-delay.ts'
 
 /** Upper bounds of the latency histogram, seconds. */
 const LATENCY_BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -41,6 +42,8 @@ export class Metrics implements CallObserver {
     description: 'How long unary calls took, and streams lasted',
     advice: { explicitBucketBoundaries: LATENCY_BOUNDS },
   })
+
+  readonly #loopDelay = new EventLoopDelay()
 
   callEnded(method: string, status: string, durationMs: number): void {
     this.#calls.add(1, { method, status })
@@ -121,6 +124,14 @@ export class Metrics implements CallObserver {
     gauge('process_external_bytes', 'Memory of buffers outside the heap', (set) =>
       set(process.memoryUsage().external),
     )
+    gauge(
+      'process_event_loop_delay_p99_seconds',
+      'How late timers ran since the last scrape, 99th percentile',
+      (set) => {
+        const seconds = this.#loopDelay.takeP99Seconds()
+        if (seconds !== undefined) set(seconds)
+      },
+    )
   }
 
   /** Shows what is known of the vectors of this region's indexes, at each scrape. */
@@ -172,6 +183,7 @@ export class Metrics implements CallObserver {
   }
 
   async stop(): Promise<void> {
+    this.#loopDelay.stop()
     await this.#provider.shutdown()
   }
 }
