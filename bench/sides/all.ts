@@ -1,4 +1,6 @@
 import type { OpenSide } from '../driver/side.ts'
+import { openRedisForward, openSdkForward } from './forward.ts'
+import { openRedisLag, openSdkIndexLag, openSdkLag } from './lag.ts'
 import { openRawFill, openRawHset } from './raw-fill.ts'
 import { openIoredisAutoGet, openIoredisGet } from './redis-get.ts'
 import { openSdkGet, openSdkSessionGet } from './sdk-get.ts'
@@ -23,4 +25,9 @@ export const openers: Readonly<Record<string, OpenSide>> = {
   'sdk-upsert': openSdkUpsert,
   'raw-fill': openRawFill,
   'raw-hset': openRawHset,
+  'sdk-lag': openSdkLag,
+  'redis-lag': openRedisLag,
+  'sdk-index-lag': openSdkIndexLag,
+  'sdk-forward': openSdkForward,
+  'redis-forward': openRedisForward,
 }
