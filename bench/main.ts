@@ -2,10 +2,14 @@
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { findRedis } from '@perigee/embedded-redis'
+import { loadInput } from './input/input.ts'
 import { collapsedRows, type Recorded, recordedFrom } from './measure/collapse.ts'
 import { rowsAsJson } from './measure/row.ts'
+import { machine } from './page/machine.ts'
+import { type ReportFacts, writeReport } from './page/report.ts'
 import { run } from './run.ts'
-import { HELP, settingsFrom } from './settings.ts'
+import { HELP, type Settings, settingsFrom } from './settings.ts'
 import { tableOf } from './table.ts'
 
 const RECORDED = fileURLToPath(new URL('recorded.json', import.meta.url))
@@ -19,6 +23,8 @@ async function main(): Promise<number> {
   const ran = await run(settings, (text) => process.stderr.write(`${text}\n`))
   const rows = ran.flatMap((one) => one.rows)
   say(`\n${tableOf(rows)}\n`)
+  const page = await writeReport(settings.report, await factsOf(settings), ran)
+  say(`report: ${page}`)
   if (settings.json !== undefined) await writeFile(settings.json, rowsAsJson(rows))
   const recorded = JSON.parse(await readFile(RECORDED, 'utf8')) as Recorded
   if (settings.record) await writeFile(RECORDED, `${JSON.stringify(recordedFrom(rows, recorded), null, 2)}\n`)
@@ -27,6 +33,20 @@ async function main(): Promise<number> {
   const collapsed = settings.quick && !settings.record ? collapsedRows(rows, recorded) : []
   for (const words of collapsed) say(`collapsed: ${words}`)
   return failed.length + collapsed.length > 0 ? 1 : 0
+}
+
+async function factsOf({ input, rounds, turnMs, quick }: Settings): Promise<ReportFacts> {
+  const { version } = await findRedis()
+  const { name } = await loadInput(input)
+  return {
+    title: `Perigee beside what else there is${quick ? ': a quick look' : ''}`,
+    facts: [
+      ...machine(version),
+      ['input', `${name} of 384 dimensions`],
+      ['rounds', `${rounds}, turns of ${turnMs / 1_000} s`],
+      ['ended', new Date().toISOString()],
+    ],
+  }
 }
 
 function say(text: string): void {

@@ -18,8 +18,9 @@ const BETWEEN_MS = { least: 10, most: 40 } as const
 const EARLY_MS = 2
 
 /**
- * A session writes at the primary, and from its acknowledgement on reads at the replica, which waits until it has what the
- * session wrote: how much later than the distance it answers.
+ * A session writes at the primary, and once that is acknowledged reads at the replica, which waits until it has what the
+ * session wrote. From the primary Redis's own time of the write to the answer, less the distance. All is one machine and so
+ * one clock; that time is in whole milliseconds, cut off, which makes every figure half of one too large on average.
  */
 export const openSdkLag: OpenSide = async (place) => {
   const [there, here] = await Promise.all([Perigee.connect(place.primarySdk), Perigee.connect(place.sdk)])
@@ -28,13 +29,12 @@ export const openSdkLag: OpenSide = async (place) => {
   const lag = async (n: number) => {
     await pauseAtRandom()
     await written.set(keyOf(n), valueFor(n))
-    const acknowledged = performance.now()
     const reading = here.session(writing.token).cache(NAMESPACE, { codec: bytes })
     const entry = await reading.getEntry(keyOf(n), READ)
-    const tookMs = performance.now() - acknowledged
+    const answeredAt = nowMs()
     expectValue(entry?.value, n)
     expectRegion(entry?.receipt.region, place.region)
-    return tookMs - place.oneWayMs
+    return answeredAt - msOf(entry?.writtenAt) - place.oneWayMs
   }
   return {
     turn: ({ count = 1 }) => oneByOne(lag, count),
@@ -52,12 +52,13 @@ export const openRedisLag: OpenSide = async ({ primaryRedis, dataRedis, oneWayMs
     await pauseAtRandom()
     const key = `${plainKeyOf(0)}-lag`
     const value = String(++writes)
-    await there.set(key, value)
-    const acknowledged = performance.now()
+    const replies = await there.multi().set(key, value).time().exec()
+    const [seconds, microseconds] = (replies?.[1]?.[1] ?? []) as number[]
+    const writtenAt = Number(seconds) * 1_000 + Number(microseconds) / 1_000
     await pause(Math.max(0, oneWayMs - EARLY_MS))
     while ((await here.get(key)) !== value)
-      if (performance.now() - acknowledged > READ.maxWaitMs) throw new Error(late)
-    return performance.now() - acknowledged - oneWayMs
+      if (nowMs() > writtenAt + READ.maxWaitMs) throw new Error('the replica never had a write')
+    return nowMs() - writtenAt - oneWayMs
   }
   return {
     turn: ({ count = 1 }) => oneByOne(lag, count),
@@ -67,9 +68,8 @@ export const openRedisLag: OpenSide = async ({ primaryRedis, dataRedis, oneWayMs
     },
   }
 }
-const late = 'the replica never had it'
 
-/** A session upserts a chunk at the primary, and from its acknowledgement on searches for it at the replica. */
+/** The same for a chunk that is upserted at the primary and searched for at the replica. */
 export const openSdkIndexLag: OpenSide = async (place, input) => {
   const { searched } = place
   if (!searched) throw new Error('there is no index')
@@ -89,15 +89,14 @@ export const openSdkIndexLag: OpenSide = async (place, input) => {
     )
     const id = `lag-${process.pid}-${number}`
     await written.upsert([chunkInput({ ...chunk, id, vector })])
-    const acknowledged = performance.now()
     const hits = await here
       .session(writing.token)
       .index(searched.name, { model: MODEL })
       .search(vector, { k: 1, ...READ })
-    const tookMs = performance.now() - acknowledged
+    const answeredAt = nowMs()
     if (hits[0]?.id !== id) throw new Error(`a search for ${id} found ${hits[0]?.id}`)
     expectRegion(hits.receipt.region, place.region)
-    return tookMs - place.oneWayMs
+    return answeredAt - msOf(hits[0].writtenAt) - place.oneWayMs
   }
   return {
     turn: ({ count = 1 }) => oneByOne(lag, count),
@@ -109,6 +108,16 @@ export const openSdkIndexLag: OpenSide = async (place, input) => {
 
 function expectRegion(region: string | undefined, expected: string): void {
   if (region !== expected) throw new Error(`${region} answered instead of ${expected}`)
+}
+
+/** The machine's clock, finer than milliseconds. */
+function nowMs(): number {
+  return performance.timeOrigin + performance.now()
+}
+
+function msOf(date: Date | undefined): number {
+  if (!date) throw new Error('an answer without the time of its write')
+  return date.getTime()
 }
 
 function pauseAtRandom(): Promise<void> {
