@@ -42,6 +42,9 @@ export async function run(settings: Settings, progress: (text: string) => void):
       } catch (error) {
         const rows = experiment.rows.filter(wants).map((name) => failedRow(name, error))
         ran.push({ title: experiment.title, rows })
+        // Nobody knows in what state it left them: the next one gets new ones.
+        await regions?.[Symbol.asyncDispose]()
+        ;[regions, at] = [undefined, undefined]
       }
     }
   } finally {

@@ -20,7 +20,7 @@ const PLOT = { figure: 'p50Ms', unit: 'ms' }
 /** How late a replica has what the primary acknowledged, idle and loaded, beside what Redis's replication itself does. */
 export const lags: Experiment = {
   title: 'Lag of data at a replica, beyond the distance',
-  rows: ['lag-idle', 'lag-loaded'],
+  rows: ['lag-idle', 'lag-idle/redis', 'lag-loaded', 'lag-loaded/redis'],
   regions: 'far',
   async run(bench) {
     const { settings, progress, wants } = bench

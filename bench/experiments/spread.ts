@@ -15,7 +15,7 @@ const COUNTED_MIN = 0.9
 /** How evenly one client's Gets fall on the sidecars of its region, by what each of them counts. */
 export const spreadOfLoad: Experiment = {
   title: 'Gets over 1, 2, 4 sidecars',
-  rows: ['spread'],
+  rows: ['spread', 'spread/2', 'spread/4'],
   regions: 'own',
   async run(bench) {
     const samples: Record<string, readonly Sample[]> = {}

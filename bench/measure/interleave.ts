@@ -11,7 +11,7 @@ export interface Side {
 export type Samples = Readonly<Record<string, readonly Sample[]>>
 
 /** In which order the sides have their turns in a round: every other round the other way about. */
-export function orderIn<T>(round: number, sides: readonly T[]): readonly T[] {
+function orderIn<T>(round: number, sides: readonly T[]): readonly T[] {
   return round % 2 === 0 ? sides : sides.toReversed()
 }
 

@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { goalOf } from '../measure/goals.ts'
 import { rowsAsJson } from '../measure/row.ts'
 import { spreadOf } from '../measure/statistics.ts'
@@ -32,7 +32,7 @@ export async function writeReport(folder: string, facts: ReportFacts, ran: reado
 }
 
 async function pageOf({ title, facts }: ReportFacts, ran: readonly Ran[]): Promise<string> {
-  const uplot = dirname(createRequire(import.meta.url).resolve('uplot'))
+  const uplot = dirname(fileURLToPath(import.meta.resolve('uplot')))
   const [library, libraryStyle, style, script] = await Promise.all([
     readFile(join(uplot, 'uPlot.iife.min.js'), 'utf8'),
     readFile(join(uplot, 'uPlot.min.css'), 'utf8'),

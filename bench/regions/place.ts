@@ -26,7 +26,7 @@ export interface Place {
 }
 
 /** How the SDK finds the sidecars, as a service in that region does. */
-export interface SdkPlace {
+interface SdkPlace {
   readonly domain: string
   readonly regions: string[]
   readonly region: string
