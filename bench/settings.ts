@@ -10,7 +10,7 @@ export const HELP = `npm run bench -- [options]
   --rounds N     turns of each side (5; quick 3)
   --data DIR     real chunks (../shared/data/pg beside the repository, else made ones)
   --report DIR   where tables and plots go (bench/report)
-  --record       keeps this run's ratios in bench/recorded.json`
+  --record       keeps this run's ratios in bench/recorded.json: with --quick, which they are compared with, on a quiet machine`
 
 /** How long and how much, and of what. */
 export interface Settings {
@@ -51,7 +51,7 @@ const QUICK = {
   rounds: 3,
   turnMs: 250,
   warmMs: 250,
-  chunks: 600,
+  chunks: 1_000,
   moreChunks: 200,
   upsertChunks: 300,
   lagWrites: 5,

@@ -5,6 +5,7 @@ import type { Row } from '../measure/row.ts'
 import { rowOf } from '../measure/row.ts'
 import { figure, type Sample } from '../measure/sample.ts'
 import type { BenchRegions } from '../regions/bench-regions.ts'
+import { withCpuTime } from '../regions/cpu-time.ts'
 import type { Place } from '../regions/place.ts'
 import type { Settings } from '../settings.ts'
 
@@ -88,7 +89,8 @@ export async function playSides(
     bench.progress(`${name} warms up`)
     const driver = drivers.use(await Driver.open(name, place))
     await driver.turn({ ...turn, ...(turn.forMs !== undefined && { forMs: settings.warmMs }), round: -1 })
-    sides.push({ name, turn: (round) => driver.turn({ ...turn, round }) })
+    const watched = { client: driver.pid, ...regionsOf(bench).pids(place.region) }
+    sides.push({ name, turn: (round) => withCpuTime(watched, () => driver.turn({ ...turn, round })) })
   }
   // Awaited here: the processes end with this function.
   return await interleave(sides, settings.rounds, (side, round) =>

@@ -28,6 +28,7 @@ test('ratios with a goal are recorded; what was not measured stays', () => {
   const rows = [
     rowOf('get-plain', [1.23456]),
     rowOf('rss', [100]),
+    rowOf('fill-p99', [2]),
     rowOf('upsert/indexed', [2]),
     failedRow('follow', 'why'),
   ]

@@ -19,11 +19,14 @@ export function collapsedRows(rows: readonly Row[], recorded: Recorded): string[
   })
 }
 
-/** What to record: the ratios with a goal. What isn't measured now stays as it was. */
+/** In a quick run too few calls and chunks for a figure to be relied on. */
+const TOO_SHORT = ['fill-p99', 'fill-rate']
+
+/** What to record: the ratios with a goal, but those that a quick run can't tell. What isn't measured now stays as it was. */
 export function recordedFrom(rows: readonly Row[], before: Recorded): Recorded {
   const ratios = rows.filter(({ name, error }) => {
     const { unit, is } = goalOf(name)
-    return unit === 'ratio' && is !== undefined && error === undefined
+    return unit === 'ratio' && is !== undefined && error === undefined && !TOO_SHORT.includes(name)
   })
   const now = Object.fromEntries(ratios.map(({ name, value }) => [name, Number(value.toPrecision(3))]))
   return { ...before, ...now }

@@ -9,6 +9,7 @@ import {
 } from '@perigee/local-cluster'
 import { Perigee, text } from '@perigee/sdk'
 import type { InputSource } from '../input/input.ts'
+import type { Watched } from './cpu-time.ts'
 import type { Place } from './place.ts'
 
 const READY_WITHIN_MS = 20_000
@@ -70,6 +71,13 @@ export class BenchRegions {
       if (pid === null) throw new Error(`a sidecar of ${region} is gone`)
       return { pid, http }
     })
+  }
+
+  /** The processes of a region that do its work: its first sidecar and its two Redis. */
+  pids(region: string): Watched {
+    const { sidecar, dataRedis, indexRedis } = stateOf(this.cluster, region).pids
+    if (!sidecar || !dataRedis || !indexRedis) throw new Error(`a process of ${region} is gone`)
+    return { sidecar, dataRedis, indexRedis }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
