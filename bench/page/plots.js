@@ -12,13 +12,13 @@ if (report.goals.length > 0) {
   new uPlot(
     {
       width: WIDTH,
-      height: 380,
+      height: 430,
       legend: { show: false },
       cursor: { show: false },
       scales: { x: { time: false, range: [-0.7, names.length - 0.3] }, y: { distr: 3, range: [low, high] } },
       axes: [
         {
-          size: 130,
+          size: 170,
           rotate: -55,
           splits: () => names.map((_, i) => i),
           values: () => names,
@@ -28,18 +28,24 @@ if (report.goals.length > 0) {
       ],
       series: [
         {},
-        {
-          fill: '#0969da99',
-          stroke: '#0969da',
-          paths: uPlot.paths.bars({ size: [0.6, 60] }),
-          points: { show: false },
-        },
-        { stroke: '#cf222e', width: 2, points: { show: false } },
+        bars('#1a7f37'),
+        bars('#cf222e'),
+        { stroke: '#59636e', width: 2, points: { show: false } },
       ],
     },
-    [names.map((_, i) => i), scores, names.map(() => 1)],
+    [
+      names.map((_, i) => i),
+      scores.map((score) => (score >= 1 ? score : null)),
+      scores.map((score) => (score < 1 ? score : null)),
+      names.map(() => 1),
+    ],
     document.getElementById('goals'),
   )
+}
+
+function bars(colour) {
+  const paths = uPlot.paths.bars({ size: [0.6, 60] })
+  return { fill: `${colour}99`, stroke: colour, paths, points: { show: false } }
 }
 
 // One line a side, over the rounds.
@@ -56,7 +62,7 @@ report.plots.forEach((plot, at) => {
       height: 300,
       scales: {
         x: { time: false, range: [0.8, rounds.length + 0.2] },
-        y: { range: (_, __, max) => [0, max * 1.1] },
+        y: { range: (_, min, max) => [Math.min(0, min * 1.1), Math.max(0, max * 1.1)] },
       },
       axes: [
         { label: 'round', splits: () => rounds },
