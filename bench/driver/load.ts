@@ -10,7 +10,7 @@ export interface Load {
   readonly stop?: AbortSignal
 }
 
-/** Reading the clock for every call would slow down the fastest sides: of many in flight one in sixteen is timed. */
+/** Reading the clock for every call would slow down the fastest sides: beyond so many in flight one in so many is timed. */
 const TIMED = 16
 
 /**
@@ -46,7 +46,8 @@ export async function closedLoop(
     }
   }
 
-  const loops = Array.from({ length: inFlight }, (_, i) => (i % TIMED === 0 ? timed() : untimed()))
+  const every = inFlight > TIMED ? TIMED : 1
+  const loops = Array.from({ length: inFlight }, (_, i) => (i % every === 0 ? timed() : untimed()))
   try {
     await Promise.all(loops)
   } finally {

@@ -84,13 +84,17 @@ export async function playSides(
 ): Promise<Samples> {
   const { settings } = bench
   await using drivers = new AsyncDisposableStack()
+  const opened = await Promise.allSettled(names.map((name) => Driver.open(name, place)))
+  for (const one of opened) if (one.status === 'fulfilled') drivers.use(one.value)
   const sides: Side[] = []
-  for (const name of names) {
-    bench.progress(`${name} warms up`)
-    const driver = drivers.use(await Driver.open(name, place))
+  for (const one of opened) {
+    if (one.status === 'rejected') throw one.reason
+    const driver = one.value
+    bench.progress(`${driver.side} warms up`)
     await driver.turn({ ...turn, ...(turn.forMs !== undefined && { forMs: settings.warmMs }), round: -1 })
     const watched = { client: driver.pid, ...regionsOf(bench).pids(place.region) }
-    sides.push({ name, turn: (round) => withCpuTime(watched, () => driver.turn({ ...turn, round })) })
+    const play = (round: number) => withCpuTime(watched, () => driver.turn({ ...turn, round }))
+    sides.push({ name: driver.side, turn: play })
   }
   // Awaited here: the processes end with this function.
   return await interleave(sides, settings.rounds, (side, round) =>
