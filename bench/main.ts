@@ -8,7 +8,7 @@ import { collapsedRows, type Recorded, recordedFrom } from './measure/collapse.t
 import { rowsAsJson } from './measure/row.ts'
 import { machine } from './page/machine.ts'
 import { type ReportFacts, writeReport } from './page/report.ts'
-import { run } from './run.ts'
+import { type Ran, run } from './run.ts'
 import { HELP, type Settings, settingsFrom } from './settings.ts'
 import { tableOf } from './table.ts'
 
@@ -28,11 +28,15 @@ async function main(): Promise<number> {
   if (settings.json !== undefined) await writeFile(settings.json, rowsAsJson(rows))
   const recorded = JSON.parse(await readFile(RECORDED, 'utf8')) as Recorded
   if (settings.record) await writeFile(RECORDED, `${JSON.stringify(recordedFrom(rows, recorded), null, 2)}\n`)
-  const failed = rows.filter(({ error }) => error !== undefined)
-  for (const { name, error } of failed) say(`${name} failed: ${error}`)
+  const failed = ran.filter((one) => failureOf(one) !== undefined)
+  for (const one of failed) say(`failed: ${one.title}: ${failureOf(one)}`)
   const collapsed = settings.quick && !settings.record ? collapsedRows(rows, recorded) : []
   for (const words of collapsed) say(`collapsed: ${words}`)
   return failed.length + collapsed.length > 0 ? 1 : 0
+}
+
+function failureOf({ error, rows }: Ran): string | undefined {
+  return error ?? rows.find((row) => row.error !== undefined)?.error
 }
 
 async function factsOf({ input, rounds, turnMs, quick }: Settings): Promise<ReportFacts> {

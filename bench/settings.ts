@@ -3,8 +3,12 @@ import { parseArgs } from 'node:util'
 import { findFolder, type InputSource } from './input/input.ts'
 import { rowNames } from './measure/goals.ts'
 
+/** What `--only` takes besides rows. */
+export const SCALE = 'scale'
+
 export const HELP = `npm run bench -- [options]
   --only A,B     these rows (all): ${rowNames().join(', ')}
+                 or scale: how cost grows with calls in flight, k, chunks, indexes and regions; not part of all
   --json FILE    writes every row to a file
   --quick        a minute's look: fails only when a ratio has collapsed, to half of what bench/recorded.json has
   --rounds N     turns of each side (5; quick 3)
@@ -92,7 +96,7 @@ function onlyFrom(text: string | undefined): readonly string[] {
   const known = rowNames()
   if (text === undefined) return known
   const names = text.split(',').map((name) => name.trim())
-  const unknown = names.filter((name) => !known.includes(name))
+  const unknown = names.filter((name) => !known.includes(name) && name !== SCALE)
   if (unknown.length > 0)
     throw new Error(`there is no row ${unknown.join(', ')}; there are ${known.join(', ')}`)
   return names

@@ -9,6 +9,8 @@ export interface Turn {
   readonly forMs?: number
   /** Of work that is counted instead of timed. */
   readonly count?: number
+  /** Hits asked for, where it isn't ten. */
+  readonly k?: number
   /** Calls a second, of work at a given pace. */
   readonly perSecond?: number
 }

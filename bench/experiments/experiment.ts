@@ -29,10 +29,14 @@ export function regionsOf({ regions }: Bench): BenchRegions {
 /** What an experiment found. */
 export interface Outcome {
   readonly rows: readonly Row[]
-  /** What each side gave in each round. */
+  /** What each side gave in each round; at each size, in the median of the rounds, where the plot has sizes. */
   readonly samples: Samples
   /** The figure of a sample that a plot shows. */
-  readonly plot: { readonly figure: string; readonly unit: string }
+  readonly plot: {
+    readonly figure: string
+    readonly unit: string
+    readonly sizes?: { readonly label: string; readonly values: readonly number[] }
+  }
 }
 
 /** Sides side by side, and the rows that come of them. */

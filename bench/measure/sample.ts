@@ -1,3 +1,5 @@
+import { median } from './statistics.ts'
+
 /** What one turn of one side gave: figures by name, such as `perSecond`, `p50Ms`, `p99Ms`, `recall`. */
 export type Sample = Readonly<Record<string, number>>
 
@@ -6,4 +8,12 @@ export function figure(sample: Sample | undefined, name: string): number {
   const value = sample?.[name]
   if (value === undefined || !Number.isFinite(value)) throw new Error(`a turn gave no ${name}`)
   return value
+}
+
+/** Of each figure the median. */
+export function medianSample(samples: readonly Sample[]): Sample {
+  const names = [...new Set(samples.flatMap((sample) => Object.keys(sample)))]
+  return Object.fromEntries(
+    names.map((name) => [name, median(samples.map((sample) => figure(sample, name)))]),
+  )
 }

@@ -48,7 +48,7 @@ function bars(colour) {
   return { fill: `${colour}99`, stroke: colour, paths, points: { show: false } }
 }
 
-// One line a side, over the rounds.
+// One line a side, over the rounds or the sizes, which stand equally far apart.
 report.plots.forEach((plot, at) => {
   if (!plot || plot.sides.length === 0) return
   const rounds = plot.sides[0].values.map((_, i) => i + 1)
@@ -65,10 +65,10 @@ report.plots.forEach((plot, at) => {
         y: { range: (_, min, max) => [Math.min(0, min * 1.1), Math.max(0, max * 1.1)] },
       },
       axes: [
-        { label: 'round', splits: () => rounds },
+        { label: plot.x.label, splits: () => rounds, values: () => plot.x.values ?? rounds },
         { label: plot.label, size: 80 },
       ],
-      series: [{ label: 'round' }, ...series],
+      series: [{ label: plot.x.label, value: (_, n) => plot.x.values?.[n - 1] ?? n }, ...series],
     },
     [rounds, ...plot.sides.map(({ values }) => values)],
     document.getElementById(`plot-${at}`),

@@ -1,8 +1,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Outcome } from '../experiments/experiment.ts'
 import { goalOf } from '../measure/goals.ts'
 import { rowsAsJson } from '../measure/row.ts'
+import type { Sample } from '../measure/sample.ts'
 import { spreadOf } from '../measure/statistics.ts'
 import type { Ran } from '../run.ts'
 import { cellsOf, HEADS, shown } from '../table.ts'
@@ -74,7 +76,8 @@ function plotData(ran: readonly Ran[]) {
       const values = samples.map((sample) => sample[figure] ?? null)
       return values.some((value) => value !== null) ? [{ name, values }] : []
     })
-    return { label: `${figure}, ${unit}`, sides }
+    const { label, values } = outcome.plot.sizes ?? { label: 'round', values: undefined }
+    return { label: `${figure}, ${unit}`, sides, x: { label, values } }
   })
   return { goals, plots }
 }
@@ -94,7 +97,9 @@ function rowsTable(ran: readonly Ran[]): string {
 
 /** Medians of every figure of every side. */
 function sideRows({ outcome }: Ran): readonly (readonly string[])[] {
+  const sizes = outcome?.plot.sizes
   return Object.entries(outcome?.samples ?? {}).flatMap(([side, samples]) => {
+    if (sizes) return sizeRows(side, samples, sizes)
     const figures = [...new Set(samples.flatMap((sample) => Object.keys(sample)))]
     return figures.map((figure) => {
       const { median, min, max } = spreadOf(samples.map((sample) => sample[figure] ?? Number.NaN))
@@ -103,10 +108,25 @@ function sideRows({ outcome }: Ran): readonly (readonly string[])[] {
   })
 }
 
+/** By size, instead of medians over rounds. */
+function sizeRows(
+  side: string,
+  samples: readonly Sample[],
+  { label, values }: NonNullable<Outcome['plot']['sizes']>,
+): readonly (readonly string[])[] {
+  return samples.flatMap((sample, i) =>
+    Object.entries(sample).map(([figure, value]) => [
+      side,
+      `${figure}, ${label} ${values[i]?.toLocaleString('en')}`,
+      ...[shown(value), '', ''],
+    ]),
+  )
+}
+
 const SIDE_HEADS = ['side', 'figure', 'median', 'lowest', 'highest'] as const
 
 function sidesTable(ran: Ran | undefined): string {
-  if (!ran?.outcome) return `<p>failed: ${escaped(ran?.rows[0]?.error ?? '')}</p>`
+  if (!ran?.outcome) return `<p>failed: ${escaped(ran?.error ?? '')}</p>`
   const head = SIDE_HEADS.map((name) => `<th>${name}</th>`).join('')
   const body = sideRows(ran).map(
     (cells) => `<tr>${cells.map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`,

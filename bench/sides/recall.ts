@@ -6,30 +6,34 @@ import type { Sample } from '../measure/sample.ts'
 export class Recall {
   readonly #farthest: readonly number[]
   #found = 0
-  #searches = 0
+  #wanted = 0
 
   constructor(input: Input) {
     this.#farthest = farthestOfNearest(input)
   }
 
-  /** @throws unless there are K hits, nearest first, each with its id. */
-  take(query: number, hits: readonly { readonly id: string; readonly distance: number }[]): void {
-    if (hits.length !== K) throw new Error(`a search for ${K} gave ${hits.length}`)
+  /** @throws unless there are k hits, nearest first, each with its id. */
+  take(query: number, hits: readonly { readonly id: string; readonly distance: number }[], k: number): void {
+    if (hits.length !== k) throw new Error(`a search for ${k} gave ${hits.length}`)
+    // Of the first K alone it is known how far they may be.
     const farthest = this.#farthest[query] ?? Number.NaN
+    let found = 0
     let before = Number.NEGATIVE_INFINITY
     for (const { id, distance } of hits) {
       if (!id || !(distance >= before)) throw new Error(`a hit out of order: ${id} at ${distance}`)
       before = distance
-      if (distance <= farthest) this.#found += 1
+      if (distance <= farthest) found += 1
     }
-    this.#searches += 1
+    // Ties may be more than were asked for.
+    this.#found += Math.min(found, k, K)
+    this.#wanted += Math.min(k, K)
   }
 
-  /** Of the searches since the last time, 0 to 1. */
+  /** Of the searches since the last time, 0 to 1: at K, or at k where that is less. */
   figures(): Sample {
-    const recall = this.#found / (this.#searches * K)
+    const recall = this.#found / this.#wanted
     this.#found = 0
-    this.#searches = 0
+    this.#wanted = 0
     return { recall }
   }
 }

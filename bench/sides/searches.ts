@@ -22,8 +22,8 @@ export const openSdkSearch: OpenSide = async (place, input) => {
   const index = perigee.index(searchedIn(place).name, { model: MODEL })
   return searching(
     await input(),
-    async (vector) => {
-      const hits = await index.search(vector, { k: K })
+    async (vector, k) => {
+      const hits = await index.search(vector, { k })
       if (hits.receipt.region !== place.region) throw new Error(`${hits.receipt.region} answered`)
       return hits
     },
@@ -37,7 +37,7 @@ export const openIoredisSearch: OpenSide = async (place, input) => {
   const index = searchedIn(place).inRedis
   return searching(
     await input(),
-    async (vector) => {
+    async (vector, k) => {
       const words = [
         'PARAMS',
         2,
@@ -47,11 +47,19 @@ export const openIoredisSearch: OpenSide = async (place, input) => {
         'distance',
         'LIMIT',
         0,
-        K,
+        k,
         'DIALECT',
         2,
       ]
-      const reply = await redis.call('FT.SEARCH', index, QUERY, 'RETURN', FIELDS.length, ...FIELDS, ...words)
+      const reply = await redis.call(
+        'FT.SEARCH',
+        index,
+        queryOf(k),
+        'RETURN',
+        FIELDS.length,
+        ...FIELDS,
+        ...words,
+      )
       return hitsOfReply(reply)
     },
     () => redis.disconnect(),
@@ -66,11 +74,11 @@ export const openNodeRedisSearch: OpenSide = async (place, input) => {
   const index = searchedIn(place).inRedis
   return searching(
     await input(),
-    async (vector) => {
-      const { documents } = await client.ft.search(index, QUERY, {
+    async (vector, k) => {
+      const { documents } = await client.ft.search(index, queryOf(k), {
         RETURN: [...FIELDS],
         SORTBY: 'distance',
-        LIMIT: { from: 0, size: K },
+        LIMIT: { from: 0, size: k },
         PARAMS: { vector: bytesOf(vector) },
         DIALECT: 2,
       })
@@ -80,25 +88,24 @@ export const openNodeRedisSearch: OpenSide = async (place, input) => {
   )
 }
 
-const QUERY = `*=>[KNN ${K} @embedding $vector AS distance]`
 const FIELDS = ['distance', 'chunk_id', 'text', 'metadata'] as const
 
 function searching(
   input: Input,
-  search: (vector: Float32Array) => Promise<readonly FoundHit[]>,
+  search: (vector: Float32Array, k: number) => Promise<readonly FoundHit[]>,
   close: () => unknown,
 ): SideWork {
   const { queries } = input
   const recall = new Recall(input)
-  const call = async (n: number) => {
+  const call = (k: number) => async (n: number) => {
     const number = n % queries.length
-    const hits = await search(queries[number] as Float32Array)
+    const hits = await search(queries[number] as Float32Array, k)
     if (!hits.every(({ text, metadata }) => text && metadata)) throw new Error('a hit without its text')
-    recall.take(number, hits)
+    recall.take(number, hits, k)
   }
   return {
-    async turn({ inFlight = 1, forMs = 0 }, stop) {
-      return { ...(await closedLoop(call, { inFlight, forMs, stop })), ...recall.figures() }
+    async turn({ inFlight = 1, forMs = 0, k = K }, stop) {
+      return { ...(await closedLoop(call(k), { inFlight, forMs, stop })), ...recall.figures() }
     },
     async close() {
       await close()
@@ -124,6 +131,10 @@ function hitOf({
   metadata = '{}',
 }: Record<string, string>): FoundHit {
   return { id, distance: Number(distance), text, metadata: JSON.parse(metadata) }
+}
+
+function queryOf(k: number): string {
+  return `*=>[KNN ${k} @embedding $vector AS distance]`
 }
 
 function searchedIn({ searched }: Place): SearchedIndex {
