@@ -1,11 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { EventLoopDelay } from './event-loop-delay.ts'
 
-const delay = new EventLoopDelay()
-afterEach(() => delay.stop())
-
 test('tells how long the event loop was kept busy, and of each stretch of time only once', async () => {
+  const delay = new EventLoopDelay()
   await pause(50)
   const until = performance.now() + 200
   while (performance.now() < until);

@@ -4,7 +4,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 const RESOLUTION_MS = 10
 const NS_PER_MS = 1_000_000
 
-/** How late timers are, because something else kept the event loop busy. */
+/** How late timers are, because something else kept the event loop busy. Keeps no process alive. */
 export class EventLoopDelay {
   readonly #histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
 
@@ -19,9 +19,5 @@ export class EventLoopDelay {
     const delayMs = this.#histogram.percentile(99) / NS_PER_MS - RESOLUTION_MS
     this.#histogram.reset()
     return Math.max(0, delayMs) / 1_000
-  }
-
-  stop(): void {
-    this.#histogram.disable()
   }
 }

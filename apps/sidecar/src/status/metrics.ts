@@ -43,8 +43,6 @@ export class Metrics implements CallObserver {
     advice: { explicitBucketBoundaries: LATENCY_BOUNDS },
   })
 
-  readonly #loopDelay = new EventLoopDelay()
-
   callEnded(method: string, status: string, durationMs: number): void {
     this.#calls.add(1, { method, status })
     this.#durations.record(durationMs / 1000, { method })
@@ -55,6 +53,7 @@ export class Metrics implements CallObserver {
     const gauge = (name: string, description: string, read: (set: SetGauge) => void) =>
       observeGauge(this.#meter, { name, description, read })
     const { version, view, clock } = sources
+    const loopDelay = new EventLoopDelay()
 
     gauge('perigee_build_info', 'The version, as a label of a constant 1', (set) => set(1, { version }))
     gauge('perigee_calls_in_flight', 'Calls being answered', (set) => set(sources.callsInFlight()))
@@ -128,7 +127,7 @@ export class Metrics implements CallObserver {
       'process_event_loop_delay_p99_seconds',
       'How late timers ran since the last scrape, 99th percentile',
       (set) => {
-        const seconds = this.#loopDelay.takeP99Seconds()
+        const seconds = loopDelay.takeP99Seconds()
         if (seconds !== undefined) set(seconds)
       },
     )
@@ -183,7 +182,6 @@ export class Metrics implements CallObserver {
   }
 
   async stop(): Promise<void> {
-    this.#loopDelay.stop()
     await this.#provider.shutdown()
   }
 }
