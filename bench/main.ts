@@ -15,7 +15,11 @@ import { tableOf } from './table.ts'
 const RECORDED = fileURLToPath(new URL('recorded.json', import.meta.url))
 
 async function main(): Promise<number> {
-  const settings = settingsFrom(process.argv.slice(2))
+  const settings = settingsOrWords(process.argv.slice(2))
+  if (typeof settings === 'string') {
+    process.stderr.write(`error: ${settings}\n`)
+    return 2
+  }
   if (!settings) {
     say(HELP)
     return 0
@@ -33,6 +37,15 @@ async function main(): Promise<number> {
   const collapsed = settings.quick && !settings.record ? collapsedRows(rows, recorded) : []
   for (const words of collapsed) say(`collapsed: ${words}`)
   return failed.length + collapsed.length > 0 ? 1 : 0
+}
+
+/** The settings, or what is wrong with the command line. */
+function settingsOrWords(args: readonly string[]): Settings | string | undefined {
+  try {
+    return settingsFrom(args)
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
 }
 
 function failureOf({ error, rows }: Ran): string | undefined {
