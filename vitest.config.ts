@@ -21,7 +21,12 @@ export default defineConfig({
         test: {
           name: 'unit',
           globalSetup: 'test/support/fetch-redis.ts',
-          include: ['packages/*/src/**/*.spec.ts', 'apps/*/src/**/*.spec.ts', 'test/checker/*.spec.ts'],
+          include: [
+            'packages/*/src/**/*.spec.ts',
+            'apps/*/src/**/*.spec.ts',
+            'test/checker/*.spec.ts',
+            'bench/**/*.spec.ts',
+          ],
           testTimeout: 20_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 0 },

@@ -11,6 +11,7 @@ import type { DriftWatch, IndexProfile } from '../services/search/drift-watch.ts
 import { msOf } from '../wire-time.ts'
 import { CallMetrics } from './call-metrics.ts'
 import type { ClusterView } from './cluster-view.ts'
+import { EventLoopDelay } from './event-loop-delay.ts'
 
 /** What the gauges show at each scrape. */
 export interface MetricSources {
@@ -44,6 +45,7 @@ export class Metrics implements CallObserver {
     const gauge = (name: string, description: string, read: (set: SetGauge) => void) =>
       observeGauge(this.#meter, { name, description, read })
     const { version, view, clock } = sources
+    const loopDelay = new EventLoopDelay()
 
     gauge('perigee_build_info', 'The version, as a label of a constant 1', (set) => set(1, { version }))
     gauge('perigee_calls_in_flight', 'Calls being answered', (set) => set(sources.callsInFlight()))
@@ -112,6 +114,14 @@ export class Metrics implements CallObserver {
     )
     gauge('process_external_bytes', 'Memory of buffers outside the heap', (set) =>
       set(process.memoryUsage().external),
+    )
+    gauge(
+      'process_event_loop_delay_p99_seconds',
+      'How late timers ran since the last scrape, 99th percentile',
+      (set) => {
+        const seconds = loopDelay.takeP99Seconds()
+        if (seconds !== undefined) set(seconds)
+      },
     )
   }
 
