@@ -452,8 +452,10 @@ describe('a stream', () => {
 
 it('a sidecar that is stopped says so on its streams, answers what it has taken, and ends them with OK', async () => {
   using client = new MultiplexClient(address(1))
-  await client.call(get('k'))
-  const waiting = client.send({ calls: [await waitingGet('waiting', 4_000)] })[0] as Promise<never>
+  const calls = [await waitingGet('waiting', 4_000), get('k')]
+  const [waiting, taken] = client.send({ calls }) as [Promise<never>, Promise<never>]
+  // So that it has come before the sidecar hears that it is to stop.
+  answerOf(await taken)
   const stopped = regions.cluster.stopProcess('eu-west-1', 'sidecar', 'SIGTERM')
   await waitFor('the news', () => client.draining)
   const late = await failure((client.send({ calls: [get('k')] })[0] as Promise<never>).then(answerOf))

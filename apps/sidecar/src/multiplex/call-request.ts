@@ -34,7 +34,7 @@ export function callRequest({
 }
 
 /** A call that the codec isn't sure of, read by protobuf-es. @throws StatusError */
-export function oddCall({ bytes }: FrameCall): Call {
+function oddCall({ bytes }: FrameCall): Call {
   let call: Call
   try {
     call = fromBinary(CallSchema, bytes)

@@ -9,21 +9,15 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Message, toBinary } from '@bufbuild/protobuf'
 import { formatPosition, STATUS } from '@perigee/core'
-import {
-  MalformedFrame,
-  MultiplexRequestSchema,
-  MultiplexService,
-  type RequestFrame,
-  readRequestFrame,
-} from '@perigee/protocol'
+import { MultiplexService, type RequestFrame } from '@perigee/protocol'
 import { innerDeadlineMs } from '../deadline.ts'
 import type { AdapterContext } from '../grpc/adapter.ts'
 import { methodName, writeDeadlineMs } from '../grpc/call.ts'
 import { statusLabel, toToldError } from '../grpc/error-boundary.ts'
 import type { FrameReader, FrameStream } from '../grpc/frame-stream.ts'
-import { OversizedRequest, UnreadableRequest } from '../grpc/request-bytes.ts'
+import type { StoredEntry } from '../redis/entry-codec.ts'
 import { outcomeUnknown } from '../redis/redis-status.ts'
-import { invalidField, refusal, StatusError } from '../status-error.ts'
+import { invalidField, StatusError } from '../status-error.ts'
 import { callRequest, noSuchSession, requestless } from './call-request.ts'
 import { CallsInFlight } from './calls-in-flight.ts'
 import { FrameSession } from './frame-session.ts'
@@ -32,7 +26,8 @@ import { type Groups, newGroups } from './groups.ts'
 import type { MultiplexOptions } from './multiplex-service.ts'
 import { type Arrival, MultiplexedCall } from './multiplexed-call.ts'
 import { Replies } from './replies.ts'
-import type { SetGroup } from './set-group.ts'
+import { readFrame } from './request-frame.ts'
+import type { SetAnswer, SetGroup } from './set-group.ts'
 
 /** Of its time, how much a call may take in a group; after that it goes its own way, which leaves time for the primary. */
 const GROUP_SHARE = 0.25
@@ -59,7 +54,7 @@ export class MultiplexStream implements FrameReader {
     for (const id of frame.cancels) this.#cancel(id)
     const groups = newGroups(this.#options, this.#context)
     for (const call of calls) if (!call.answered) this.#begin(call, frame, groups)
-    for (const group of groups.gets.groups) void this.#readGroup(group)
+    for (const group of groups.gets.groups) void this.#readGroup(group, this.#options.reader.read(group))
     for (const group of groups.sets.groups) void this.#writeGroup(group)
   }
 
@@ -140,23 +135,26 @@ export class MultiplexStream implements FrameReader {
   }
 
   /** Answers those of a group that this region's own state answers; the others go their own ways. */
-  async #readGroup(group: GetGroup): Promise<void> {
-    const answer = await this.#options.reader.read(group).catch(() => undefined)
-    for (let i = 0; i < group.calls.length; i++) {
-      const call = group.calls[i] as MultiplexedCall
+  async #readGroup({ calls }: GetGroup, reading: Promise<GroupAnswer>): Promise<void> {
+    const answer = await reading.catch(() => undefined)
+    for (const [i, call] of calls.entries()) {
+      // It has gone alone already.
       if (!call.grouped) continue
-      if (!call.answered && !answer?.covers(call.session)) {
-        this.#goAlone(call)
-        continue
-      }
-      if (!call.answered) {
-        const entry = answer?.entries[i]
-        const told = entry && { ...entry, version: formatPosition(entry.position) }
-        this.#replies.entry(call.id, told, (answer as GroupAnswer).receipt)
-        this.#ended(call, STATUS.OK)
-      }
-      this.#leaveGroup(call)
+      if (call.answered) this.#leaveGroup(call)
+      else if (!answer?.covers(call.session)) this.#goAlone(call)
+      else this.#answerGet(call, answer.entries[i], answer.receipt)
     }
+  }
+
+  #answerGet(call: MultiplexedCall, entry: StoredEntry | undefined, receipt: Uint8Array): void {
+    try {
+      const told = entry && { ...entry, version: formatPosition(entry.position) }
+      this.#replies.entry(call.id, told, receipt)
+      this.#ended(call, STATUS.OK)
+    } catch (error) {
+      this.#fail(call, error)
+    }
+    this.#leaveGroup(call)
   }
 
   /** Writes those of a group that can be written here and now; the others go their own ways. */
@@ -165,18 +163,22 @@ export class MultiplexStream implements FrameReader {
     await nextTurn()
     const answers = await this.#options.writer.write(group).catch(() => undefined)
     for (const { call } of group.sets) {
-      const answer = answers?.get(call)
-      if (!call.answered && (!answer || answer === 'alone')) {
-        this.#goAlone(call)
-        continue
-      }
-      if (answer instanceof Error) this.#fail(call, answer)
-      else if (!call.answered && answer && answer !== 'alone') {
-        this.#replies.set(call.id, answer.version, answer.receipt)
-        this.#ended(call, STATUS.OK)
-      }
-      this.#leaveGroup(call)
+      const answer = answers?.get(call) ?? 'alone'
+      if (call.answered) this.#leaveGroup(call)
+      else if (answer === 'alone') this.#goAlone(call)
+      else this.#answerSet(call, answer)
     }
+  }
+
+  #answerSet(call: MultiplexedCall, answer: Exclude<SetAnswer, 'alone'>): void {
+    try {
+      if (answer instanceof Error) throw answer
+      this.#replies.set(call.id, answer.version, answer.receipt)
+      this.#ended(call, STATUS.OK)
+    } catch (error) {
+      this.#fail(call, error)
+    }
+    this.#leaveGroup(call)
   }
 
   #leaveGroup(call: MultiplexedCall): void {
@@ -233,22 +235,6 @@ export class MultiplexStream implements FrameReader {
     if (!(this.#draining || this.#finishing) || this.#inFlight.size > 0) return
     this.#replies.flush()
     this.#stream.end()
-  }
-}
-
-const UNKNOWN_IN_FRAME =
-  "The frame has a field that isn't known to this version; make unary calls, or ask a newer sidecar."
-
-/** @throws StatusError for one that is too large, that can't be read, or has fields that this version doesn't know. */
-function readFrame(bytes: Buffer, bytesMax: number): RequestFrame {
-  if (bytes.length > bytesMax) throw new OversizedRequest(bytes.length, bytesMax).error()
-  try {
-    const frame = readRequestFrame(bytes)
-    if (frame.odd) throw refusal('UNKNOWN_FIELD', UNKNOWN_IN_FRAME)
-    return frame
-  } catch (error) {
-    if (!(error instanceof MalformedFrame)) throw error
-    throw new UnreadableRequest(MultiplexRequestSchema, error.message).error()
   }
 }
 
