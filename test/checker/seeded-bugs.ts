@@ -35,8 +35,23 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       {
         package: 'sidecar',
         file: 'services/regional-read-path.ts',
-        from: 'if (!missing) return { response: this.#sealed(read, answer, clusterId) }',
-        to: 'return { response: this.#sealed(read, answer, clusterId) }',
+        from: 'if (!missing) return { response: this.#sealed(read, answer, applied.clusterId) }',
+        to: 'return { response: this.#sealed(read, answer, applied.clusterId) }',
+      },
+    ],
+    faults: 'none',
+    ops: 2_000,
+    shows: SESSION_KINDS,
+  },
+  {
+    name: 'unchecked-frames',
+    what: 'the Gets of a frame are answered without a look at their sessions',
+    replacements: [
+      {
+        package: 'sidecar',
+        file: 'multiplex/get-group.ts',
+        from: 'covered = includes(state, session)',
+        to: 'covered = true',
       },
     ],
     faults: 'none',
@@ -200,7 +215,7 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       {
         package: 'sidecar',
         file: 'redis/functions/prelude.lua',
-        from: `if args[3] ~= '0' then
+        from: `if body ~= '0' then
     local first`,
         to: `if false then
     local first`,
