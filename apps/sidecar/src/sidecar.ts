@@ -27,6 +27,7 @@ import { FunctionLibrary } from './redis/function-library.ts'
 import { HistoryReader } from './redis/history.ts'
 import { Keys } from './redis/keys.ts'
 import { Tracking } from './redis/tracking.ts'
+import { ValueReader } from './redis/value-reader.ts'
 import { createCacheService } from './services/cache-service.ts'
 import { NewestHistory } from './services/newest-history.ts'
 import { appointmentOf, PeerRegions } from './services/other-regions.ts'
@@ -64,6 +65,7 @@ export class Sidecar {
   readonly #log: Logger
   readonly #server: GrpcServer
   readonly #connections: readonly RedisConnection[]
+  readonly #values: ValueReader | undefined
   readonly #tracking: Tracking
   readonly #peers: PeerClient
   readonly #sibling: OtherRegion | undefined
@@ -84,6 +86,10 @@ export class Sidecar {
     const connect = (name: string, url: string, timeoutMs = redisTimeoutMs) =>
       new RedisConnection({ name, url, timeoutMs, localAddress, log })
     const reads = connect('reads', config.dataRedis)
+    // Of plain connections alone can it look at values where they are.
+    const plain = config.dataRedis.startsWith('redis:')
+    const about = { name: 'values', url: config.dataRedis, timeoutMs: redisTimeoutMs, localAddress, log }
+    this.#values = plain ? new ValueReader(about) : undefined
     const bulk = connect('bulk', config.dataRedis, redisTimeoutMs * WRITE_PATIENCE)
     const writes = connect('writes', config.dataRedis, redisTimeoutMs * WRITE_PATIENCE)
     const control = connect('control', config.dataRedis)
@@ -117,7 +123,7 @@ export class Sidecar {
     })
     const history = new HistoryReader({ connection: reads, keys })
     const watch = new ClockWatch({ connection: reads, keys, tracking: this.#tracking })
-    const data = new DataRedis({ reads, bulk, keys, history, watch, primaryClock })
+    const data = new DataRedis({ reads, values: this.#values, bulk, keys, history, watch, primaryClock })
 
     const siblings = { region, addresses: config.siblings }
     this.#peers = new PeerClient({ peers: config.peers, siblings, connectMs: config.peerConnectMs })
@@ -258,6 +264,7 @@ export class Sidecar {
    */
   async start(): Promise<void> {
     for (const connection of this.#connections) connection.start()
+    this.#values?.start()
     this.#tracking.start()
     this.#peers.start()
     this.#sibling?.start()
@@ -288,6 +295,7 @@ export class Sidecar {
     this.#peers.stop()
     this.#tracking.stop()
     for (const connection of this.#connections) connection.stop()
+    this.#values?.stop()
     await this.#monitoring.stop()
     this.#log.info('stopped')
   }

@@ -240,6 +240,42 @@ describe('a request', () => {
   })
 })
 
+describe('the memory of frames', () => {
+  it('is used again once they are given back, and not before, in whatever order that is', () => {
+    const sizes = fc.array(fc.tuple(fc.integer({ min: 1, max: 200_000 }), fc.nat({ max: 5 })), {
+      maxLength: 60,
+    })
+    fc.assert(
+      fc.property(sizes, (frames) => {
+        const writer = new ResponseFrameWriter()
+        const out: { frame: Buffer; byte: number }[] = []
+        for (const [i, [size, back]] of frames.entries()) {
+          writer.message(0, REPLY_FIELD.error, Buffer.alloc(size, i))
+          out.push({ frame: writer.take(), byte: i })
+          for (const one of out.splice(0, back)) writer.giveBack(one.frame)
+          for (const { frame, byte } of out) {
+            const [reply] = readResponseFrame(frame).replies
+            expect(reply?.bytes.every((b) => b === byte)).toBe(true)
+          }
+        }
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('is the same for frame after frame', () => {
+    const writer = new ResponseFrameWriter()
+    const memories = new Set<ArrayBufferLike>()
+    for (let i = 0; i < 100; i++) {
+      writer.message(0, REPLY_FIELD.error, Buffer.alloc(100_000))
+      const frame = writer.take()
+      memories.add(frame.buffer)
+      writer.giveBack(frame)
+    }
+    expect(memories.size).toBe(1)
+  })
+})
+
 describe('frames that a sidecar writes', () => {
   const entry = fc.record({
     ...{ key: text, value: bytes, contentType: text, writtenAtMs: unixMs },

@@ -85,6 +85,8 @@ export interface EntryFields {
 
 const NO_BYTES: Buffer = Buffer.alloc(0)
 const SLAB_BYTES = 256 * 1024
+/** More than so many are the garbage collector's. */
+const FULL_MAX = 16
 /** A length up to 4 GiB takes so many bytes at most. */
 const LENGTH_BYTES_MAX = 5
 const UINT32 = 2 ** 32
@@ -94,11 +96,16 @@ const FIXED64 = 1
 const BYTES = 2
 const FIXED32 = 5
 
-/** One frame after another, cut from larger pieces of memory; a frame that was taken is its taker's to keep. */
+/** One frame after another, cut from larger pieces of memory; a frame that was taken is its taker's until given back. */
 class FrameWriter {
-  protected buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)
+  protected buffer: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)
   protected at = 0
   #start = 0
+  /** How many frames of this memory are out. */
+  #out = 0
+  /** Full memory of which frames are out. */
+  readonly #full = new Map<ArrayBufferLike, { readonly buffer: Buffer; out: number }>()
+  #free: Buffer | undefined
 
   /** Bytes of the frame begun. */
   get byteLength(): number {
@@ -109,16 +116,42 @@ class FrameWriter {
   take(): Buffer {
     const frame = this.buffer.subarray(this.#start, this.at)
     this.#start = this.at
+    this.#out += 1
     return frame
+  }
+
+  /** Nobody needs a frame any more that was taken: its memory may be used again. What is never given back is left to its taker. */
+  giveBack(frame: Buffer): void {
+    if (frame.buffer === this.buffer.buffer) {
+      this.#out -= 1
+      if (this.#out > 0 || this.byteLength > 0) return
+      this.#start = 0
+      this.at = 0
+      return
+    }
+    const full = this.#full.get(frame.buffer)
+    if (!full || --full.out > 0) return
+    this.#full.delete(frame.buffer)
+    if (full.buffer.length === SLAB_BYTES) this.#free = full.buffer
   }
 
   /** Makes room for so many further bytes. */
   protected room(bytes: number): void {
     if (this.at + bytes <= this.buffer.length) return
     const begun = this.buffer.subarray(this.#start, this.at)
-    this.buffer = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, 2 * (begun.length + bytes)))
+    if (this.#out > 0) this.#full.set(this.buffer.buffer, { buffer: this.buffer, out: this.#out })
+    if (this.#full.size > FULL_MAX) this.#full.delete(this.#full.keys().next().value as ArrayBufferLike)
+    this.buffer = this.#memory(begun.length + bytes)
     this.at = begun.copy(this.buffer)
     this.#start = 0
+    this.#out = 0
+  }
+
+  #memory(bytes: number): Buffer {
+    const free = this.#free
+    if (!free || bytes > SLAB_BYTES / 2) return Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, 2 * bytes))
+    this.#free = undefined
+    return free
   }
 
   protected varint(value: number): void {

@@ -33,10 +33,14 @@ export class FrameStream {
     return this.#over
   }
 
-  write(frame: Buffer): void {
+  /** @param sent called when its memory isn't needed any more; not once the stream has ended. */
+  write(frame: Buffer, sent: (frame: Buffer) => void): void {
     if (this.#over) return
     this.#unsentBytes += frame.length
-    this.#call.write(frame, () => this.#sent(frame.length))
+    this.#call.write(frame, () => {
+      this.#sent(frame.length)
+      sent(frame)
+    })
     if (this.#unsentBytes > UNSENT_BYTES_MAX) this.#call.pause()
   }
 

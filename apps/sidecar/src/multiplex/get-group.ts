@@ -1,5 +1,5 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf'
-import { encodeToken, type Limits } from '@perigee/core'
+import { encodeToken, type Limits, type Position } from '@perigee/core'
 import {
   CALL_FIELD,
   Consistency,
@@ -10,6 +10,7 @@ import {
 } from '@perigee/protocol'
 import type { DataRedis } from '../redis/data-redis.ts'
 import type { StoredEntry } from '../redis/entry-codec.ts'
+import type { History } from '../redis/history.ts'
 import type { OwnState } from '../services/own-state.ts'
 import { includesToken, type State } from '../services/session.ts'
 import { checkKey, checkName } from '../services/validation/name.ts'
@@ -70,15 +71,37 @@ export class GroupReader {
     this.#ownState = ownState
   }
 
-  /** @throws StatusError as reads from this region's own state do. */
-  async read({ namespace, keys }: GetGroup): Promise<GroupAnswer> {
-    const { entries, clock } = await this.#data.readWholeEntries(namespace, keys)
-    const { forks } = await this.#data.history(clock)
-    const state = await this.#ownState.of({ applied: clock, seen: clock, forks })
-    const sessionToken = encodeToken({ clusterId: state.clusterId, position: clock })
-    const receipt = this.#ownState.receipt({ sessionToken, waitedMs: 0 })
-    return { entries, receipt: toBinary(ReceiptSchema, receipt), covers: coverageBy(state) }
+  /**
+   * Reads a group.
+   *
+   * @param use is given the answer, whose values are to be used at once: their memory is used again when it returns.
+   * @throws StatusError as reads from this region's own state do.
+   */
+  async read({ namespace, keys }: GetGroup, use: (answer: GroupAnswer) => void): Promise<void> {
+    const unused = await this.#data.useEntries(namespace, keys, ({ entries, clock }) => {
+      const history = this.#data.knownHistory(clock)
+      if (!history) return { entries: entries.map(copyOf), clock }
+      use(this.#answer(entries, clock, history))
+      return undefined
+    })
+    if (unused) use(this.#answer(unused.entries, unused.clock, await this.#data.history(unused.clock)))
   }
+
+  #answer(
+    entries: readonly (StoredEntry | undefined)[],
+    clock: Position,
+    { forks, clusterId }: Pick<History, 'forks' | 'clusterId'>,
+  ): GroupAnswer {
+    this.#ownState.check(clock)
+    const sessionToken = encodeToken({ clusterId, position: clock })
+    const receipt = this.#ownState.receipt({ sessionToken, waitedMs: 0 })
+    const covers = coverageBy({ position: clock, forks, clusterId })
+    return { entries, receipt: toBinary(ReceiptSchema, receipt), covers }
+  }
+}
+
+function copyOf(entry: StoredEntry | undefined): StoredEntry | undefined {
+  return entry && { ...entry, value: Uint8Array.from(entry.value) }
 }
 
 /** Says of one session after another whether a state includes it; of the same one in a row, once. */

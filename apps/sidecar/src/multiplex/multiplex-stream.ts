@@ -54,7 +54,7 @@ export class MultiplexStream implements FrameReader {
     for (const id of frame.cancels) this.#cancel(id)
     const groups = newGroups(this.#options, this.#context)
     for (const call of calls) if (!call.answered) this.#begin(call, frame, groups)
-    for (const group of groups.gets.groups) void this.#readGroup(group, this.#options.reader.read(group))
+    for (const group of groups.gets.groups) void this.#readGroup(group)
     for (const group of groups.sets.groups) void this.#writeGroup(group)
   }
 
@@ -135,8 +135,12 @@ export class MultiplexStream implements FrameReader {
   }
 
   /** Answers those of a group that this region's own state answers; the others go their own ways. */
-  async #readGroup({ calls }: GetGroup, reading: Promise<GroupAnswer>): Promise<void> {
-    const answer = await reading.catch(() => undefined)
+  async #readGroup(group: GetGroup): Promise<void> {
+    const reading = this.#options.reader.read(group, (answer) => this.#answerGroup(group, answer))
+    await reading.catch(() => this.#answerGroup(group, undefined))
+  }
+
+  #answerGroup({ calls }: GetGroup, answer: GroupAnswer | undefined): void {
     for (const [i, call] of calls.entries()) {
       // It has gone alone already.
       if (!call.grouped) continue

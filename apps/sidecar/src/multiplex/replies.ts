@@ -14,6 +14,7 @@ export class Replies {
     this.#scheduled = false
     this.flush()
   }
+  readonly #sent = (frame: Buffer) => this.#writer.giveBack(frame)
   #scheduled = false
 
   constructor(stream: FrameStream) {
@@ -53,7 +54,7 @@ export class Replies {
 
   /** Sends what there is. */
   flush(): void {
-    if (this.#writer.byteLength > 0) this.#stream.write(this.#writer.take())
+    if (this.#writer.byteLength > 0) this.#stream.write(this.#writer.take(), this.#sent)
   }
 
   #before(bytes: number): void {

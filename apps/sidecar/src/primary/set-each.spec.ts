@@ -25,7 +25,7 @@ const set = (key: string, value = key, more: Partial<SetDemand> = {}): SetDemand
 })
 
 async function valuesOf(...keys: string[]) {
-  const { entries } = await redis.data.readWholeEntries('n', keys)
+  const { entries } = await redis.data.useEntries('n', keys, (read) => read)
   return entries.map((entry) => entry && Buffer.from(entry.value).toString())
 }
 
@@ -49,7 +49,7 @@ it('writes each as one Set would, in order, each at a position of its own', asyn
   const alone = await redis.writer.setEntries('n', [set('d').entry], soon())
   expect(alone.position.seq).toBe(c.position.seq + 1)
   expect(Object.keys(a).sort()).toEqual(Object.keys(alone).sort())
-  const { entries } = await redis.data.readWholeEntries('n', ['a', 'd'])
+  const { entries } = await redis.data.useEntries('n', ['a', 'd'], (read) => read)
   expect(entries[0]).toEqual({
     ...entries[1],
     ...{ key: 'a', value: entries[0]?.value, position: a.position, writtenAtMs: a.writtenAtMs },

@@ -17,6 +17,7 @@ import {
   type LogReply,
 } from './log-codec.ts'
 import { readError } from './redis-status.ts'
+import type { ValueReader, Values } from './value-reader.ts'
 
 /** What all reads are told. */
 export interface ReadDemand {
@@ -42,6 +43,7 @@ const LIST_STEPS_MAX = 20
  */
 export class DataRedis implements ChangeLog {
   readonly #reads: RedisConnection
+  readonly #values: ValueReader | undefined
   readonly #library: FunctionLibrary
   readonly #bulk: FunctionLibrary
   readonly #keys: Keys
@@ -52,6 +54,8 @@ export class DataRedis implements ChangeLog {
   constructor(options: {
     /** For calls of clients. */
     reads: RedisConnection
+    /** For many entries at a time; without it, or while it isn't connected, `reads` serves. */
+    values?: ValueReader | undefined
     /** For the follower, whose large replies would hold clients up. */
     bulk: RedisConnection
     keys: Keys
@@ -60,6 +64,7 @@ export class DataRedis implements ChangeLog {
     primaryClock: PrimaryClock
   }) {
     this.#reads = options.reads
+    this.#values = options.values
     this.#library = new FunctionLibrary(options.reads)
     this.#bulk = new FunctionLibrary(options.bulk)
     this.#keys = options.keys
@@ -76,6 +81,12 @@ export class DataRedis implements ChangeLog {
   /** The newest clock seen, without asking. */
   get newestClock(): Position | undefined {
     return this.#watch.newest
+  }
+
+  /** What {@link history} says, if that is known without asking. */
+  knownHistory(clock: Position): History | undefined {
+    const known = this.#history.known
+    return known?.epoch === clock.epoch ? known : undefined
   }
 
   /** Forks and cluster id of the state a clock belongs to. */
@@ -110,7 +121,10 @@ export class DataRedis implements ChangeLog {
     keys: readonly string[],
     { primary, bytesMax }: ReadDemand & { bytesMax: number },
   ): Promise<AtClock & { entries: readonly (StoredEntry | 'unread' | undefined)[] }> {
-    if (keys.length === 1 && !primary) return this.readWholeEntries(namespace, keys)
+    if (keys.length === 1 && !primary) {
+      const reply = await this.#ask(() => this.#reads.callBuffer('MGET', ...this.#entryKeys(namespace, keys)))
+      return this.#entriesOf(keys, reply as Values)
+    }
     const named = this.#entryKeys(namespace, keys)
     const reply = (await this.#ask(() => this.#library.read('read_entries', primary, named, [bytesMax]))) as (
       | Buffer
@@ -125,13 +139,28 @@ export class DataRedis implements ChangeLog {
     return { entries, clock }
   }
 
-  /** Reads entries by key, each whole, however large the answer: `undefined` for a miss. The cheapest way there is. */
-  async readWholeEntries(
+  /**
+   * Reads entries by key, each whole, however large the answer, in the cheapest way there is.
+   *
+   * @param use is given the entries, `undefined` for a miss. Their values are views of memory that is used again as soon as it
+   *   returns: what is kept must be copied.
+   * @returns what `use` returns.
+   */
+  useEntries<T>(
     namespace: string,
     keys: readonly string[],
-  ): Promise<AtClock & { entries: readonly (StoredEntry | undefined)[] }> {
+    use: (read: AtClock & { readonly entries: readonly (StoredEntry | undefined)[] }) => T,
+  ): Promise<T> {
     const named = this.#entryKeys(namespace, keys)
-    const reply = (await this.#ask(() => this.#reads.callBuffer('MGET', ...named))) as (Buffer | null)[]
+    const take = (values: Values) => use(this.#entriesOf(keys, values))
+    return this.#ask(async () =>
+      this.#values?.ready
+        ? this.#values.mget(named, take)
+        : take((await this.#reads.callBuffer('MGET', ...named)) as Values),
+    )
+  }
+
+  #entriesOf(keys: readonly string[], reply: Values) {
     const { clock, visible } = this.#readAround(reply)
     return { entries: keys.map((key, i) => visible(key, reply[i + 2])), clock }
   }

@@ -39,9 +39,14 @@ export class OwnState {
    * @throws StatusError DATA_UNAVAILABLE when it holds writes that are lost, or nobody can tell what it is.
    */
   async of({ applied, seen, forks }: { applied: Position; seen: Position; forks: Forks }): Promise<State> {
+    this.check(seen)
+    return { position: applied, forks, clusterId: await this.#data.clusterId(seen) }
+  }
+
+  /** Whether a state may be read that goes up to `seen`. @throws StatusError DATA_UNAVAILABLE when it holds writes that are lost. */
+  check(seen: Position): void {
     const lost = this.#newestHistory.refusalOf(seen)
     if (lost) throw lost
-    return { position: applied, forks, clusterId: await this.#data.clusterId(seen) }
   }
 
   /** The receipt of an answer from it. */
