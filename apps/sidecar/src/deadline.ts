@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises'
-
 const MARGIN_SHARE = 0.1
 const MARGIN_MS_MAX = 100
+/** Longer timers go off at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1
 
 /**
  * The deadline of a call made on behalf of another: a little earlier, so that its failure can still be told.
@@ -14,16 +14,9 @@ export function innerDeadlineMs(deadlineMs: number): number {
 }
 
 /** The promise's outcome, or `late()` thrown when it takes longer than `timeoutMs`. */
-export async function within<T>(promise: Promise<T>, timeoutMs: number, late: () => Error): Promise<T> {
-  const abort = new AbortController()
-  const timeout = delay(Math.max(0, timeoutMs), undefined, { signal: abort.signal }).then(() => {
-    throw late()
+export function within<T>(promise: Promise<T>, timeoutMs: number, late: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(late()), Math.min(Math.max(0, timeoutMs), TIMER_MS_MAX))
+    promise.then(resolve, reject).finally(() => clearTimeout(timer))
   })
-  timeout.catch(() => {})
-  promise.catch(() => {})
-  try {
-    return await Promise.race([promise, timeout])
-  } finally {
-    abort.abort()
-  }
 }

@@ -32,8 +32,8 @@ export interface Near {
 }
 
 const DISTANCE = '__distance'
-// Asked beyond k, so that a few expired hits and ties at the end cost no second search.
-const SPARE = 10
+// Asked beyond k, so that an expired hit, or a tie at the end, costs no second search. Each is read whole.
+const SPARE = 2
 const TIE_ROUNDS = 2
 
 /**
