@@ -85,8 +85,6 @@ export interface EntryFields {
 
 const NO_BYTES: Buffer = Buffer.alloc(0)
 const SLAB_BYTES = 256 * 1024
-/** More than so many are the garbage collector's. */
-const FULL_MAX = 16
 /** A length up to 4 GiB takes so many bytes at most. */
 const LENGTH_BYTES_MAX = 5
 const UINT32 = 2 ** 32
@@ -103,8 +101,8 @@ class FrameWriter {
   #start = 0
   /** How many frames of this memory are out. */
   #out = 0
-  /** Full memory of which frames are out. */
-  readonly #full = new Map<ArrayBufferLike, { readonly buffer: Buffer; out: number }>()
+  /** Full memory of which frames are out; frames that are never given back keep nothing here. */
+  readonly #full = new WeakMap<ArrayBufferLike, { readonly buffer: Buffer; out: number }>()
   #free: Buffer | undefined
 
   /** Bytes of the frame begun. */
@@ -140,7 +138,6 @@ class FrameWriter {
     if (this.at + bytes <= this.buffer.length) return
     const begun = this.buffer.subarray(this.#start, this.at)
     if (this.#out > 0) this.#full.set(this.buffer.buffer, { buffer: this.buffer, out: this.#out })
-    if (this.#full.size > FULL_MAX) this.#full.delete(this.#full.keys().next().value as ArrayBufferLike)
     this.buffer = this.#memory(begun.length + bytes)
     this.at = begun.copy(this.buffer)
     this.#start = 0
