@@ -6,7 +6,9 @@
  * if this process dies meanwhile, the next one of this region restores it.
  *
  * A Sentinel that made the wrong choice is busy with it until it gives up: its replicas can't follow a Redis whose gate
- * is closed. So another one is asked; what that one decides is newer, and counts.
+ * is closed. So another one is asked; what that one decides is newer, and counts. But not while that one might go back to
+ * the very Redis which the first is leaving: the first would take over the number of the newer decision, keep its own
+ * choice, and the Sentinels would name two for good. It gives up in time.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
@@ -18,8 +20,11 @@ const PAUSE_MS = 1000
 const RAISED_DOWN_AFTER_MS = 3_600_000
 const PROMOTION_MS = 10_000
 
+/** A Sentinel as it is asked for a failover. */
+export type FailoverSentinel = Pick<Sentinel, 'title' | 'ask' | 'failOver' | 'replicas' | 'setDownAfterMs'>
+
 export interface FailoverRequestOptions {
-  readonly sentinels: readonly Sentinel[]
+  readonly sentinels: readonly FailoverSentinel[]
   /** The index Redis. */
   readonly memory: RedisConnection
   readonly keys: Keys
@@ -65,9 +70,15 @@ export class FailoverRequest {
 
   async #ask(): Promise<void> {
     const { sentinels, log } = this.#options
+    const left = await this.#mastersLeft()
     for (const sentinel of sentinels) {
       let answer: FailoverAnswer
       try {
+        const back = await mayGoBack(sentinel, left)
+        if (back !== undefined) {
+          log.info({ sentinel: sentinel.title, back }, 'a Sentinel still leaves a Redis that may be promoted')
+          continue
+        }
         answer = await sentinel.failOver()
       } catch (error) {
         log.warn(
@@ -84,7 +95,14 @@ export class FailoverRequest {
     }
   }
 
-  async #askWithPatience(sentinel: Sentinel): Promise<void> {
+  /** The masters that failovers under way are leaving. */
+  async #mastersLeft(): Promise<ReadonlySet<string>> {
+    const answers = await Promise.allSettled(this.#options.sentinels.map((sentinel) => sentinel.ask()))
+    const left = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value.leaves : undefined))
+    return new Set(left.filter((address) => address !== undefined))
+  }
+
+  async #askWithPatience(sentinel: FailoverSentinel): Promise<void> {
     const { memory, keys, log, anotherIsNamed } = this.#options
     const { downAfterMs } = await sentinel.ask()
     if (downAfterMs < RAISED_DOWN_AFTER_MS) {
@@ -105,7 +123,7 @@ export class FailoverRequest {
     }
   }
 
-  async #restore(sentinel: Sentinel): Promise<void> {
+  async #restore(sentinel: FailoverSentinel): Promise<void> {
     const { memory, keys, log } = this.#options
     const was = await memory.call('HGET', keys.raisedDownAfter, sentinel.title)
     if (was === null) return
@@ -127,4 +145,11 @@ export class FailoverRequest {
       await delay(PAUSE_MS, undefined, { signal: this.#stop.signal, ref: false }).catch(() => {})
     }
   }
+}
+
+/** Which of the masters that are being left a Sentinel might promote. @throws RedisFailure */
+async function mayGoBack(sentinel: FailoverSentinel, left: ReadonlySet<string>): Promise<string | undefined> {
+  if (left.size === 0) return undefined
+  const known = await sentinel.replicas()
+  return known.find(({ address, isDown }) => left.has(address) && !isDown)?.address
 }

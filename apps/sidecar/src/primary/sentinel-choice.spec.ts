@@ -7,7 +7,7 @@ const OWN = '127.0.0.1:1'
 const patient = { leadMs: 0, timeoutMs: 5000, signal: new AbortController().signal }
 
 function replica(address: string, priority: number, infoAgeMs = 300): KnownReplica {
-  return { address, priority, infoAgeMs, isMaster: false, isCutOff: false }
+  return { address, priority, infoAgeMs, isMaster: false, isDown: false, isCutOff: false }
 }
 
 /** A Sentinel that says what it is given, after a while. */

@@ -41,7 +41,9 @@ function watched(count = 3) {
         const [named, flags] = Array.isArray(answer) ? answer : [answer, 'master']
         said.set(
           i,
-          named === undefined ? undefined : { named, flags: new Set(flags.split(',')), downAfterMs: 3000 },
+          named === undefined
+            ? undefined
+            : { named, flags: new Set(flags.split(',')), leaves: undefined, downAfterMs: 3000 },
         )
         await watch.ask(sentinels[i] as AskedSentinel)
       }
@@ -126,7 +128,7 @@ describe('vouching', () => {
   it('is not ended by flags on the row of the old master, which a Sentinel keeps while it fails over', () => {
     const row = ['name', 'pg', 'ip', '10.0.0.2', 'port', '6379', 'flags', 'master,failover_in_progress']
     const answer = readAnswer(['10.0.0.1', '6379'], [...row, 'down-after-milliseconds', '3000'])
-    expect(answer).toEqual({ named: OWN, flags: new Set(), downAfterMs: 3000 })
+    expect(answer).toEqual({ named: OWN, flags: new Set(), leaves: OTHER, downAfterMs: 3000 })
     const own = readAnswer(['10.0.0.2', '6379'], row)
     expect(own).toMatchObject({ named: OTHER, flags: new Set(['master', 'failover_in_progress']) })
   })

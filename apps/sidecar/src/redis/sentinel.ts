@@ -9,6 +9,8 @@ export interface SentinelAnswer {
   readonly named: string
   /** Flags of its own row for that very Redis; none when its row is about another. */
   readonly flags: ReadonlySet<string>
+  /** `host:port` of the master that a failover which it carries out leaves; none: it carries none out. */
+  readonly leaves: string | undefined
   readonly downAfterMs: number
 }
 
@@ -25,6 +27,8 @@ export interface KnownReplica {
    * another one has promoted it in between.
    */
   readonly isMaster: boolean
+  /** Whether it doesn't answer that Sentinel. */
+  readonly isDown: boolean
   /** Whether it would never be promoted just now: it is down, or has been disconnected from its master for too long. */
   readonly isCutOff: boolean
 }
@@ -148,9 +152,11 @@ export function readAnswer(address: readonly string[], row: readonly string[]): 
   const fields = fieldsOf(row)
   const named = addressText(address[0] ?? '', address[1] ?? '')
   const about = addressText(fields.get('ip') ?? '', fields.get('port') ?? '')
+  const flags = new Set(fields.get('flags')?.split(','))
   return {
     named,
-    flags: new Set(about === named ? fields.get('flags')?.split(',') : []),
+    flags: about === named ? flags : new Set(),
+    leaves: flags.has('failover_in_progress') ? about : undefined,
     downAfterMs: Number(fields.get('down-after-milliseconds') ?? 0),
   }
 }
@@ -166,6 +172,7 @@ export function readReplica(row: readonly string[]): KnownReplica {
     priority: Number(fields.get('slave-priority') ?? 0),
     infoAgeMs: Number(fields.get('info-refresh') ?? Number.POSITIVE_INFINITY),
     isMaster: fields.get('role-reported') === 'master',
+    isDown,
     isCutOff: isDown || linkDownMs > downAfterMs * LINK_DOWN_AFTERS,
   }
 }
