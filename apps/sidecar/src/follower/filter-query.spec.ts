@@ -309,6 +309,33 @@ it('negates a word of one field without taking it for one of another, at the end
   expect(await hits(both)).toEqual({ alone: ['c:1', 'c:2'], nearest: ['c:1', 'c:2'] })
 })
 
+it('finds nothing that has expired by a filter of more clauses than a union of RediSearch takes at once', async () => {
+  await fill([{}, {}, {}, { num: 0 }, { num: 0 }, {}].map((fields) => [fields, ''] as const))
+  const words = (attribute: string, text: string) => {
+    const match = { case: 'textMatch' as const, value: create(TextMatchSchema, { attribute, words: text }) }
+    return create(FilterSchema, { expression: match })
+  }
+  const numbers = (max?: number) => {
+    const range = create(NumberRangeSchema, { attribute: 'num', ...(max !== undefined && { max }) })
+    return create(FilterSchema, { expression: { case: 'numberRange', value: range } })
+  }
+  const list = (name: 'all' | 'any', ...filters: Filter[]) =>
+    create(FilterSchema, { expression: { case: name, value: create(FilterListSchema, { filters }) } })
+  const not = (value: Filter) => create(FilterSchema, { expression: { case: 'not', value } })
+  const large = list(
+    'all',
+    not(words('body', '日本。語')),
+    list(
+      'any',
+      ...[words('body', 'the the'), numbers(), words('body', 'the q r the')],
+      list('all', words('body', 'the x y the'), numbers(0)),
+    ),
+    not(words('body', 'the q r')),
+  )
+  expect(await hits(large)).toEqual({ alone: ['c:3', 'c:4'], nearest: ['c:3', 'c:4'] })
+  expect(await hits(large, NOW_MS)).toEqual({ alone: ['c:3'], nearest: ['c:3'] })
+})
+
 it('reads a copy back as it was', async () => {
   const chunk: StoredChunk = {
     indexUid: '1-1',

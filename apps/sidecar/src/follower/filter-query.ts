@@ -39,9 +39,25 @@ export function compileFilter(
   // The expiry may come once to each clause: a filter that is taken without it is taken with it.
   const form = normalForm({ kind: 'all', parts }, LITERALS_MAX * parts.length)
   if (!form) throw tooLarge('filter', 'mixes all and any too deeply; flatten it, or search twice')
-  const [outer, inner] = form.kind === 'all' ? [' ', ' | '] : [' | ', ' ']
-  const query = form.clauses.map((literals) => `(${literals.join(inner)})`).join(outer)
-  return { query: `(${query})`, params: conditions.params }
+  const [joined, inner] = form.kind === 'all' ? [intersection, union] : [union, intersection]
+  return { query: joined(form.clauses.map(inner)), params: conditions.params }
+}
+
+/** RediSearch walks larger unions by a heap, and then makes up hits when their parts hold negations. */
+const UNION_MAX = 16
+
+function intersection(parts: readonly string[]): string {
+  return `(${parts.join(' ')})`
+}
+
+/** A union, of unions when it is large. */
+function union(parts: readonly string[]): string {
+  if (parts.length <= UNION_MAX) return `(${parts.join(' | ')})`
+  const size = Math.max(UNION_MAX, Math.ceil(parts.length / UNION_MAX))
+  const groups = Array.from({ length: Math.ceil(parts.length / size) }, (_, i) =>
+    union(parts.slice(i * size, (i + 1) * size)),
+  )
+  return union(groups)
 }
 
 class Conditions {
