@@ -1,7 +1,7 @@
 import { Perigee } from '@perigee/sdk'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { perigee } from '../cli/run-perigee.ts'
-import { chunk, createIndex, listVersions, MODEL } from '../support/chunks.ts'
+import { chunk, createIndex, listVersions, MODEL, vectorMessage, vectorOf } from '../support/chunks.ts'
 import { startTwoRegions, type TwoRegions } from '../support/two-regions.ts'
 import { waitFor } from '../support/wait-for.ts'
 
@@ -118,6 +118,22 @@ it('perigee rebuild fills an index anew in every region, which serves meanwhile'
   )
   expect(await run('verify', INDEX)).toMatchObject({ exitCode: 0 })
   expect(await listed(regions.eu)).toEqual(await listed(regions.us))
+})
+
+it('copies that lack their encoded chunk, as an older version made them, are found and shown all the same', async () => {
+  const index = regions.cluster.indexRedis('eu-west-1')
+  const search = async () => {
+    const vector = vectorMessage(vectorOf('chunk-7'))
+    const asked = { namespace: NAMESPACE, index: INDEX, model: MODEL, vector, k: 5 }
+    return (await regions.eu.search.search(asked)).hits
+  }
+  const before = await search()
+  expect(before[0]).toMatchObject({ chunk: { id: 'chunk-7', text: expect.stringMatching(/./) } })
+  for (const { chunk: found } of before) {
+    const keys = (await index.command('KEYS', `pg:{0}:copy:*:${found?.id}`)) as string[]
+    for (const key of keys) expect(await index.command('HDEL', key, 'shown-chunk')).toBe(1)
+  }
+  expect(await search()).toEqual(before)
 })
 
 it('both say what is wrong: no such index, no such region', async () => {

@@ -3,6 +3,7 @@ import type { StoredChunk } from '../redis/change-log.ts'
 import type { CopyChange } from '../redis/copy-writer.ts'
 import type { IndexDefinition } from '../redis/index-definition.ts'
 import { FIELD } from '../redis/search-commands.ts'
+import { shownBytes } from './shown-chunk.ts'
 import { encodeTag, TAG_SEPARATOR } from './tag-value.ts'
 import { decodeText, encodeText } from './words.ts'
 
@@ -35,6 +36,7 @@ export const VERSION_FIELDS = [FIELD.chunkId, FIELD.version, FIELD.expiresAt] as
 
 /** The hash that holds a chunk's copy, as field, value, field, value. Attributes of the wrong type are left out. */
 export function copyFields(chunk: StoredChunk, definition: IndexDefinition): (string | Buffer)[] {
+  const shown = shownBytes(chunk)
   const fields: (string | Buffer)[] = [
     ...[FIELD.embedding, chunk.vector],
     ...[FIELD.chunkId, encodeText(chunk.id)],
@@ -43,6 +45,7 @@ export function copyFields(chunk: StoredChunk, definition: IndexDefinition): (st
     ...[FIELD.version, formatPosition(chunk.position)],
     ...[FIELD.writtenAt, String(chunk.writtenAtMs)],
   ]
+  if (shown) fields.push(FIELD.shown, shown)
   if (chunk.regionTags.length > 0) fields.push(FIELD.regionTags, tagText(chunk.regionTags))
   if (chunk.expiresAtMs !== undefined) fields.push(FIELD.expiresAt, String(chunk.expiresAtMs))
   if (definition.attributes.length === 0) return fields

@@ -45,7 +45,7 @@ export interface SearchOptions {
   readonly timeoutMs: number
 }
 
-/** The names of fields that every index has. */
+/** The names of fields that every copy may have. No attribute can be named like the last: it isn't a name. */
 export const FIELD = {
   embedding: 'embedding',
   chunkId: 'chunk_id',
@@ -55,6 +55,7 @@ export const FIELD = {
   version: 'version',
   writtenAt: 'written_at',
   expiresAt: 'expires_at',
+  shown: 'shown-chunk',
 } as const
 
 export interface IndexSchema {

@@ -1,11 +1,11 @@
-import { create, type JsonObject } from '@bufbuild/protobuf'
+import { create } from '@bufbuild/protobuf'
 import { formatPosition } from '@perigee/core'
 import { type Chunk, ChunkSchema, VectorSchema } from '@perigee/protocol'
 import { BASIC_FIELDS, type Copy, VERSION_FIELDS } from '../../follower/copy.ts'
+import { shownChunk } from '../../follower/shown-chunk.ts'
 import type { StoredChunk } from '../../redis/change-log.ts'
 import type { IndexDefinition } from '../../redis/index-definition.ts'
 import { FIELD } from '../../redis/search-commands.ts'
-import { timestampOf } from '../../wire-time.ts'
 import type { View } from '../validation/chunk-requests.ts'
 
 /** The fields of a copy that an answer of a view is made from. */
@@ -20,18 +20,10 @@ export function chunkMessage(
   view: View,
   type: IndexDefinition['vectorType'],
 ): Chunk {
-  const version = formatPosition(chunk.position)
-  if (view === 'ID') return create(ChunkSchema, { id: chunk.id, version })
-  return create(ChunkSchema, {
-    id: chunk.id,
-    version,
-    text: chunk.text,
-    metadata: JSON.parse(chunk.metadata) as JsonObject,
-    regionTags: [...chunk.regionTags],
-    writtenAt: timestampOf(chunk.writtenAtMs),
-    ...(chunk.expiresAtMs !== undefined && { expiresAt: timestampOf(chunk.expiresAtMs) }),
-    ...(view === 'FULL' && chunk.vector && { vector: vectorMessage(chunk.vector, type) }),
-  })
+  if (view === 'ID') return create(ChunkSchema, { id: chunk.id, version: formatPosition(chunk.position) })
+  const message = shownChunk(chunk)
+  if (view === 'FULL' && chunk.vector) message.vector = vectorMessage(chunk.vector, type)
+  return message
 }
 
 function vectorMessage(value: Buffer, type: IndexDefinition['vectorType']) {

@@ -1,7 +1,8 @@
 import { laterPosition } from '@perigee/core'
-import { type Copy, copyFrom } from '../../follower/copy.ts'
+import { BASIC_FIELDS, type Copy, copyFrom } from '../../follower/copy.ts'
 import type { FilterQuery } from '../../follower/filter-query.ts'
 import type { AnswerPosition, RegionalIndexes } from '../../follower/regional-indexes.ts'
+import { shownFrom } from '../../follower/shown-chunk.ts'
 import type { IndexDefinition } from '../../redis/index-definition.ts'
 import type { FoundDocument } from '../../redis/search-commands.ts'
 import { FIELD } from '../../redis/search-commands.ts'
@@ -17,18 +18,19 @@ export interface NearestQuery {
   readonly filter: (livingAtMs?: number) => FilterQuery
   readonly maxDistance?: number | undefined
   readonly efRuntime?: number | undefined
-  /** Fields of the copies to bring along. */
-  readonly fields: readonly string[]
+  /** Fields of the copies to bring along. `undefined`: the chunks as answers show them, without their vectors. */
+  readonly fields: readonly string[] | undefined
   /** The primary's clock, by which expiries are reckoned. */
   readonly nowMs: number
   /** How long Redis may take each time. */
   readonly timeoutMs: number
 }
 
-/** A copy and its distance. */
+/** A hit: its distance, and what it is. */
 export interface Near {
-  readonly copy: Copy
   readonly distance: number
+  readonly expiresAtMs?: number
+  readonly found: { readonly copy: Copy } | { readonly shown: Buffer }
 }
 
 const DISTANCE = '__distance'
@@ -54,7 +56,7 @@ export async function nearest(
     const answer = await askFor(indexes, query, { filter, count: ask })
     at = at ? { ...answer.at, applied: at.applied, seen: laterPosition(at.seen, answer.at.seen) } : answer.at
     const { rows } = answer
-    const live = rows.filter(({ copy }) => !hasExpired(copy, query.nowMs))
+    const live = rows.filter((near) => !hasExpired(near, query.nowMs))
     const distanceMax = query.maxDistance ?? Number.POSITIVE_INFINITY
     const hits = live.filter(({ distance }) => distance <= distanceMax)
     const last = rows.at(-1)
@@ -81,25 +83,47 @@ async function askFor(
   const breadth =
     definition.algorithm.kind === 'HNSW' && query.efRuntime ? ` EF_RUNTIME ${query.efRuntime}` : ''
   const text = `${filter.query}=>[KNN ${count} @${FIELD.embedding} $vector${breadth} AS ${DISTANCE}]`
-  const { found, at } = await indexes.search(definition.uid, text, {
-    fields: [DISTANCE, ...query.fields],
-    params: { ...filter.params, vector: query.vector },
-    count,
-    sortBy: DISTANCE,
-    timeoutMs: query.timeoutMs,
+  const search = (fields: readonly string[]) =>
+    indexes.search(definition.uid, text, {
+      fields: [DISTANCE, ...fields],
+      params: { ...filter.params, vector: query.vector },
+      count,
+      sortBy: DISTANCE,
+      timeoutMs: query.timeoutMs,
+    })
+  let { found, at } = await search(query.fields ?? SHOWN_FIELDS)
+  const asCopies = query.fields !== undefined || !found.documents.every(({ fields }) => fields[FIELD.shown])
+  if (asCopies && !query.fields) ({ found, at } = await search(BASIC_FIELDS))
+  const read = asCopies ? copyNear : shownNear
+  const rows = found.documents.flatMap((document) => {
+    const distance = Number(String(document.fields[DISTANCE]))
+    if (Number.isNaN(distance)) return []
+    // Rounding leaves the distance of a vector to itself a little below zero.
+    return read(document, definition.metric === 'IP' ? distance : Math.max(0, distance))
   })
-  const rows = found.documents.flatMap((document) => nearFrom(document, definition.metric))
   return { rows: rows.sort(byDistance), at }
 }
 
-function nearFrom({ fields }: FoundDocument, metric: IndexDefinition['metric']): Near[] {
+const SHOWN_FIELDS = [FIELD.shown, FIELD.expiresAt]
+
+function shownNear({ fields }: FoundDocument, distance: number): Near[] {
+  const { [FIELD.shown]: shown, [FIELD.expiresAt]: expiresAt } = fields
+  return shown ? [{ distance, ...(expiresAt && { expiresAtMs: Number(expiresAt) }), found: { shown } }] : []
+}
+
+function copyNear({ fields }: FoundDocument, distance: number): Near[] {
   const copy = copyFrom(fields)
-  const distance = Number(String(fields[DISTANCE]))
-  if (!copy || Number.isNaN(distance)) return []
-  // Rounding leaves the distance of a vector to itself a little below zero.
-  return [{ copy, distance: metric === 'IP' ? distance : Math.max(0, distance) }]
+  if (!copy) return []
+  const { expiresAtMs } = copy
+  return [{ distance, ...(expiresAtMs !== undefined && { expiresAtMs }), found: { copy } }]
 }
 
 function byDistance(a: Near, b: Near): number {
-  return a.distance - b.distance || (a.copy.id < b.copy.id ? -1 : a.copy.id > b.copy.id ? 1 : 0)
+  if (a.distance !== b.distance) return a.distance - b.distance
+  const [one, other] = [idOf(a), idOf(b)]
+  return one < other ? -1 : one > other ? 1 : 0
+}
+
+function idOf({ found }: Near): string {
+  return 'copy' in found ? found.copy.id : shownFrom(found.shown).id
 }

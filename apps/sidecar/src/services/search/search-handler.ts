@@ -7,6 +7,7 @@ import {
   SearchService,
 } from '@perigee/protocol'
 import { compileFilter } from '../../follower/filter-query.ts'
+import { hitOf } from '../../follower/shown-chunk.ts'
 import type { UnaryHandler } from '../../grpc/call.ts'
 import type { IndexDefinition } from '../../redis/index-definition.ts'
 import { StatusError } from '../../status-error.ts'
@@ -30,7 +31,7 @@ export function searchHandler(options: SearchServiceOptions): UnaryHandler<Searc
         filter: (livingAtMs) => compileFilter(input.filter, definition, livingAtMs),
         maxDistance: input.maxDistance,
         efRuntime: input.efRuntime,
-        fields: fieldsOf(input.view),
+        fields: input.view === 'BASIC' ? undefined : fieldsOf(input.view),
         nowMs: primaryClock.nowMs(),
         timeoutMs: Math.max(1, Math.min(options.searchTimeoutMs, Math.floor(call.deadlineMs - Date.now()))),
       })
@@ -48,7 +49,7 @@ function responseOf(
   { vectorType }: IndexDefinition,
   bytesMax: number,
 ): SearchResponse {
-  const bytes = hits.reduce((sum, { copy }) => sum + chunkBytes(copy, view) + 12, 0)
+  const bytes = hits.reduce((sum, { found }) => sum + bytesOf(found, view) + 12, 0)
   if (bytes > bytesMax) {
     throw new StatusError(
       'RESOURCE_EXHAUSTED',
@@ -56,8 +57,14 @@ function responseOf(
     )
   }
   return create(SearchResponseSchema, {
-    hits: hits.map(({ copy, distance }) =>
-      create(HitSchema, { chunk: chunkMessage(copy, view, vectorType), distance }),
+    hits: hits.map(({ found, distance }) =>
+      'shown' in found
+        ? hitOf(found.shown, distance)
+        : create(HitSchema, { chunk: chunkMessage(found.copy, view, vectorType), distance }),
     ),
   })
+}
+
+function bytesOf(found: Near['found'], view: SearchInput['view']): number {
+  return 'shown' in found ? found.shown.length : chunkBytes(found.copy, view)
 }
