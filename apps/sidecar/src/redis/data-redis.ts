@@ -16,6 +16,7 @@ import {
   decodeLogBatch,
   type LogReply,
 } from './log-codec.ts'
+import { OnceATurn } from './once-a-turn.ts'
 import { readError } from './redis-status.ts'
 import type { ValueReader, Values } from './value-reader.ts'
 
@@ -50,6 +51,7 @@ export class DataRedis implements ChangeLog {
   readonly #history: HistoryReader
   readonly #watch: ClockWatch
   readonly #primaryClock: PrimaryClock
+  readonly #state = new OnceATurn(() => this.#readState())
 
   constructor(options: {
     /** For calls of clients. */
@@ -265,7 +267,11 @@ export class DataRedis implements ChangeLog {
     return { ...reply, chunks }
   }
 
-  async state(): Promise<DataState> {
+  state(): Promise<DataState> {
+    return this.#state.get()
+  }
+
+  async #readState(): Promise<DataState> {
     const clock = clockOf(await this.#ask(() => this.#reads.call('GET', this.#keys.clock)))
     return { clock, ...(await this.#history.of(clock.epoch)) }
   }
