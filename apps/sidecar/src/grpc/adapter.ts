@@ -1,5 +1,6 @@
 import type { DescMethod } from '@bufbuild/protobuf'
 import type { Logger } from 'pino'
+import type { Access } from '../security/access.ts'
 import type { CallGate } from './call-gate.ts'
 import type { CallObserver } from './call-observer.ts'
 import type { OpenFrameStreams } from './frames-adapter.ts'
@@ -11,6 +12,7 @@ export interface AdapterContext {
   readonly log: Logger
   readonly gate: CallGate
   readonly observer: CallObserver
+  readonly access: Access
   /** Calls without a deadline get this one, milliseconds from their arrival. */
   readonly unaryDeadlineMs: number
   readonly pauses: PauseWatch

@@ -1,5 +1,6 @@
 import type { DescMethod, MessageShape } from '@bufbuild/protobuf'
 import type { GenService, GenServiceMethods } from '@bufbuild/protobuf/codegenv2'
+import type { Principal } from '../security/principal.ts'
 import type { FramesHandler } from './frames-adapter.ts'
 
 /** What a handler knows of the call it answers. */
@@ -11,6 +12,8 @@ export interface CallContext {
    * that was left when it was sent.
    */
   readonly waitedMsMax?: number
+  /** Who calls; of a forwarded call, whom the region it came in at let in. */
+  readonly principal: Principal
   /** Aborted when the caller gives up, the deadline passes, or the sidecar drains a stream. */
   readonly signal: AbortSignal
   /** The region whose sidecar forwarded this call; absent for calls of clients. */

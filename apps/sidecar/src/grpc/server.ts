@@ -11,6 +11,7 @@ import {
 import type { Limits } from '@perigee/core'
 import { grpcServiceDefinition } from '@perigee/protocol'
 import type { Logger } from 'pino'
+import { type Access, OPEN_ACCESS } from '../security/access.ts'
 import { checkMessage } from '../services/validation/message-walk.ts'
 import { StatusError } from '../status-error.ts'
 import type { AdapterContext } from './adapter.ts'
@@ -43,6 +44,8 @@ export interface GrpcServerOptions {
   readonly limits: Limits
   readonly log: Logger
   readonly observer?: CallObserver
+  /** Who may do what. Default: everybody everything. */
+  readonly access?: Access
   /** For unary calls that bring no deadline. Default 10,000. */
   readonly unaryDeadlineMs?: number
   /** How often an idle connection is pinged. Default 30,000. */
@@ -186,11 +189,12 @@ export class GrpcServer {
   }
 
   get #context(): AdapterContext {
-    const { log, observer, unaryDeadlineMs } = this.#options
+    const { log, observer, access, unaryDeadlineMs } = this.#options
     return {
       log,
       gate: this.#gate,
       observer: observer ?? { callEnded: () => {} },
+      access: access ?? OPEN_ACCESS,
       unaryDeadlineMs: unaryDeadlineMs ?? 10_000,
       calls: this.#calls,
       streams: this.#streams,

@@ -3,6 +3,7 @@ import { type handleUnaryCall, status } from '@grpc/grpc-js'
 import { StatusError } from '../status-error.ts'
 import type { AdapterContext } from './adapter.ts'
 import { methodName, type UnaryHandler } from './call.ts'
+import { GrpcCaller } from './caller.ts'
 import { statusLabel, toGrpcStatus } from './error-boundary.ts'
 import { IncomingCall } from './incoming-call.ts'
 
@@ -13,7 +14,7 @@ export function adaptUnary(
   context: AdapterContext,
 ): handleUnaryCall<Message, Message> {
   const name = methodName(method)
-  const { log, gate, observer, calls, unaryDeadlineMs, pauses } = context
+  const { log, gate, observer, access, calls, unaryDeadlineMs, pauses } = context
 
   return (call, callback) => {
     const startedMs = performance.now()
@@ -41,7 +42,10 @@ export function adaptUnary(
     const run = async () => {
       gate.enter()
       entered = true
+      const identity = access.identify(new GrpcCaller(call))
+      incoming.principal = (identity instanceof Promise ? await identity : identity).principal
       context.checkRequest(method, call.request)
+      access.check(incoming.principal, method, call.request)
       const response = await handler(call.request as never, incoming)
       if (ended) return
       if (call.cancelled) return fail(undefined)

@@ -17,6 +17,7 @@ import { statusLabel, toToldError } from '../grpc/error-boundary.ts'
 import type { FrameReader, FrameStream } from '../grpc/frame-stream.ts'
 import type { StoredEntry } from '../redis/entry-codec.ts'
 import { outcomeUnknown } from '../redis/redis-status.ts'
+import type { Identity } from '../security/identity.ts'
 import { invalidField, StatusError } from '../status-error.ts'
 import { callRequest, noSuchSession, requestless } from './call-request.ts'
 import { CallsInFlight } from './calls-in-flight.ts'
@@ -36,15 +37,27 @@ export class MultiplexStream implements FrameReader {
   readonly #stream: FrameStream
   readonly #context: AdapterContext
   readonly #options: MultiplexOptions
+  readonly #identity: Identity
   readonly #replies: Replies
   readonly #inFlight = new CallsInFlight((call, nowMs) => this.#due(call, nowMs))
   #draining = false
   #finishing = false
 
-  constructor(stream: FrameStream, context: AdapterContext, options: MultiplexOptions) {
+  constructor({
+    stream,
+    context,
+    options,
+    identity,
+  }: {
+    stream: FrameStream
+    context: AdapterContext
+    options: MultiplexOptions
+    identity: Identity
+  }) {
     this.#stream = stream
     this.#context = context
     this.#options = options
+    this.#identity = identity
     this.#replies = new Replies(stream)
   }
 
@@ -52,8 +65,13 @@ export class MultiplexStream implements FrameReader {
     const frame = readFrame(bytes, this.#options.limits.messageBytesMax)
     const calls = this.#callsOf(frame)
     for (const id of frame.cancels) this.#cancel(id)
-    const groups = newGroups(this.#options, this.#context)
-    for (const call of calls) if (!call.answered) this.#begin(call, frame, groups)
+    const groups = newGroups(this.#options, this.#context, this.#identity.principal)
+    const refused = this.#refusal()
+    for (const call of calls) {
+      if (call.answered) continue
+      if (refused) this.#fail(call, refused)
+      else this.#begin(call, frame, groups)
+    }
     for (const group of groups.gets.groups) void this.#readGroup(group)
     for (const group of groups.sets.groups) void this.#writeGroup(group)
   }
@@ -80,6 +98,7 @@ export class MultiplexStream implements FrameReader {
   /** The calls of a frame, in flight from now on. @throws StatusError for an id that is taken. */
   #callsOf({ calls, sessionTokens }: RequestFrame): MultiplexedCall[] {
     const { pauses, unaryDeadlineMs } = this.#context
+    const { principal } = this.#identity
     const sessions = sessionTokens.map((token) => new FrameSession(token))
     const arrival: Arrival = {
       atMs: Date.now(),
@@ -90,10 +109,20 @@ export class MultiplexStream implements FrameReader {
       const timeoutMs = asked.timeoutMs || unaryDeadlineMs
       const method = this.#options.methods.get(asked.field)
       const session = asked.session > 0 ? sessions[asked.session - 1] : undefined
-      const call = new MultiplexedCall(asked, { arrival, timeoutMs, method, session })
+      const call = new MultiplexedCall(asked, { arrival, timeoutMs, method, session, principal })
       if (!this.#inFlight.add(call)) throw invalidField('calls', `have the id ${call.id}, which is in flight`)
       return call
     })
+  }
+
+  /** Why the stream's caller is let in no longer, or nothing. */
+  #refusal(): unknown {
+    try {
+      this.#context.access.checkStill(this.#identity)
+      return undefined
+    } catch (error) {
+      return error
+    }
   }
 
   #begin(call: MultiplexedCall, frame: RequestFrame, { gets, sets }: Groups): void {
@@ -122,6 +151,7 @@ export class MultiplexStream implements FrameReader {
       if (!method) throw requestless(asked)
       const request = callRequest({ method, asked, session })
       this.#context.checkRequest(method.method, request)
+      this.#context.access.check(call.principal, method.method, request)
       const response = await method.handler(request as never, call)
       if (call.answered) return
       const bytes = toBinary(method.method.output, response as Message)

@@ -1,5 +1,6 @@
 import type { FrameCall } from '@perigee/protocol'
 import type { CallContext } from '../grpc/call.ts'
+import type { Principal } from '../security/principal.ts'
 import type { StatusError } from '../status-error.ts'
 import type { FrameSession } from './frame-session.ts'
 import type { MultiplexedMethod } from './methods.ts'
@@ -20,6 +21,7 @@ export class MultiplexedCall implements CallContext {
   readonly method: MultiplexedMethod | undefined
   /** The session that the call names; `undefined`: the request's own options. */
   readonly session: FrameSession | undefined
+  readonly principal: Principal
   readonly timeoutMs: number
   readonly deadlineMs: number
   readonly waitedMsMax: number
@@ -44,11 +46,13 @@ export class MultiplexedCall implements CallContext {
       timeoutMs: number
       method: MultiplexedMethod | undefined
       session: FrameSession | undefined
+      principal: Principal
     },
   ) {
     this.asked = asked
     this.method = rest.method
     this.session = rest.session
+    this.principal = rest.principal
     this.timeoutMs = timeoutMs
     this.deadlineMs = arrival.atMs + timeoutMs
     this.dueMs = this.deadlineMs

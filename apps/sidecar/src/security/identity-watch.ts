@@ -1,0 +1,41 @@
+import type { StatusError } from '../status-error.ts'
+import type { Access } from './access.ts'
+import type { Identity } from './identity.ts'
+
+/** Timers take no more than 2³¹ − 1. */
+const SLEEP_MS_MAX = 2_000_000_000
+
+/**
+ * Watches over a long call: whoever made it may be let in no longer before it ends.
+ *
+ * @param options.check says whether its caller may still make it, by throwing if not.
+ * @returns what ends the watch.
+ */
+export function watchIdentity(options: {
+  access: Access
+  identity: Identity
+  check: () => void
+  onRefused: (error: StatusError) => void
+}): () => void {
+  const { access, identity, check, onRefused } = options
+  const look = () => {
+    try {
+      access.checkStill(identity)
+      check()
+    } catch (error) {
+      end()
+      onRefused(error as StatusError)
+    }
+  }
+  const unsubscribe = access.onChange(look)
+  const { expiresMs } = identity
+  const timer =
+    expiresMs === undefined
+      ? undefined
+      : setTimeout(look, Math.min(Math.max(0, expiresMs - Date.now()) + 1, SLEEP_MS_MAX))
+  const end = () => {
+    unsubscribe()
+    clearTimeout(timer)
+  }
+  return end
+}
