@@ -1,5 +1,6 @@
 import { PerigeeError } from '@perigee/sdk'
 import { Command, CommanderError } from 'commander'
+import { aclCommand } from './commands/acl.ts'
 import { aliasCommand } from './commands/alias.ts'
 import { deleteCommand } from './commands/delete.ts'
 import { explainCommand } from './commands/explain.ts'
@@ -68,6 +69,7 @@ function createProgram(io: Io): Command {
     promoteCommand(act),
     aliasCommand(act),
     reindexCommand(act),
+    aclCommand(act),
   ]
   for (const command of commands) {
     for (const leaf of command.commands.length ? command.commands : [command]) withCommonOptions(leaf)

@@ -12,9 +12,15 @@ import type { ProcessName, RegionState } from './cluster-state.ts'
 import { type Credentials, userOf } from './credentials.ts'
 import type { RegionServers } from './current-primary.ts'
 import type { Layout } from './layout.ts'
-import { dataRedisUsers, sentinelUsers } from './redis-users.ts'
+import { dataRedisUsers, indexRedisUsers, sentinelUsers } from './redis-users.ts'
 import { clockEnvironment } from './region-clock.ts'
-import { aclFile, dataRedisConfig, indexRedisConfig, sentinelConfig } from './server-configs.ts'
+import {
+  aclFile,
+  dataRedisConfig,
+  indexRedisConfig,
+  indexSearchSettings,
+  sentinelConfig,
+} from './server-configs.ts'
 import { SidecarProcess } from './sidecar-process.ts'
 
 export interface RegionPlan {
@@ -193,7 +199,10 @@ function* regionProcesses(plan: RegionPlan): Generator<[ProcessName, ServerProce
       dir: join(dir, 'index'),
       name: 'index-redis',
       title: `index Redis of ${name}`,
+      user: admin,
+      files: { [aclFile]: indexRedisUsers({ credentials, prefix }) },
       search: true,
+      searchSettings: indexSearchSettings,
       config: indexRedisConfig(layout, name),
     }),
   ]

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { get } from 'node:http'
 import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
-import { type RedisUser, ServerProcess } from '@perigee/embedded-redis'
+import { ServerProcess } from '@perigee/embedded-redis'
 import { type Address, addressText } from './address.ts'
 import type { ClusterTopology } from './cluster-options.ts'
-import { type Credentials, loginUrl, userOf } from './credentials.ts'
+import { type Credentials, loginUrl, type UserName, userOf } from './credentials.ts'
 import type { Layout } from './layout.ts'
 import { sentinelGroup } from './server-configs.ts'
 
@@ -84,28 +84,34 @@ function launch(plan: SidecarPlan, variant: SidecarVariant) {
 function sidecarEnvironment(plan: SidecarPlan): Record<string, string> {
   const { layout, region, index, credentials, gate } = plan
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PERIGEE_'))
-  const user = userOf(credentials, 'sidecar')
+  const login = (name: UserName, address: Address) =>
+    loginUrl(userOf(credentials, name), addressText(address))
+  const dataRedis = layout.dataRedisItself(region)
   return {
     ...(Object.fromEntries(inherited) as Record<string, string>),
     PERIGEE_REGION: region,
     PERIGEE_REGIONS: layout.regions.join(','),
-    ...topologyEnvironment(plan, user),
+    ...topologyEnvironment(plan),
     ...(gate ? { PERIGEE_GATE_USER: 'replica' } : {}),
     PERIGEE_GRPC_LISTEN: addressText(layout.grpc(region, index)),
     PERIGEE_HTTP_LISTEN: addressText(layout.http(region, index)),
-    PERIGEE_DATA_REDIS: loginUrl(user, addressText(layout.dataRedisItself(region))),
+    PERIGEE_DATA_REDIS: login('sidecar', dataRedis),
+    PERIGEE_CONTROL_REDIS: login('control', dataRedis),
     PERIGEE_DATA_REDIS_ADDRESS: addressText(layout.dataRedis(region)),
-    PERIGEE_INDEX_REDIS: `redis://${addressText(layout.indexRedis(region))}`,
+    PERIGEE_INDEX_REDIS: login('index', layout.indexRedis(region)),
     PERIGEE_PEERS: peers(layout, region, index),
     PERIGEE_DOMAIN: plan.domain,
     PERIGEE_LOCAL_ADDRESS: layout.host(region),
   }
 }
 
-function topologyEnvironment(
-  { topology, primary, layout }: SidecarPlan,
-  user: RedisUser,
-): Record<string, string> {
+function topologyEnvironment({
+  topology,
+  primary,
+  layout,
+  credentials,
+}: SidecarPlan): Record<string, string> {
+  const user = userOf(credentials, 'control')
   if (topology === 'external') return { PERIGEE_TOPOLOGY: topology }
   if (topology === 'static') return { PERIGEE_TOPOLOGY: topology, PERIGEE_PRIMARY: primary }
   const sentinels = layout.regions.map((name) => loginUrl(user, addressText(layout.sentinel(name))))
