@@ -41,6 +41,7 @@ const SETTINGS = {
   GRPC_LISTEN: address.default('0.0.0.0:7700'),
   HTTP_LISTEN: address.default('0.0.0.0:7701'),
   DATA_REDIS: redisUrl,
+  CONTROL_REDIS: redisUrl.optional(),
   DATA_REDIS_ADDRESS: address.optional(),
   GATE_USER: z
     .string()
@@ -108,6 +109,8 @@ export interface Config {
   /** `host:port` */
   readonly httpListen: string
   readonly dataRedis: string
+  /** The same data Redis, by the user who claims it and gives it its role. */
+  readonly controlRedis: string
   /** `host:port` by which all regions and Sentinels know this region's data Redis. */
   readonly dataRedisAddress: string
   /** The ACL user that replicas log in with; none: no gate. */
@@ -188,6 +191,7 @@ export function printedConfig(config: Config): string {
     peers: Object.fromEntries(config.peers),
     sentinels: config.sentinels.map(hide),
     dataRedis: hide(config.dataRedis),
+    controlRedis: hide(config.controlRedis),
     indexRedis: hide(config.indexRedis),
   }
   return JSON.stringify(shown, null, 2)
@@ -238,6 +242,11 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
     }
   }
   checkTopology(s, problems)
+  if (s.CONTROL_REDIS !== undefined && hostAndPort(s.CONTROL_REDIS) !== hostAndPort(s.DATA_REDIS)) {
+    problems.push(
+      'PERIGEE_CONTROL_REDIS must have the host and port of PERIGEE_DATA_REDIS: another user of the same Redis',
+    )
+  }
   if (s.RENEW_MS * 2 > s.LEASE_MS) problems.push('PERIGEE_RENEW_MS must be at most half of PERIGEE_LEASE_MS')
   if (s.VALUE_BYTES_MAX >= s.MESSAGE_BYTES_MAX) {
     problems.push('PERIGEE_MESSAGE_BYTES_MAX must be above PERIGEE_VALUE_BYTES_MAX')
@@ -252,6 +261,7 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
     grpcListen: s.GRPC_LISTEN,
     httpListen: s.HTTP_LISTEN,
     dataRedis: s.DATA_REDIS,
+    controlRedis: s.CONTROL_REDIS ?? s.DATA_REDIS,
     dataRedisAddress: s.DATA_REDIS_ADDRESS ?? hostAndPort(s.DATA_REDIS),
     gateUser: s.GATE_USER,
     indexRedis: s.INDEX_REDIS,

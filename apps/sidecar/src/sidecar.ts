@@ -92,7 +92,7 @@ export class Sidecar {
     this.#values = plain ? new ValueReader(about) : undefined
     const bulk = connect('bulk', config.dataRedis, redisTimeoutMs * WRITE_PATIENCE)
     const writes = connect('writes', config.dataRedis, redisTimeoutMs * WRITE_PATIENCE)
-    const control = connect('control', config.dataRedis)
+    const control = connect('control', config.controlRedis)
     const info = new RedisConnection({
       ...{ name: 'info', url: config.dataRedis, timeoutMs: redisTimeoutMs, localAddress, log },
       whileLoading: true,

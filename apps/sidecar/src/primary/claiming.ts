@@ -116,7 +116,7 @@ export class Claiming {
       farewells: new Farewells({
         ask: (address) =>
           askToLetGo({
-            ...{ url: config.dataRedis, address, localAddress, clockKey: keys.clock },
+            ...{ url: config.controlRedis, address, localAddress, clockKey: keys.clock },
             // Elsewhere the role is all there is to go by: one who takes it would take the other's claim again and again.
             mayRelease: config.topology === 'sentinel',
             timeoutMs: LET_GO_TIMEOUT_MS,
@@ -130,7 +130,7 @@ export class Claiming {
       ...{ region, regions, leaseMs, others, log },
       look: (address) =>
         lookAtAbandoned({
-          ...{ url: config.dataRedis, address, localAddress, clockKey: keys.clock },
+          ...{ url: config.controlRedis, address, localAddress, clockKey: keys.clock },
           ...{ gateUser: config.gateUser, timeoutMs: LOOK_TIMEOUT_MS },
         }),
       named: () => this.bySentinel?.watch.naming?.address,

@@ -121,37 +121,48 @@ export class IndexRedis {
 
   async #prepare(): Promise<void> {
     try {
-      const set = configSetCommand('ON_TIMEOUT', 'FAIL')
-      const get = configGetCommand('ON_TIMEOUT')
-      const workers = configGetCommand('WORKERS')
-      const [, answer, count] = await Promise.all(
-        [set, get, workers].map(async (command) => {
-          const [name, ...args] = command.args
-          return command.decode(await this.#redis.callBuffer(name as string, ...args))
-        }),
-      )
-      if (String(answer).toLowerCase() !== 'fail') {
-        throw new Error(`it keeps ON_TIMEOUT at ${answer}; searches it cuts short would go unnoticed`)
-      }
+      const [onTimeout, workers] = await Promise.all([
+        this.#send(configGetCommand('ON_TIMEOUT')),
+        this.#send(configGetCommand('WORKERS')),
+      ])
+      if (!isFail(onTimeout)) await this.#failOnTimeout()
       await this.#warnOfEviction()
-      this.#workers = Number(count ?? 0)
+      this.#workers = Number(workers ?? 0)
       this.#usable = true
       this.#log.info({ workers: this.#workers }, 'index Redis is usable')
       this.#tell()
     } catch (error) {
-      const hint = 'the index Redis needs RediSearch and must allow FT.CONFIG'
+      const hint = 'the index Redis needs RediSearch and must allow FT.CONFIG GET'
       this.#lost(`${error instanceof Error ? error.message : error} (${hint})`)
       this.#redis.disconnect(true)
     }
   }
 
+  /** Sets it where its own configuration doesn't, if this user may. */
+  async #failOnTimeout(): Promise<void> {
+    const set = await this.#send(configSetCommand('ON_TIMEOUT', 'FAIL')).catch((error: Error) => error)
+    const now = await this.#send(configGetCommand('ON_TIMEOUT'))
+    if (isFail(now)) return
+    const why = set instanceof Error ? ` and won't have it changed: ${set.message}` : ''
+    const advice =
+      'set search-on-timeout to fail in its configuration, or before Redis 8 `loadmodule …/redisearch.so ON_TIMEOUT FAIL`'
+    throw new Error(
+      `it keeps ON_TIMEOUT at ${now}${why}; searches it cuts short would go unnoticed: ${advice}`,
+    )
+  }
+
+  async #send<T>(command: SearchCommand<T>): Promise<T> {
+    const [name, ...args] = command.args
+    return command.decode(await this.#redis.callBuffer(name as string, ...args))
+  }
+
   /** Copies that Redis evicts are lost without a trace until they are compared with the chunks. */
   async #warnOfEviction(): Promise<void> {
-    const policy = await this.#redis.config('GET', 'maxmemory-policy').catch(() => undefined)
-    const [, value] = Array.isArray(policy) ? policy : []
-    if (value !== undefined && value !== 'noeviction') {
+    const info = await this.#redis.info('memory').catch(() => '')
+    const policy = /^maxmemory_policy:([\w-]+)/m.exec(info)?.[1]
+    if (policy !== undefined && policy !== 'noeviction') {
       this.#log.warn(
-        { policy: value },
+        { policy },
         'set the maxmemory-policy of the index Redis to noeviction: it must not drop copies',
       )
     }
@@ -168,6 +179,10 @@ export class IndexRedis {
   #tell(): void {
     for (const listener of this.#listeners) listener()
   }
+}
+
+function isFail(onTimeout: string | undefined): boolean {
+  return onTimeout?.toLowerCase() === 'fail'
 }
 
 function fail(error: unknown): never {
