@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util'
 import { DEFAULT_LIMITS, type Limits, NAME_PATTERN } from '@perigee/core'
 import { z } from 'zod'
+import { AUTH_SETTINGS, type AuthConfig, authConfigOf } from './security/auth-config.ts'
+import { TLS_SETTINGS, type TlsConfig, tlsConfigOf } from './tls/tls-config.ts'
 
 const region = z.string().regex(NAME_PATTERN, 'must be a name of a-z, 0-9 and -, up to 63 long')
 const address = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:,]+):\d{1,5}$/, 'must be host:port')
@@ -83,6 +85,8 @@ const SETTINGS = {
   BATCH_MAX: whole(1, 7000, DEFAULT_LIMITS.batchMax),
   EF_RUNTIME_MAX: whole(1, 1_000_000, DEFAULT_LIMITS.efRuntimeMax),
   CALLS_IN_FLIGHT_MAX: whole(1, 1_000_000, DEFAULT_LIMITS.callsInFlightMax),
+  ...TLS_SETTINGS,
+  ...AUTH_SETTINGS,
 } as const
 
 type SettingName = keyof typeof SETTINGS
@@ -149,6 +153,8 @@ export interface Config {
   readonly drainDelayMs: number
   readonly drainMs: number
   readonly limits: Limits
+  readonly tls: TlsConfig
+  readonly auth: AuthConfig
 }
 
 /** The variables of all settings. */
@@ -214,13 +220,13 @@ const FOREIGN = /^PERIGEE_(REDIS_S|CACHE|DEV_)|_(SERVICE|PORT)(_|$)/
 function fromFlags(args: readonly string[], problems: string[]) {
   const names = Object.keys(SETTINGS) as SettingName[]
   const options: Record<string, { type: 'string' | 'boolean' }> = { 'print-config': { type: 'boolean' } }
-  for (const name of names) options[flagOf(name)] = { type: 'string' }
+  for (const name of names) options[flagOf(name)] = { type: name === 'INSECURE' ? 'boolean' : 'string' }
   const given: Partial<Record<SettingName, string>> = {}
   try {
     const { values } = parseArgs({ args: [...args], options })
     for (const name of names) {
       const value = values[flagOf(name)]
-      if (typeof value === 'string') given[name] = value
+      if (value !== undefined) given[name] = String(value)
     }
   } catch (error) {
     problems.push((error as Error).message)
@@ -251,6 +257,10 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
   if (s.VALUE_BYTES_MAX >= s.MESSAGE_BYTES_MAX) {
     problems.push('PERIGEE_MESSAGE_BYTES_MAX must be above PERIGEE_VALUE_BYTES_MAX')
   }
+  const tls = tlsConfigOf(s, problems)
+  const others = peersOf(s, problems)
+  const hasPeers = others.peers.size > 0 || others.siblings.length > 0
+  const listens = { GRPC_LISTEN: s.GRPC_LISTEN, HTTP_LISTEN: s.HTTP_LISTEN }
   return {
     region: s.REGION,
     regions: Object.freeze([...s.REGIONS]),
@@ -265,7 +275,7 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
     dataRedisAddress: s.DATA_REDIS_ADDRESS ?? hostAndPort(s.DATA_REDIS),
     gateUser: s.GATE_USER,
     indexRedis: s.INDEX_REDIS,
-    ...peersOf(s, problems),
+    ...others,
     domain: s.DOMAIN,
     localAddress: s.LOCAL_ADDRESS,
     prefix: s.PREFIX,
@@ -299,6 +309,8 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
       efRuntimeMax: s.EF_RUNTIME_MAX,
       callsInFlightMax: s.CALLS_IN_FLIGHT_MAX,
     }),
+    tls,
+    auth: authConfigOf(s, { tls, hasPeers, listens }, problems),
   }
 }
 

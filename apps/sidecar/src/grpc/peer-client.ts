@@ -5,6 +5,7 @@ import { statusName } from '@perigee/core'
 import { decodeStatusDetails, STATUS_DETAILS_KEY } from '@perigee/protocol'
 import { StatusError } from '../status-error.ts'
 import { PeerConnection } from './peer-connection.ts'
+import type { PeerTls } from './peer-credentials.ts'
 
 /** No answer from another region's sidecar. */
 export class PeerUnreachable extends Error {
@@ -31,6 +32,7 @@ export class PeerClient {
   /** Which address of a region comes first. */
   readonly #first = new Map<string, number>()
   readonly #own: string | undefined
+  readonly #tls: ((region: string) => PeerTls) | undefined
 
   constructor(options: {
     /** `host:port`s of the other regions. */
@@ -39,6 +41,8 @@ export class PeerClient {
     siblings?: { readonly region: string; readonly addresses: readonly string[] }
     /** Longest wait for a connection, milliseconds. */
     connectMs: number
+    /** How the sidecars of a region are called by TLS. Default: without. */
+    tls?: ((region: string) => PeerTls) | undefined
   }) {
     const { peers, siblings } = options
     this.#addresses = siblings?.addresses.length
@@ -46,6 +50,7 @@ export class PeerClient {
       : peers
     this.#own = siblings?.region
     this.#connectMs = options.connectMs
+    this.#tls = options.tls
   }
 
   /** The other regions. */
@@ -65,8 +70,8 @@ export class PeerClient {
 
   /** Connects to all of them in the background. */
   start(): void {
-    for (const addresses of this.#addresses.values()) {
-      for (const address of addresses) void this.#connection(address).state
+    for (const [region, addresses] of this.#addresses) {
+      for (const address of addresses) void this.#connection(region, address).state
     }
   }
 
@@ -144,7 +149,7 @@ export class PeerClient {
     const addresses = this.#addresses.get(region) ?? []
     const first = (this.#first.get(region) ?? 0) % (addresses.length || 1)
     const inOrder = [...addresses.slice(first), ...addresses.slice(0, first)]
-    const connections = inOrder.map((address) => this.#connection(address))
+    const connections = inOrder.map((address) => this.#connection(region, address))
     const ready = connections.find(({ state }) => state === connectivityState.READY)
     if (ready) return ready.client
     for (const connection of connections) connection.renewIfStuck(STUCK_AFTER_WAITS * this.#connectMs)
@@ -156,10 +161,10 @@ export class PeerClient {
     }
   }
 
-  #connection(address: string): PeerConnection {
+  #connection(region: string, address: string): PeerConnection {
     let connection = this.#connections.get(address)
     if (!connection) {
-      connection = new PeerConnection(address)
+      connection = new PeerConnection(address, this.#tls?.(region))
       this.#connections.set(address, connection)
     }
     return connection

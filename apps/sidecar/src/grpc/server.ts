@@ -4,7 +4,6 @@ import type { GenService, GenServiceMethods } from '@bufbuild/protobuf/codegenv2
 import {
   type MethodDefinition,
   Server,
-  ServerCredentials,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js'
@@ -14,6 +13,7 @@ import type { Logger } from 'pino'
 import { type Access, OPEN_ACCESS } from '../security/access.ts'
 import { checkMessage } from '../services/validation/message-walk.ts'
 import { StatusError } from '../status-error.ts'
+import type { TlsFiles } from '../tls/tls-files.ts'
 import type { AdapterContext } from './adapter.ts'
 import type { Handler, ServiceRegistration, StreamHandler, UnaryHandler } from './call.ts'
 import { CallGate } from './call-gate.ts'
@@ -25,6 +25,7 @@ import { notYet } from './not-yet.ts'
 import { PauseWatch } from './pause-watch.ts'
 import { addReflection } from './reflection.ts'
 import { OversizedRequest, requestDecoder, UnreadableRequest } from './request-bytes.ts'
+import { serverCredentials } from './server-credentials.ts'
 import { adaptServerStream } from './stream-adapter.ts'
 import { adaptUnary } from './unary-adapter.ts'
 
@@ -43,6 +44,8 @@ export interface GrpcServerOptions {
   readonly listen: string
   readonly limits: Limits
   readonly log: Logger
+  /** Default: without TLS. */
+  readonly tls?: TlsFiles | undefined
   readonly observer?: CallObserver
   /** Who may do what. Default: everybody everything. */
   readonly access?: Access
@@ -126,7 +129,7 @@ export class GrpcServer {
       this.#services.map((service) => service.file),
     )
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(this.#options.listen, ServerCredentials.createInsecure(), (error, port) =>
+      this.#server.bindAsync(this.#options.listen, serverCredentials(this.#options.tls), (error, port) =>
         error ? reject(error) : resolve(port),
       )
     })

@@ -1,15 +1,13 @@
 import { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import { connectorFrom } from './local-connector.ts'
+import { connectorOf, type RedisWay } from './connector.ts'
 
 /** Where a Redis is and how its connection behaves. */
-export interface RedisConnectionOptions {
+export interface RedisConnectionOptions extends RedisWay {
   /** `redis://[user:password@]host:port[/db]`, or `rediss://`. */
   readonly url: string
   /** The connection's name in `CLIENT LIST` and in logs. */
   readonly name: string
-  /** Local address to connect from. */
-  readonly localAddress?: string | undefined
   /** How long replies may stay away before the connection is taken for dead, milliseconds. */
   readonly timeoutMs: number
   readonly log: Logger
@@ -51,7 +49,7 @@ export class RedisConnection {
       protocol: options.protocol ?? 3,
       enableReadyCheck: options.whileLoading !== true,
       retryStrategy: (attempt) => Math.min(25 * 2 ** Math.min(attempt, 10), RETRY_MS_MAX),
-      ...(options.localAddress !== undefined && { Connector: connectorFrom(options.localAddress) }),
+      ...connectorOf(options),
     })
     let down = false
     this.#redis.on('ready', () => {

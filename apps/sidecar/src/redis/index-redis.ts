@@ -1,6 +1,7 @@
 import { Redis, ReplyError } from 'ioredis'
 import type { Logger } from 'pino'
 import { refusal, StatusError } from '../status-error.ts'
+import { connectorOf, type RedisWay } from './connector.ts'
 import { configGetCommand, configSetCommand, type SearchCommand } from './search-commands.ts'
 
 /** One word of a command. */
@@ -9,7 +10,7 @@ type Argument = string | Buffer | number
 /** One command, for a batch that is sent at once. */
 export type Command = readonly [name: string, ...args: Argument[]]
 
-export interface IndexRedisOptions {
+export interface IndexRedisOptions extends RedisWay {
   readonly url: string
   readonly log: Logger
   /** What CLIENT LIST calls the connection. */
@@ -33,7 +34,7 @@ export class IndexRedis {
   #workers = 0
   #listeners = new Set<() => void>()
 
-  constructor({ url, log, name, commandTimeoutMs = 5_000 }: IndexRedisOptions) {
+  constructor({ url, log, name, commandTimeoutMs = 5_000, ...way }: IndexRedisOptions) {
     this.#log = log
     this.#redis = new Redis(url, {
       protocol: 2,
@@ -46,6 +47,7 @@ export class IndexRedis {
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
       retryStrategy: (attempt) => Math.min(50 * attempt, 500),
+      ...connectorOf(way),
     })
     this.#redis.on('ready', () => void this.#prepare())
     this.#redis.on('close', () => {

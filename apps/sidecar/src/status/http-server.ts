@@ -1,11 +1,21 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { type JsonValue, toJson } from '@bufbuild/protobuf'
 import { type GetStatusResponse, GetStatusResponseSchema } from '@perigee/protocol'
+import type { TlsFiles } from '../tls/tls-files.ts'
 
 export interface HttpServerOptions {
   /** `host:port`; port 0 takes a free one. */
   readonly listen: string
+  /** Default: without TLS. With a CA, a client may show its certificate, and need not: probes have none. */
+  readonly tls?: TlsFiles | undefined
   /** Whether the sidecar serves. */
   readonly ready: () => boolean
   readonly status: () => GetStatusResponse
@@ -18,7 +28,7 @@ type Answer = (request: IncomingMessage, response: ServerResponse) => void
 const HEADERS_TIMEOUT_MS = 5000
 const REQUEST_TIMEOUT_MS = 10_000
 
-/** Plain HTTP for probes, scrapers and people: `/livez`, `/readyz`, `/metrics`, `/status.json`. Reading only. */
+/** HTTP, or HTTPS, for probes, scrapers and people: `/livez`, `/readyz`, `/metrics`, `/status.json`. Reading only. */
 export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #server: Server
@@ -39,10 +49,9 @@ export class HttpServer {
       ['/metrics', metrics],
       ['/status.json', (_, response) => sendJson(response, toJson(GetStatusResponseSchema, status()))],
     ])
-    this.#server = createServer(
-      { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
-      (...pair) => this.#answer(...pair),
-    )
+    const limits = { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }
+    const answer: Answer = (...pair) => this.#answer(...pair)
+    this.#server = options.tls ? secureServer(options.tls, limits, answer) : createServer(limits, answer)
   }
 
   /**
@@ -81,6 +90,15 @@ export class HttpServer {
     response.setHeader('cache-control', 'no-store')
     answer(request, response)
   }
+}
+
+function secureServer(tls: TlsFiles, limits: ServerOptions, answer: Answer): SecureServer {
+  const { current } = tls
+  const asks = { requestCert: current.ca !== undefined, rejectUnauthorized: false }
+  const options = { ...limits, ...current, ...asks, handshakeTimeout: HEADERS_TIMEOUT_MS }
+  const server = createSecureServer(options, answer)
+  tls.onChange((material) => server.setSecureContext({ ...material }))
+  return server
 }
 
 function sendText(response: ServerResponse, status: number, text: string): void {

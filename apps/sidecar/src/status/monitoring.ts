@@ -23,6 +23,7 @@ import { readRedisInfo } from '../redis/redis-info.ts'
 import type { TrackedKey, Tracking } from '../redis/tracking.ts'
 import { type ClusterServiceOptions, createClusterService } from '../services/cluster-service.ts'
 import type { PrimaryRegion } from '../services/primary-region.ts'
+import type { TlsFiles } from '../tls/tls-files.ts'
 import { unixMsOf } from '../wire-time.ts'
 import { ClusterView } from './cluster-view.ts'
 import { HealthMonitor } from './health-monitor.ts'
@@ -45,6 +46,8 @@ const EXCHANGE_MS = 1000
 
 export interface MonitoringOptions {
   readonly config: Config
+  /** Of the HTTP port; none: without TLS. */
+  readonly tls: TlsFiles | undefined
   readonly log: Logger
   readonly keys: Keys
   /** The data Redis, for clients' reads: health is whether these are answered. */
@@ -117,6 +120,7 @@ export class Monitoring {
     this.#exchanges = new Poll(() => skew.measure(), EXCHANGE_MS)
     this.#http = new HttpServer({
       listen: config.httpListen,
+      tls: options.tls,
       ready: () => this.#server?.health.serves('') ?? false,
       status: () => this.view.status(),
       metrics: (request, response) => metrics.answer(request, response),
