@@ -1,7 +1,4 @@
-import { refusal } from '../status-error.ts'
-
-/** How long callers that were turned away should wait before they try again. */
-const RETRY_DELAY_MS = 200
+import { overloaded } from './traffic/peer-traffic.ts'
 
 /** Counts the calls in flight and turns away those over the limit. */
 export class CallGate {
@@ -24,10 +21,8 @@ export class CallGate {
    */
   enter(): void {
     if (this.#inFlight >= this.#callsMax) {
-      throw refusal(
-        'OVERLOADED',
+      throw overloaded(
         `This sidecar has ${this.#callsMax} calls in flight, as many as it takes; try again shortly, or send fewer at a time.`,
-        { retryDelayMs: RETRY_DELAY_MS },
       )
     }
     this.#inFlight++

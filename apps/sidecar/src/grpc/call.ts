@@ -1,5 +1,6 @@
 import type { DescMethod, MessageShape } from '@bufbuild/protobuf'
 import type { GenService, GenServiceMethods } from '@bufbuild/protobuf/codegenv2'
+import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt'
 import type { Principal } from '../security/principal.ts'
 import type { FramesHandler } from './frames-adapter.ts'
 
@@ -48,6 +49,16 @@ export interface ServiceRegistration {
 
 /** A handler of any kind of method. */
 export type Handler = UnaryHandler<never, unknown> | StreamHandler<never, unknown> | FramesHandler
+
+/** Whether a method has no side effects, by the contract. */
+export function isRead(method: DescMethod): boolean {
+  return method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS
+}
+
+/** Whether a method is between sidecars. */
+export function isInternal(method: DescMethod): boolean {
+  return method.parent.typeName.startsWith('perigee.internal.')
+}
 
 /** The full name of a method, for example `perigee.v1.CacheService/Set`. */
 export function methodName(method: DescMethod): string {

@@ -3,16 +3,16 @@ import type { Metadata } from '@grpc/grpc-js'
 import type { Caller } from '../security/caller.ts'
 
 /** What grpc-js tells of whoever makes a call. */
-interface Call {
+export interface AuthenticatedCall {
   readonly metadata: Metadata
   getAuthContext(): { readonly sslPeerCertificate?: PeerCertificate }
 }
 
 /** Who makes a call, looked at only as far as somebody asks. */
 export class GrpcCaller implements Caller {
-  readonly #call: Call
+  readonly #call: AuthenticatedCall
 
-  constructor(call: Call) {
+  constructor(call: AuthenticatedCall) {
     this.#call = call
   }
 

@@ -1,4 +1,5 @@
 import type { ServerDuplexStream, StatusObject } from '@grpc/grpc-js'
+import type { PeerTraffic } from './traffic/peer-traffic.ts'
 
 /** Bytes that were written and not yet taken by the connection: beyond them nothing more is read. */
 const UNSENT_BYTES_MAX = 4 * 1024 * 1024
@@ -21,11 +22,15 @@ export interface FrameReader {
  */
 export class FrameStream {
   readonly #call: ServerDuplexStream<Buffer, Buffer>
+  readonly #peer: PeerTraffic
   #unsentBytes = 0
   #over = false
+  #gone = false
 
-  constructor(call: ServerDuplexStream<Buffer, Buffer>) {
+  /** @param peer on whose account it is what the stream makes the sidecar keep. */
+  constructor(call: ServerDuplexStream<Buffer, Buffer>, peer: PeerTraffic) {
     this.#call = call
+    this.#peer = peer
   }
 
   /** Whether it has ended, or is about to: nothing more is read or written. */
@@ -33,10 +38,26 @@ export class FrameStream {
     return this.#over
   }
 
+  /** @throws StatusError OVERLOADED when so many bytes more may not be kept for its client. */
+  checkRoom(bytes: number): void {
+    this.#peer.checkRoom(bytes)
+  }
+
+  /** So many bytes of requests are being answered. */
+  hold(bytes: number): void {
+    this.#peer.hold(bytes)
+  }
+
+  /** They are no longer. */
+  release(bytes: number): void {
+    this.#peer.release(bytes)
+  }
+
   /** @param sent called when its memory isn't needed any more; not once the stream has ended. */
   write(frame: Buffer, sent: (frame: Buffer) => void): void {
     if (this.#over) return
     this.#unsentBytes += frame.length
+    this.#peer.hold(frame.length)
     this.#call.write(frame, () => {
       this.#sent(frame.length)
       sent(frame)
@@ -61,10 +82,14 @@ export class FrameStream {
   /** The other side has ended it. */
   closed(): void {
     this.#over = true
+    if (!this.#gone) this.#peer.release(this.#unsentBytes)
+    this.#gone = true
   }
 
   #sent(bytes: number): void {
+    if (this.#gone) return
     this.#unsentBytes -= bytes
+    this.#peer.release(bytes)
     if (this.#unsentBytes <= UNSENT_BYTES_MAX / 2 && this.#call.isPaused()) this.#call.resume()
   }
 }

@@ -58,11 +58,11 @@ export function adaptFrames(
   context: AdapterContext,
 ): handleBidiStreamingCall<Buffer, Buffer> {
   const name = methodName(method)
-  const { log, observer, access, frames } = context
+  const { log, observer, access, frames, connections } = context
 
   return (call) => {
     const startedMs = performance.now()
-    const stream = new FrameStream(call)
+    const stream = new FrameStream(call, connections.peerAt(call.getPeer()))
     let reader: FrameReader | undefined
     let code: number = status.OK
     let gone = false
@@ -104,9 +104,10 @@ export function adaptFrames(
     // grpc-js says so at the end of every stream, whoever ended it.
     call.on('cancelled', () => {
       gone = true
-      if (!frames.delete(openFrames)) return
-      if (!stream.over) code = status.CANCELLED
+      const cancelled = !stream.over
       stream.closed()
+      if (!frames.delete(openFrames)) return
+      if (cancelled) code = status.CANCELLED
       reader?.closed()
       observer.callEnded(name, statusLabel(code), performance.now() - startedMs)
     })

@@ -32,6 +32,7 @@ export class PeerClient {
   /** Which address of a region comes first. */
   readonly #first = new Map<string, number>()
   readonly #own: string | undefined
+  readonly #token: () => string | undefined
   readonly #tls: ((region: string) => PeerTls) | undefined
 
   constructor(options: {
@@ -39,6 +40,8 @@ export class PeerClient {
     peers: ReadonlyMap<string, readonly string[]>
     /** The own region and its other sidecars. */
     siblings?: { readonly region: string; readonly addresses: readonly string[] }
+    /** What this sidecar shows to the others, if they ask for a token. */
+    token?: () => string | undefined
     /** Longest wait for a connection, milliseconds. */
     connectMs: number
     /** How the sidecars of a region are called by TLS. Default: without. */
@@ -48,6 +51,7 @@ export class PeerClient {
     this.#addresses = siblings?.addresses.length
       ? new Map([...peers, [siblings.region, siblings.addresses]])
       : peers
+    this.#token = options.token ?? (() => undefined)
     this.#own = siblings?.region
     this.#connectMs = options.connectMs
     this.#tls = options.tls
@@ -98,7 +102,7 @@ export class PeerClient {
         (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
         (bytes: Buffer) => fromBinary(method.output, bytes),
         request,
-        new Metadata(),
+        this.#metadata(),
         { deadline: deadlineMs },
         (error, response) => {
           signal?.removeEventListener('abort', cancel)
@@ -129,7 +133,7 @@ export class PeerClient {
       (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
       (bytes: Buffer) => fromBinary(method.output, bytes),
       request,
-      new Metadata(),
+      this.#metadata(),
       { deadline: deadlineMs },
     )
     const cancel = () => call.cancel()
@@ -142,6 +146,13 @@ export class PeerClient {
       signal.removeEventListener('abort', cancel)
       cancel()
     }
+  }
+
+  #metadata(): Metadata {
+    const metadata = new Metadata()
+    const token = this.#token()
+    if (token !== undefined) metadata.set('authorization', `Bearer ${token}`)
+    return metadata
   }
 
   /** A client with a connection, the first that has one. */

@@ -34,6 +34,7 @@ export function adaptServerStream(
       const found = access.identify(new GrpcCaller(call))
       const identity = found instanceof Promise ? await found : found
       incoming.principal = identity.principal
+      context.rates?.take(identity.principal)
       context.checkRequest(method, call.request)
       const check = () => access.check(identity.principal, method, call.request)
       check()

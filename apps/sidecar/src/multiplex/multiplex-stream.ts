@@ -12,7 +12,7 @@ import { formatPosition, STATUS } from '@perigee/core'
 import { MultiplexService, type RequestFrame } from '@perigee/protocol'
 import { innerDeadlineMs } from '../deadline.ts'
 import type { AdapterContext } from '../grpc/adapter.ts'
-import { methodName, writeDeadlineMs } from '../grpc/call.ts'
+import { isRead, methodName, writeDeadlineMs } from '../grpc/call.ts'
 import { statusLabel, toToldError } from '../grpc/error-boundary.ts'
 import type { FrameReader, FrameStream } from '../grpc/frame-stream.ts'
 import type { StoredEntry } from '../redis/entry-codec.ts'
@@ -63,10 +63,10 @@ export class MultiplexStream implements FrameReader {
 
   read(bytes: Buffer): void {
     const frame = readFrame(bytes, this.#options.limits.messageBytesMax)
-    const calls = this.#callsOf(frame)
+    const calls = this.#callsOf(frame, bytes.length)
     for (const id of frame.cancels) this.#cancel(id)
     const groups = newGroups(this.#options, this.#context, this.#identity.principal)
-    const refused = this.#refusal()
+    const refused = this.#refusal(bytes.length)
     for (const call of calls) {
       if (call.answered) continue
       if (refused) this.#fail(call, refused)
@@ -96,7 +96,7 @@ export class MultiplexStream implements FrameReader {
   }
 
   /** The calls of a frame, in flight from now on. @throws StatusError for an id that is taken. */
-  #callsOf({ calls, sessionTokens }: RequestFrame): MultiplexedCall[] {
+  #callsOf({ calls, sessionTokens }: RequestFrame, bytes: number): MultiplexedCall[] {
     const { pauses, unaryDeadlineMs } = this.#context
     const { principal } = this.#identity
     const sessions = sessionTokens.map((token) => new FrameSession(token))
@@ -104,6 +104,8 @@ export class MultiplexStream implements FrameReader {
       atMs: Date.now(),
       startedMs: performance.now(),
       waitedMsMax: pauses.waitedMsMax,
+      bytes,
+      inFlight: 0,
     }
     return calls.map((asked) => {
       const timeoutMs = asked.timeoutMs || unaryDeadlineMs
@@ -115,10 +117,11 @@ export class MultiplexStream implements FrameReader {
     })
   }
 
-  /** Why the stream's caller is let in no longer, or nothing. */
-  #refusal(): unknown {
+  /** Why the stream's caller is let in no longer, or not with a frame of so many bytes; or nothing. */
+  #refusal(bytes: number): unknown {
     try {
       this.#context.access.checkStill(this.#identity)
+      this.#stream.checkRoom(bytes)
       return undefined
     } catch (error) {
       return error
@@ -126,15 +129,18 @@ export class MultiplexStream implements FrameReader {
   }
 
   #begin(call: MultiplexedCall, frame: RequestFrame, { gets, sets }: Groups): void {
-    const { gate } = this.#context
+    const { gate, rates } = this.#context
     try {
       if (this.#draining) throw notBegun()
       if (call.asked.session > 0 && !call.session) throw noSuchSession(call.asked, frame.sessionTokens.length)
+      rates?.take(call.principal)
       gate.enter()
     } catch (error) {
       this.#fail(call, error)
       return
     }
+    if (call.arrival.inFlight === 0) this.#stream.hold(call.arrival.bytes)
+    call.arrival.inFlight += 1
     if (gets.take(call)) {
       call.grouped = 'get'
       this.#inFlight.makeDue(call, call.deadlineMs - call.timeoutMs * (1 - GROUP_SHARE))
@@ -155,12 +161,13 @@ export class MultiplexStream implements FrameReader {
       const response = await method.handler(request as never, call)
       if (call.answered) return
       const bytes = toBinary(method.method.output, response as Message)
+      if (isRead(method.method)) this.#stream.checkRoom(bytes.length)
       this.#replies.message(call.id, method.replyField, bytes)
       this.#ended(call, STATUS.OK)
     } catch (error) {
       this.#fail(call, error)
     } finally {
-      this.#context.gate.leave()
+      this.#leave(call)
     }
   }
 
@@ -217,7 +224,13 @@ export class MultiplexStream implements FrameReader {
 
   #leaveGroup(call: MultiplexedCall): void {
     call.grouped = undefined
+    this.#leave(call)
+  }
+
+  #leave({ arrival }: MultiplexedCall): void {
     this.#context.gate.leave()
+    arrival.inFlight -= 1
+    if (arrival.inFlight === 0) this.#stream.release(arrival.bytes)
   }
 
   #goAlone(call: MultiplexedCall): void {

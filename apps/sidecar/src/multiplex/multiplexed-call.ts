@@ -12,11 +12,16 @@ export interface Arrival {
   /** By the monotonic clock. */
   readonly startedMs: number
   readonly waitedMsMax: number
+  /** Of the frame, which is kept while any of its calls is answered. */
+  readonly bytes: number
+  /** Of its calls, how many are being answered. */
+  inFlight: number
 }
 
 /** One call of a stream on its way through the sidecar: what was asked, and the context that its handler sees. */
 export class MultiplexedCall implements CallContext {
   readonly asked: FrameCall
+  readonly arrival: Arrival
   /** `undefined` when the call asks for none that this version knows. */
   readonly method: MultiplexedMethod | undefined
   /** The session that the call names; `undefined`: the request's own options. */
@@ -50,6 +55,7 @@ export class MultiplexedCall implements CallContext {
     },
   ) {
     this.asked = asked
+    this.arrival = arrival
     this.method = rest.method
     this.session = rest.session
     this.principal = rest.principal

@@ -1,0 +1,71 @@
+import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import { GuardedStream, type StreamGuardOptions } from './guarded-stream.ts'
+import { overloaded, type PeerTraffic } from './peer-traffic.ts'
+
+/** How a connection guards its streams. */
+export type ConnectionOptions = Omit<StreamGuardOptions, 'lasting' | 'peer'>
+
+/** One connection of a caller, from before its handshake until it is closed. */
+export class Connection {
+  readonly peer: PeerTraffic
+  readonly #socket: Socket
+  readonly #options: ConnectionOptions
+  readonly #openedAt = performance.now()
+  readonly #streams = new Set<GuardedStream>()
+  #session: Http2Session | undefined
+  #used = false
+  #lasting = 0
+
+  constructor(socket: Socket, peer: PeerTraffic, options: ConnectionOptions) {
+    this.#socket = socket
+    this.peer = peer
+    this.#options = options
+  }
+
+  /** Its handshake is done. */
+  began(session: Http2Session): void {
+    this.#session = session
+  }
+
+  /** A call or a stream was opened on it. */
+  opened(stream: ServerHttp2Stream, lasting: boolean): void {
+    this.#used = true
+    const guarded = new GuardedStream(stream, { ...this.#options, peer: this.peer, lasting })
+    this.#streams.add(guarded)
+    stream.once('close', () => {
+      this.#streams.delete(guarded)
+      if (lasting) this.#lasting -= 1
+    })
+    if (!lasting) return
+    this.#lasting += 1
+    const { lastingStreamsMax } = this.#options.limits
+    if (this.#lasting > lastingStreamsMax) guarded.refuse(tooManyStreams(lastingStreamsMax))
+  }
+
+  /** Looks after it and its streams. @returns whether it was closed. */
+  check(now: number): boolean {
+    if (!this.#used && now - this.#openedAt > this.#options.limits.firstCallMs) {
+      this.close(constants.NGHTTP2_NO_ERROR)
+      return true
+    }
+    for (const stream of this.#streams) {
+      if (!stream.check(now)) continue
+      this.close(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+      return true
+    }
+    return false
+  }
+
+  /** Ends it at once. */
+  close(code: number): void {
+    this.#session?.destroy(undefined, code)
+    this.#socket.destroy()
+  }
+}
+
+function tooManyStreams(max: number) {
+  return overloaded(
+    `The connection has ${max} two-way streams, as many as it may; end some, or send more calls over each.`,
+  )
+}
