@@ -8,6 +8,7 @@ const REQUIRED = {
   PERIGEE_PRIMARY: 'us-east-1',
   PERIGEE_DATA_REDIS: 'redis://sidecar:secret@127.0.0.1:6379',
   PERIGEE_INDEX_REDIS: 'redis://127.0.0.1:6380',
+  PERIGEE_INSECURE: 'true',
 }
 
 function problemsOf(args: string[], environment: Record<string, string>): string[] {

@@ -29,6 +29,7 @@ import { HistoryReader } from './redis/history.ts'
 import { Keys } from './redis/keys.ts'
 import { Tracking } from './redis/tracking.ts'
 import { ValueReader } from './redis/value-reader.ts'
+import { Security } from './security/security.ts'
 import { createCacheService } from './services/cache-service.ts'
 import { NewestHistory } from './services/newest-history.ts'
 import { appointmentOf, PeerRegions } from './services/other-regions.ts'
@@ -79,6 +80,7 @@ export class Sidecar {
   readonly #indexKeeper: IndexKeeper
   readonly #drift: DriftWatch
   readonly #monitoring: Monitoring
+  readonly #security: Security
 
   constructor(config: Config, log: Logger) {
     this.#config = config
@@ -86,6 +88,8 @@ export class Sidecar {
     const { region, regions, limits, logEntriesMax, localAddress, redisTimeoutMs } = config
     const keys = new Keys(config.prefix)
     this.#tls = new SidecarTls(config.tls, log)
+    this.#security = new Security(config, log)
+    const { access } = this.#security
     const way = { localAddress, tls: this.#tls.redis }
 
     const connect = (name: string, url: string, timeoutMs = redisTimeoutMs) =>
@@ -135,6 +139,7 @@ export class Sidecar {
       siblings,
       connectMs: config.peerConnectMs,
       tls: this.#peerTls(),
+      token: () => this.#security.peerToken,
     })
     const others = this.#peers.regions.map((other) => this.#otherRegion(other))
     this.#sibling = this.#peers.reaches(region) ? this.#otherRegion(region) : undefined
@@ -239,11 +244,11 @@ export class Sidecar {
       regressed: () => claim.state.kind === 'regressed' || claim.state.kind === 'catching-up',
       indexRedisUp: () => memory.ready,
       indexes: this.#indexKeeper.indexes,
-      audit: this.#indexKeeper.audit,
+      ...{ audit: this.#indexKeeper.audit, access },
     })
     this.#server = new GrpcServer({
       ...{ listen: config.grpcListen, tls: this.#tls.server, limits, log, observer: metrics },
-      unaryDeadlineMs: config.defaultDeadlineMs,
+      ...{ unaryDeadlineMs: config.defaultDeadlineMs, access, reflection: config.auth.reflection },
     })
     this.#server.add(cacheService)
     this.#server.add(searchService)
@@ -291,6 +296,7 @@ export class Sidecar {
    */
   async start(): Promise<void> {
     this.#tls.start()
+    this.#security.start()
     for (const connection of this.#connections) connection.start()
     this.#values.start()
     this.#tracking.start()
@@ -326,6 +332,7 @@ export class Sidecar {
     this.#values.stop()
     await this.#monitoring.stop()
     this.#tls.stop()
+    this.#security.stop()
     this.#log.info('stopped')
   }
 }

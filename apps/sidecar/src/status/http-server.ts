@@ -1,6 +1,7 @@
 import {
   createServer,
   type IncomingMessage,
+  type RequestListener,
   type Server,
   type ServerOptions,
   type ServerResponse,
@@ -9,6 +10,9 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { AddressInfo } from 'node:net'
 import { type JsonValue, toJson } from '@bufbuild/protobuf'
 import { type GetStatusResponse, GetStatusResponseSchema } from '@perigee/protocol'
+import type { HttpGuard } from '../security/http-guard.ts'
+import { ALL_RIGHTS, type Rights } from '../security/rights.ts'
+import { StatusError } from '../status-error.ts'
 import type { TlsFiles } from '../tls/tls-files.ts'
 
 export interface HttpServerOptions {
@@ -18,12 +22,15 @@ export interface HttpServerOptions {
   readonly tls?: TlsFiles | undefined
   /** Whether the sidecar serves. */
   readonly ready: () => boolean
-  readonly status: () => GetStatusResponse
+  /** The status as somebody with those rights may see it. */
+  readonly status: (rights: Rights) => GetStatusResponse
+  /** Says who may see metrics and status. Default: everybody. */
+  readonly guard?: HttpGuard | undefined
   /** Answers with the metrics, in Prometheus's text format. */
   readonly metrics: (request: IncomingMessage, response: ServerResponse) => void
 }
 
-type Answer = (request: IncomingMessage, response: ServerResponse) => void
+type Answer = (request: IncomingMessage, response: ServerResponse, rights: Rights) => void
 
 const HEADERS_TIMEOUT_MS = 5000
 const REQUEST_TIMEOUT_MS = 10_000
@@ -46,11 +53,20 @@ export class HttpServer {
             ? sendText(response, 200, 'ready')
             : sendText(response, 503, 'neither the data Redis nor a fallback answers, or the sidecar drains'),
       ],
-      ['/metrics', metrics],
-      ['/status.json', (_, response) => sendJson(response, toJson(GetStatusResponseSchema, status()))],
+      [
+        '/metrics',
+        (request, response, rights) =>
+          rights.mayEverywhere('read')
+            ? metrics(request, response)
+            : sendText(response, 403, 'metrics are for those who may read every namespace'),
+      ],
+      [
+        '/status.json',
+        (_, response, rights) => sendJson(response, toJson(GetStatusResponseSchema, status(rights))),
+      ],
     ])
     const limits = { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }
-    const answer: Answer = (...pair) => this.#answer(...pair)
+    const answer: RequestListener = (...pair) => this.#answer(...pair)
     this.#server = options.tls ? secureServer(options.tls, limits, answer) : createServer(limits, answer)
   }
 
@@ -88,11 +104,30 @@ export class HttpServer {
       return
     }
     response.setHeader('cache-control', 'no-store')
-    answer(request, response)
+    const { guard } = this.#options
+    if (!guard || OPEN_PATHS.has(path)) answer(request, response, ALL_RIGHTS)
+    else {
+      guard.rightsOf(request).then(
+        (rights) => answer(request, response, rights),
+        (error) => refuse(response, error),
+      )
+    }
   }
 }
 
-function secureServer(tls: TlsFiles, limits: ServerOptions, answer: Answer): SecureServer {
+/** What probes ask: it says nothing but whether the sidecar serves. */
+const OPEN_PATHS = new Set(['/livez', '/readyz'])
+
+function refuse(response: ServerResponse, error: unknown): void {
+  if (!(error instanceof StatusError) || error.status !== 'UNAUTHENTICATED') {
+    sendText(response, 503, "who asks can't be told just now; try again shortly")
+    return
+  }
+  response.setHeader('www-authenticate', 'Bearer')
+  sendText(response, 401, error.message)
+}
+
+function secureServer(tls: TlsFiles, limits: ServerOptions, answer: RequestListener): SecureServer {
   const { current } = tls
   const asks = { requestCert: current.ca !== undefined, rejectUnauthorized: false }
   const options = { ...limits, ...current, ...asks, handshakeTimeout: HEADERS_TIMEOUT_MS }

@@ -21,6 +21,9 @@ import { type RedisConnection, RedisFailure } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
 import { readRedisInfo } from '../redis/redis-info.ts'
 import type { TrackedKey, Tracking } from '../redis/tracking.ts'
+import type { Access } from '../security/access.ts'
+import { HttpGuard } from '../security/http-guard.ts'
+import { visibleStatus } from '../security/visible-status.ts'
 import { type ClusterServiceOptions, createClusterService } from '../services/cluster-service.ts'
 import type { PrimaryRegion } from '../services/primary-region.ts'
 import type { TlsFiles } from '../tls/tls-files.ts'
@@ -73,6 +76,7 @@ export interface MonitoringOptions {
   readonly indexes: RegionalIndexes
   readonly audit: IndexAudit
   readonly promote: ClusterServiceOptions['promote']
+  readonly access: Access
 }
 
 /** All that watches over the sidecar and tells of it: clock estimate, lag, regions, health, metrics, HTTP. */
@@ -114,7 +118,7 @@ export class Monitoring {
     })
     this.clusterService = createClusterService({
       ...{ view: this.view, clock: skew, probes: this.#probes, indexes, audit: options.audit },
-      promote: options.promote,
+      ...{ promote: options.promote, access: options.access },
       writeProbe: (...probe) => this.#writeProbe(...probe),
     })
     this.#exchanges = new Poll(() => skew.measure(), EXCHANGE_MS)
@@ -122,7 +126,8 @@ export class Monitoring {
       listen: config.httpListen,
       tls: options.tls,
       ready: () => this.#server?.health.serves('') ?? false,
-      status: () => this.view.status(),
+      status: (rights) => visibleStatus(this.view.status(), rights),
+      guard: config.auth.httpAuth ? new HttpGuard(options.access) : undefined,
       metrics: (request, response) => metrics.answer(request, response),
     })
   }
