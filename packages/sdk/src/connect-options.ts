@@ -6,6 +6,7 @@ import { type OwnRegion, ownRegion } from './own-region.ts'
 import { invalidArgument } from './perigee-error.ts'
 import type { RegionChoice } from './region-choice.ts'
 import type { RetryBudgetOptions } from './retry-budget.ts'
+import { ClientTls, type TlsOptions } from './tls-options.ts'
 
 /** The port of sidecars that DNS gives no other one for. */
 const DEFAULT_PORT = 7700
@@ -51,6 +52,8 @@ export interface ConnectOptions {
    * by unary calls all the same.
    */
   readonly transport?: 'auto' | 'unary' | undefined
+  /** Speak TLS: `{}` is enough where sidecars' certificates are of a public CA, and they demand none. Default: no TLS. */
+  readonly tls?: TlsOptions | undefined
   /** Hears what happened without failing a call: failovers, a cache bypassed, names that don't resolve. */
   readonly onEvent?: EventListener | undefined
 }
@@ -71,6 +74,7 @@ export interface ConnectSettings {
   readonly hedgeAfterMs: number | undefined
   readonly retryBudget: RetryBudgetOptions
   readonly transport: 'auto' | 'unary'
+  readonly tls: ClientTls | undefined
 }
 
 /**
@@ -108,6 +112,8 @@ export function connectSettings(options: ConnectOptions, environment: NodeJS.Pro
     hedgeAfterMs:
       options.hedgeAfterMs === undefined ? undefined : notNegative(options.hedgeAfterMs, 'hedgeAfterMs'),
     transport: transportFrom(options.transport),
+    tls:
+      options.tls && new ClientTls(options.tls, { domain: options.domain, listed: addresses !== undefined }),
     retryBudget: {
       share: notNegative(options.retryBudget?.share ?? 0.2, 'retryBudget.share'),
       perSecond: notNegative(options.retryBudget?.perSecond ?? 10, 'retryBudget.perSecond'),

@@ -1,9 +1,12 @@
 import { connect, isIPv6, type Socket } from 'node:net'
-import { type ChannelOptions, Client, connectivityState } from '@grpc/grpc-js'
+import { type ChannelCredentials, type ChannelOptions, Client, connectivityState } from '@grpc/grpc-js'
 import { Deadline } from './deadline.ts'
+import type { Endpoint } from './endpoint.ts'
 import { inTime } from './pause.ts'
 import { PerigeeError } from './perigee-error.ts'
 import { plainCredentials } from './plain-credentials.ts'
+import { tlsCredentials } from './tls-credentials.ts'
+import type { ClientTls } from './tls-options.ts'
 
 const CHANNEL_OPTIONS: ChannelOptions = {
   // So that something comes from a sidecar that lives every second. Its silence is judged by HealthWatch, sooner and
@@ -40,6 +43,10 @@ const SHORTEST_ATTEMPT_MS = 1_000
  */
 export class Connection {
   readonly #address: string
+  readonly #endpoint: Endpoint
+  readonly #tls: ClientTls | undefined
+  /** How the last attempt's TLS failed. */
+  #refusal: Error | undefined
   #client: Client
   #establishing: Promise<void> | undefined
   #probe: AbortController | undefined
@@ -47,8 +54,11 @@ export class Connection {
   #number = 0
   #closed = false
 
-  constructor(address: string) {
-    this.#address = address
+  /** @param tls none: without TLS. */
+  constructor(endpoint: Endpoint, tls?: ClientTls) {
+    this.#address = endpoint.address
+    this.#endpoint = endpoint
+    this.#tls = tls
     this.#client = this.#newClient()
   }
 
@@ -99,14 +109,28 @@ export class Connection {
   }
 
   #newClient(): Client {
-    const credentials = plainCredentials((socket) => {
+    const onSocket = (socket: Socket) => {
       this.#socket = socket
       this.#number += 1
       // Watching a sidecar's health keeps no process alive; calls do so themselves (see GrpcTransport).
       socket.unref()
       socket.ref = () => socket
-    })
+    }
+    const credentials = this.#tls ? this.#secure(this.#tls, onSocket) : plainCredentials(onSocket)
     return new Client(this.#address, credentials, CHANNEL_OPTIONS)
+  }
+
+  #secure(tls: ClientTls, onSocket: (socket: Socket) => void): ChannelCredentials {
+    const way = {
+      get context() {
+        return tls.context
+      },
+      names: tls.namesOf(this.#endpoint),
+      onFailure: (error: Error) => {
+        this.#refusal = error
+      },
+    }
+    return tlsCredentials(way, onSocket)
   }
 
   async #establish(timeoutMs: number): Promise<void> {
@@ -114,11 +138,13 @@ export class Connection {
     this.#probe = new AbortController()
     await tcpConnect(this.#address, timeoutMs, this.#probe.signal)
     if (this.#closed) throw unreachable(this.#address, 'the client was closed')
+    this.#refusal = undefined
     const state = await this.#settle(deadline)
     if (state === connectivityState.READY) return
     // It would go on by itself, unbounded, and so would every attempt that joins it: the next one starts anew.
     this.#socket?.destroy()
     this.renew()
+    if (this.#refusal) throw unreachable(this.#address, tlsFailure(this.#refusal), this.#refusal)
     if (state === connectivityState.TRANSIENT_FAILURE)
       throw unreachable(this.#address, 'it accepted a connection and closed it')
     throw unreachable(this.#address, `it accepted a connection and then said nothing for ${timeoutMs} ms`)
@@ -169,6 +195,27 @@ export function parseAddress(address: string): { readonly host: string; readonly
 /** The address of a host and a port, with an IPv6 host in brackets. */
 export function formatAddress(host: string, port: number): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+const WITHOUT_CERTIFICATE = /alert.*certificate required|alert handshake failure|alert bad certificate/i
+const REFUSED_CERTIFICATE = /alert.*(unknown ca|certificate (expired|unknown|revoked|unsupported))/i
+const NOT_TRUSTED = new Set([
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
+
+/** Why TLS failed, and what to do. */
+function tlsFailure(error: NodeJS.ErrnoException): string {
+  const { message, code = '' } = error
+  if (WITHOUT_CERTIFICATE.test(message))
+    return `it demands a client certificate: give tls.cert and tls.key (${message})`
+  if (REFUSED_CERTIFICATE.test(message))
+    return `it refuses the certificate in tls.cert: renew it, or use its CA's (${message})`
+  if (NOT_TRUSTED.has(code))
+    return `its certificate isn't of a CA that is trusted: give that CA as tls.ca (${message})`
+  return `TLS failed: ${message}`
 }
 
 function unreachable(address: string, why: string, cause?: Error): PerigeeError {

@@ -16,7 +16,8 @@ import { isRead } from './idempotency.ts'
 import { aborted, PerigeeError } from './perigee-error.ts'
 import { ProcessHold } from './process-hold.ts'
 import { RefusedStream } from './refused-stream.ts'
-import type { AttemptOptions, Transport } from './transport.ts'
+import type { ClientTls } from './tls-options.ts'
+import type { AttemptOptions, Transport, TransportOptions } from './transport.ts'
 import {
   brokeOff,
   closedError,
@@ -42,12 +43,17 @@ interface CallInFlight {
 
 /** Calls over HTTP/2, one stream each, by grpc-js; one connection an address. */
 export class GrpcTransport implements Transport {
+  readonly #tls: ClientTls | undefined
   readonly #connections = new Map<string, Connection>()
   readonly #inFlight = new Set<CallInFlight>()
   readonly #waiting = new ProcessHold()
   /** Addresses in use, once that was said. */
   #wanted: ReadonlySet<string> | undefined
   #closed = false
+
+  constructor({ tls }: TransportOptions = {}) {
+    this.#tls = tls
+  }
 
   async unary<I extends DescMessage, O extends DescMessage>(
     endpoint: Endpoint,
@@ -147,7 +153,7 @@ export class GrpcTransport implements Transport {
     if (!connection) {
       // Nobody would ever close it.
       if (this.#wanted && !this.#wanted.has(endpoint.address)) throw noLongerNamed(endpoint)
-      connection = new Connection(endpoint.address)
+      connection = new Connection(endpoint, this.#tls)
       this.#connections.set(endpoint.address, connection)
     }
     if (!connection.ready) await this.#bounded(connection.connect(options.connectTimeoutMs), options)

@@ -61,6 +61,7 @@ export type { RetryBudgetOptions } from './retry-budget.ts'
 export { runWithSession, type Session } from './session.ts'
 export { type SessionCookieOptions, sessionFromCookie, sessionToCookie } from './session-cookie.ts'
 export { sessionFromHeaders, sessionToHeaders } from './session-headers.ts'
+export type { TlsOptions } from './tls-options.ts'
 export type { Vector } from './vector.ts'
 export type { VectorIndex } from './vector-index.ts'
 export type {

@@ -14,7 +14,7 @@ import { MultiplexRoute } from './multiplex-route.ts'
 import type { MultiplexStream } from './multiplex-stream.ts'
 import { aborted } from './perigee-error.ts'
 import { ProcessHold } from './process-hold.ts'
-import type { AttemptOptions, Transport } from './transport.ts'
+import type { AttemptOptions, Transport, TransportOptions } from './transport.ts'
 import { closedError } from './transport-errors.ts'
 
 /** Larger requests go by themselves: they gain nothing from sharing a frame, and others would wait for them. */
@@ -25,11 +25,15 @@ const REQUEST_BYTES_MAX = 256 * 1024
  * without Multiplex, as unary calls and streams of their own. Both mean the same, and fail in the same ways.
  */
 export class MultiplexTransport implements Transport {
-  readonly #unary = new GrpcTransport()
+  readonly #unary: GrpcTransport
   readonly #routes = new Map<string, MultiplexRoute>()
   /** Keeps the process alive while a call is waited for. */
   readonly hold = new ProcessHold()
   #closed = false
+
+  constructor(options: TransportOptions = {}) {
+    this.#unary = new GrpcTransport(options)
+  }
 
   async unary<I extends DescMessage, O extends DescMessage>(
     endpoint: Endpoint,
