@@ -137,7 +137,7 @@ it('is documented setting by setting, with the defaults in force', () => {
       .slice('PERIGEE_'.length)
       .toLowerCase()
       .replace(/_(\w)/g, (_, c: string) => c.toUpperCase())
-    const value = printed[name] ?? printed.limits[name]
+    const value = printed[name] ?? printed.limits[name] ?? printed.traffic[name]
     if (shown.startsWith('`')) expect(shown, variable).toBe(`\`${value}\``)
   }
 })

@@ -1,8 +1,10 @@
 import { parseArgs } from 'node:util'
 import { DEFAULT_LIMITS, type Limits, NAME_PATTERN } from '@perigee/core'
 import { z } from 'zod'
+import { TRAFFIC_SETTINGS, type TrafficConfig, trafficConfigOf } from './grpc/traffic/traffic-config.ts'
 import { AUTH_SETTINGS, type AuthConfig, authConfigOf } from './security/auth-config.ts'
 import { TLS_SETTINGS, type TlsConfig, tlsConfigOf } from './tls/tls-config.ts'
+import { whole } from './whole-setting.ts'
 
 const region = z.string().regex(NAME_PATTERN, 'must be a name of a-z, 0-9 and -, up to 63 long')
 const address = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:,]+):\d{1,5}$/, 'must be host:port')
@@ -17,15 +19,6 @@ const list = (text: string) =>
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '')
-
-/** A whole number in a range, given as text. */
-const whole = (least: number, most: number, preset: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`))
-    .default(preset)
 
 const DAY_MS = 86_400_000
 
@@ -85,6 +78,7 @@ const SETTINGS = {
   BATCH_MAX: whole(1, 7000, DEFAULT_LIMITS.batchMax),
   EF_RUNTIME_MAX: whole(1, 1_000_000, DEFAULT_LIMITS.efRuntimeMax),
   CALLS_IN_FLIGHT_MAX: whole(1, 1_000_000, DEFAULT_LIMITS.callsInFlightMax),
+  ...TRAFFIC_SETTINGS,
   ...TLS_SETTINGS,
   ...AUTH_SETTINGS,
 } as const
@@ -153,6 +147,7 @@ export interface Config {
   readonly drainDelayMs: number
   readonly drainMs: number
   readonly limits: Limits
+  readonly traffic: TrafficConfig
   readonly tls: TlsConfig
   readonly auth: AuthConfig
 }
@@ -257,6 +252,7 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
   if (s.VALUE_BYTES_MAX >= s.MESSAGE_BYTES_MAX) {
     problems.push('PERIGEE_MESSAGE_BYTES_MAX must be above PERIGEE_VALUE_BYTES_MAX')
   }
+  const { MESSAGE_BYTES_MAX: messageBytesMax, CALLS_IN_FLIGHT_MAX: callsInFlightMax } = s
   const tls = tlsConfigOf(s, problems)
   const others = peersOf(s, problems)
   const hasPeers = others.peers.size > 0 || others.siblings.length > 0
@@ -302,13 +298,14 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
       keyBytesMax: s.KEY_BYTES_MAX,
       chunkIdBytesMax: s.CHUNK_ID_BYTES_MAX,
       valueBytesMax: s.VALUE_BYTES_MAX,
-      messageBytesMax: s.MESSAGE_BYTES_MAX,
+      messageBytesMax,
       dimensionsMax: s.DIMENSIONS_MAX,
       kMax: s.K_MAX,
       batchMax: s.BATCH_MAX,
       efRuntimeMax: s.EF_RUNTIME_MAX,
-      callsInFlightMax: s.CALLS_IN_FLIGHT_MAX,
+      callsInFlightMax,
     }),
+    traffic: trafficConfigOf(s, { messageBytesMax, callsInFlightMax }, problems),
     tls,
     auth: authConfigOf(s, { tls, hasPeers, listens }, problems),
   }

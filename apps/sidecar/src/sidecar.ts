@@ -248,7 +248,12 @@ export class Sidecar {
     })
     this.#server = new GrpcServer({
       ...{ listen: config.grpcListen, tls: this.#tls.server, limits, log, observer: metrics },
-      ...{ unaryDeadlineMs: config.defaultDeadlineMs, access, reflection: config.auth.reflection },
+      ...{
+        traffic: config.traffic,
+        unaryDeadlineMs: config.defaultDeadlineMs,
+        access,
+        reflection: config.auth.reflection,
+      },
     })
     this.#server.add(cacheService)
     this.#server.add(searchService)

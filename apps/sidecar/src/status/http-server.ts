@@ -3,7 +3,6 @@ import {
   type IncomingMessage,
   type RequestListener,
   type Server,
-  type ServerOptions,
   type ServerResponse,
 } from 'node:http'
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
@@ -14,6 +13,7 @@ import type { HttpGuard } from '../security/http-guard.ts'
 import { ALL_RIGHTS, type Rights } from '../security/rights.ts'
 import { StatusError } from '../status-error.ts'
 import type { TlsFiles } from '../tls/tls-files.ts'
+import { HTTP_LIMITS, limitHttp } from './http-limits.ts'
 
 export interface HttpServerOptions {
   /** `host:port`; port 0 takes a free one. */
@@ -26,14 +26,16 @@ export interface HttpServerOptions {
   readonly status: (rights: Rights) => GetStatusResponse
   /** Says who may see metrics and status. Default: everybody. */
   readonly guard?: HttpGuard | undefined
+  /** How many connections there may be. Default 500. */
+  readonly connectionsMax?: number
   /** Answers with the metrics, in Prometheus's text format. */
   readonly metrics: (request: IncomingMessage, response: ServerResponse) => void
 }
 
 type Answer = (request: IncomingMessage, response: ServerResponse, rights: Rights) => void
 
-const HEADERS_TIMEOUT_MS = 5000
-const REQUEST_TIMEOUT_MS = 10_000
+const HANDSHAKE_TIMEOUT_MS = 5000
+const CONNECTIONS_MAX = 500
 
 /** HTTP, or HTTPS, for probes, scrapers and people: `/livez`, `/readyz`, `/metrics`, `/status.json`. Reading only. */
 export class HttpServer {
@@ -65,9 +67,9 @@ export class HttpServer {
         (_, response, rights) => sendJson(response, toJson(GetStatusResponseSchema, status(rights))),
       ],
     ])
-    const limits = { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }
     const answer: RequestListener = (...pair) => this.#answer(...pair)
-    this.#server = options.tls ? secureServer(options.tls, limits, answer) : createServer(limits, answer)
+    this.#server = options.tls ? secureServer(options.tls, answer) : createServer(HTTP_LIMITS, answer)
+    limitHttp(this.#server, options.connectionsMax ?? CONNECTIONS_MAX)
   }
 
   /**
@@ -127,10 +129,10 @@ function refuse(response: ServerResponse, error: unknown): void {
   sendText(response, 401, error.message)
 }
 
-function secureServer(tls: TlsFiles, limits: ServerOptions, answer: RequestListener): SecureServer {
+function secureServer(tls: TlsFiles, answer: RequestListener): SecureServer {
   const { current } = tls
   const asks = { requestCert: current.ca !== undefined, rejectUnauthorized: false }
-  const options = { ...limits, ...current, ...asks, handshakeTimeout: HEADERS_TIMEOUT_MS }
+  const options = { ...HTTP_LIMITS, ...current, ...asks, handshakeTimeout: HANDSHAKE_TIMEOUT_MS }
   const server = createSecureServer(options, answer)
   tls.onChange((material) => server.setSecureContext({ ...material }))
   return server

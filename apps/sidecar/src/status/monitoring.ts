@@ -124,6 +124,7 @@ export class Monitoring {
     this.#exchanges = new Poll(() => skew.measure(), EXCHANGE_MS)
     this.#http = new HttpServer({
       listen: config.httpListen,
+      connectionsMax: config.traffic.httpConnectionsMax,
       tls: options.tls,
       ready: () => this.#server?.health.serves('') ?? false,
       status: (rights) => visibleStatus(this.view.status(), rights),

@@ -39,8 +39,8 @@ export class Connection {
     })
     if (!lasting) return
     this.#lasting += 1
-    const { lastingStreamsMax } = this.#options.limits
-    if (this.#lasting > lastingStreamsMax) guarded.refuse(tooManyStreams(lastingStreamsMax))
+    const { multiplexStreamsMax } = this.#options.limits
+    if (this.#lasting > multiplexStreamsMax) guarded.refuse(tooManyStreams(multiplexStreamsMax))
   }
 
   /** Looks after it and its streams. @returns whether it was closed. */

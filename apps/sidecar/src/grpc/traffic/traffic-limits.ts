@@ -7,7 +7,7 @@ export interface TrafficLimits {
   /** Calls and streams that are open on one connection. */
   readonly streamsPerConnectionMax: number
   /** Of these, two-way ones. */
-  readonly lastingStreamsMax: number
+  readonly multiplexStreamsMax: number
   /** Bytes of the headers of one call. */
   readonly headerBytesMax: number
   /** Bytes of requests not answered yet and of answers not taken yet, of all callers. */
@@ -39,7 +39,7 @@ export const DEFAULT_TRAFFIC_LIMITS: TrafficLimits = Object.freeze({
   connectionsPerPeerMax: 1000,
   // Above the limit of calls in flight, so that a client on one connection is told OVERLOADED instead of waiting.
   streamsPerConnectionMax: 11_000,
-  lastingStreamsMax: 100,
+  multiplexStreamsMax: 100,
   headerBytesMax: 16 * 1024,
   bytesInFlightMax: 256 * MIB,
   bytesPerPeerMax: 128 * MIB,
