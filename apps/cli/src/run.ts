@@ -2,6 +2,7 @@ import { PerigeeError } from '@perigee/sdk'
 import { Command, CommanderError } from 'commander'
 import { aclCommand } from './commands/acl.ts'
 import { aliasCommand } from './commands/alias.ts'
+import { certsCommand } from './commands/certs.ts'
 import { deleteCommand } from './commands/delete.ts'
 import { explainCommand } from './commands/explain.ts'
 import { getCommand } from './commands/get.ts'
@@ -55,6 +56,7 @@ function createProgram(io: Io): Command {
   withCommonOptions(program).addCommand(devCommand())
   const commands = [
     initCommand(act),
+    certsCommand(act),
     statusCommand(act),
     lagCommand(act),
     explainCommand(act),

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import {
   create,
   type DescMessage,
@@ -7,17 +8,23 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf'
-import { Client, credentials } from '@grpc/grpc-js'
-import { PerigeeError } from '@perigee/sdk'
+import { type ChannelCredentials, Client, credentials } from '@grpc/grpc-js'
+import { PerigeeError, type TlsOptions } from '@perigee/sdk'
 
 /** One sidecar, called directly, for the methods between sidecars that the SDK doesn't have. */
 export class Sidecar implements Disposable {
   readonly #client: Client
 
-  /** @param address host:port */
-  constructor(address: string) {
-    // Sidecars are in the private network: a proxy for the internet answers for addresses it can't reach.
-    this.#client = new Client(address, credentials.createInsecure(), { 'grpc.enable_http_proxy': 0 })
+  /**
+   * @param address host:port
+   * @param tls.serverName the name that its certificate must have. Default: the address's host.
+   */
+  constructor(address: string, tls?: TlsOptions) {
+    this.#client = new Client(address, tls ? secure(tls) : credentials.createInsecure(), {
+      // Sidecars are in the private network: a proxy for the internet answers for addresses it can't reach.
+      'grpc.enable_http_proxy': 0,
+      ...(tls?.serverName !== undefined && { 'grpc.ssl_target_name_override': tls.serverName }),
+    })
   }
 
   /** @throws PerigeeError with the sidecar's own code and reason. */
@@ -49,4 +56,11 @@ export class Sidecar implements Disposable {
   [Symbol.dispose](): void {
     this.#client.close()
   }
+}
+
+function secure({ ca, cert, key }: TlsOptions): ChannelCredentials {
+  const [authority, certificate, privateKey] = [ca, cert, key].map((file) =>
+    file ? readFileSync(file) : null,
+  )
+  return credentials.createSsl(authority, privateKey, certificate)
 }
