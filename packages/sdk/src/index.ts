@@ -12,6 +12,7 @@ export type {
   SetOptions,
 } from './cache-options.ts'
 export type { CallOptions, ReadOptions, WriteOptions } from './call-options.ts'
+export type { TokenOption } from './call-token.ts'
 export type { ChunkInput, Hit, Hits, StoredChunk, View } from './chunk.ts'
 export type { Cluster, ClusterOptions, ProbeLagOptions, WatchStatusOptions } from './cluster.ts'
 export type { IndexCareOptions, IndexFindings, VerifyIndexOptions } from './cluster-indexes.ts'

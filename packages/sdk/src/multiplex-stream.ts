@@ -39,6 +39,8 @@ export interface StreamCall {
 }
 
 export class MultiplexStream {
+  /** Shown when it was opened. */
+  readonly token: string | undefined
   readonly #stream: ClientDuplexStream<Buffer, Buffer>
   readonly #onEnd: (unsupported: boolean) => void
   readonly #writer = new RequestFrameWriter()
@@ -55,9 +57,17 @@ export class MultiplexStream {
   #retired = false
   #over = false
 
-  /** @param onEnd called when it has ended; `unsupported`: calls had better be unary from now on. */
-  constructor(stream: ClientDuplexStream<Buffer, Buffer>, onEnd: (unsupported: boolean) => void) {
+  /**
+   * @param token what it was opened with.
+   * @param onEnd called when it has ended; `unsupported`: calls had better be unary from now on.
+   */
+  constructor(
+    stream: ClientDuplexStream<Buffer, Buffer>,
+    token: string | undefined,
+    onEnd: (unsupported: boolean) => void,
+  ) {
     this.#stream = stream
+    this.token = token
     this.#onEnd = onEnd
     stream.on('data', (frame: Buffer) => this.#read(frame))
     stream.on('error', (error: ServiceError) => this.#ended(error))

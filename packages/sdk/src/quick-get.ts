@@ -16,6 +16,7 @@ import {
   readGetResponse,
 } from '@perigee/protocol'
 import { type BegunCall, FIRST_SHARE } from './attempt-plan.ts'
+import { isRefused } from './call-token.ts'
 import { Deadline } from './deadline.ts'
 import type { Endpoint, EndpointChooser } from './endpoint.ts'
 import { serviceOf } from './health-watch.ts'
@@ -72,7 +73,7 @@ export class QuickGets {
     this.#budget.callMade()
     this.chooser.began(endpoint)
     this.transport.hold.enter()
-    stream.send(new QuickGet(plan, endpoint, this))
+    stream.send(new QuickGet(plan, endpoint, this, stream.token))
     return true
   }
 }
@@ -88,11 +89,14 @@ class QuickGet implements StreamCall {
   id = 0
   readonly #plan: QuickGetPlan
   readonly #gets: QuickGets
+  readonly #token: string | undefined
   readonly #startedMs = performance.now()
   /** Until it has to be answered, or another sidecar may do better. */
   readonly #attemptMs: number
 
-  constructor(plan: QuickGetPlan, endpoint: Endpoint, gets: QuickGets) {
+  /** @param token of the stream that it goes over. */
+  constructor(plan: QuickGetPlan, endpoint: Endpoint, gets: QuickGets, token: string | undefined) {
+    this.#token = token
     this.#plan = plan
     this.endpoint = endpoint
     this.#gets = gets
@@ -131,6 +135,11 @@ class QuickGet implements StreamCall {
   failed(error: PerigeeError): void {
     const tookMs = performance.now() - this.#startedMs
     this.#ended()
+    // Nothing was done, and with another token it goes the ordinary way.
+    if (isRefused(error) && this.#gets.transport.refused(this.#token)) {
+      this.#plan.goOn(undefined)
+      return
+    }
     const wasInUse = true
     const deadline = Deadline.in(this.#plan.timeoutMs - tookMs)
     this.#plan.goOn({ deadline, failed: { endpoint: this.endpoint, error, tookMs, wasInUse } })

@@ -4,6 +4,7 @@ import type {
   DescMethodUnary,
   MessageShape,
 } from '@bufbuild/protobuf'
+import type { CallToken } from './call-token.ts'
 import type { Deadline } from './deadline.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { ClientTls } from './tls-options.ts'
@@ -22,6 +23,8 @@ export interface AttemptOptions {
 export interface TransportOptions {
   /** None: connections are without TLS. */
   readonly tls?: ClientTls | undefined
+  /** What calls show to say who makes them; none: nothing. */
+  readonly token?: CallToken | undefined
 }
 
 /** The seam between "which sidecar" and "how to call it": one attempt of one call at one sidecar. */
