@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 
 /** How often a file is looked at. Its contents are compared: what a mounted secret's links point at changes in silence. */
 const LOOK_MS = 1000
+
+/** A new content is taken once it has stayed the same for so long. */
+const SETTLE_MS = 100
 
 /** A text that isn't what it should be; the message names the place, never what stands there. */
 export class UnreadableFile extends Error {
@@ -65,7 +69,13 @@ export class WatchedFile<T> {
 
   async #look(): Promise<void> {
     try {
-      const text = await readFile(this.#path, 'utf8')
+      let text = await readFile(this.#path, 'utf8')
+      // It may be in the middle of being written.
+      for (let before = this.#text; text !== this.#text && text !== before; ) {
+        before = text
+        await delay(SETTLE_MS)
+        text = await readFile(this.#path, 'utf8')
+      }
       if (text !== this.#text) this.#take(text)
       this.#complaint = ''
     } catch (error) {
