@@ -1,9 +1,11 @@
-import { existsSync } from 'node:fs'
-import { get } from 'node:http'
+import { existsSync, readFileSync } from 'node:fs'
+import { get, type IncomingMessage } from 'node:http'
+import { get as getSecurely } from 'node:https'
 import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
 import { ServerProcess } from '@perigee/embedded-redis'
 import { type Address, addressText } from './address.ts'
+import type { ClusterCertificates } from './cluster-certificates.ts'
 import type { ClusterTopology } from './cluster-options.ts'
 import { type Credentials, loginUrl, type UserName, userOf } from './credentials.ts'
 import type { Layout } from './layout.ts'
@@ -28,6 +30,8 @@ export interface SidecarPlan {
   readonly credentials: Credentials
   /** Whether it lets replicas log in at its data Redis once it has the claim, and not before. */
   readonly gate: boolean
+  /** None: it is without TLS. */
+  readonly certificates: ClusterCertificates | undefined
   readonly domain: string
   /** Folder for its log. */
   readonly dir: string
@@ -61,7 +65,7 @@ export class SidecarProcess extends ServerProcess {
       ...launch(plan, {}),
       cwd: dir,
       logFile: join(dir, `${name}.log`),
-      probe: () => answersReady(http),
+      probe: () => answersReady(http, plan.certificates?.ca),
     })
     this.#plan = plan
   }
@@ -102,7 +106,14 @@ function sidecarEnvironment(plan: SidecarPlan): Record<string, string> {
     PERIGEE_PEERS: peers(layout, region, index),
     PERIGEE_DOMAIN: plan.domain,
     PERIGEE_LOCAL_ADDRESS: layout.host(region),
+    ...tlsEnvironment(plan),
   }
+}
+
+function tlsEnvironment({ certificates, region }: SidecarPlan): Record<string, string> {
+  const own = certificates?.regions.get(region)
+  if (!certificates || !own) return {}
+  return { PERIGEE_TLS_CERT: own.cert, PERIGEE_TLS_KEY: own.key, PERIGEE_TLS_CLIENT_CA: certificates.ca }
 }
 
 function topologyEnvironment({
@@ -136,12 +147,16 @@ function peers(layout: Layout, region: string, own: number): string {
     .join(',')
 }
 
-function answersReady({ host, port }: Address): Promise<boolean> {
+/** @param ca the CA of its certificate; none: it is without TLS. */
+function answersReady({ host, port }: Address, ca: string | undefined): Promise<boolean> {
   return new Promise((resolve) => {
-    const request = get({ host, port, path: '/readyz', timeout: 1_000, agent: false }, (response) => {
+    const about = { host, port, path: '/readyz', timeout: 1_000, agent: false as const }
+    const heard = (response: IncomingMessage) => {
       response.resume()
       resolve(response.statusCode === 200)
-    })
+    }
+    const request =
+      ca === undefined ? get(about, heard) : getSecurely({ ...about, ca: readFileSync(ca) }, heard)
     request.on('timeout', () => request.destroy())
     request.on('error', () => resolve(false))
   })

@@ -6,6 +6,7 @@ import { inTime } from './pause.ts'
 import { PerigeeError } from './perigee-error.ts'
 import { plainCredentials } from './plain-credentials.ts'
 import { tlsCredentials } from './tls-credentials.ts'
+import { tlsFailure } from './tls-failure.ts'
 import type { ClientTls } from './tls-options.ts'
 
 const CHANNEL_OPTIONS: ChannelOptions = {
@@ -146,7 +147,10 @@ export class Connection {
     this.renew()
     if (this.#refusal) throw unreachable(this.#address, tlsFailure(this.#refusal), this.#refusal)
     if (state === connectivityState.TRANSIENT_FAILURE)
-      throw unreachable(this.#address, 'it accepted a connection and closed it')
+      throw unreachable(
+        this.#address,
+        `it accepted a connection and closed it${this.#tls ? '' : '; if it speaks TLS, give `tls`'}`,
+      )
     throw unreachable(this.#address, `it accepted a connection and then said nothing for ${timeoutMs} ms`)
   }
 
@@ -195,27 +199,6 @@ export function parseAddress(address: string): { readonly host: string; readonly
 /** The address of a host and a port, with an IPv6 host in brackets. */
 export function formatAddress(host: string, port: number): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
-}
-
-const WITHOUT_CERTIFICATE = /alert.*certificate required|alert handshake failure|alert bad certificate/i
-const REFUSED_CERTIFICATE = /alert.*(unknown ca|certificate (expired|unknown|revoked|unsupported))/i
-const NOT_TRUSTED = new Set([
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-])
-
-/** Why TLS failed, and what to do. */
-function tlsFailure(error: NodeJS.ErrnoException): string {
-  const { message, code = '' } = error
-  if (WITHOUT_CERTIFICATE.test(message))
-    return `it demands a client certificate: give tls.cert and tls.key (${message})`
-  if (REFUSED_CERTIFICATE.test(message))
-    return `it refuses the certificate in tls.cert: renew it, or use its CA's (${message})`
-  if (NOT_TRUSTED.has(code))
-    return `its certificate isn't of a CA that is trusted: give that CA as tls.ca (${message})`
-  return `TLS failed: ${message}`
 }
 
 function unreachable(address: string, why: string, cause?: Error): PerigeeError {

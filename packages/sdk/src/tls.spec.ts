@@ -92,6 +92,17 @@ describe('a client with TLS', () => {
     })
   })
 
+  it('says of a sidecar without TLS that it has none, and the other way round', async () => {
+    const plain = await SmallSidecar.start(REGION)
+    onTestFinished(() => plain.kill())
+    const secure = await connected(plain.address, {})
+    await expect(secure.cache('answers').get('k')).rejects.toThrow('it seems to speak no TLS')
+    const { address } = await sidecar()
+    const without = await Perigee.connect({ addresses: { [REGION]: address }, defaultTimeoutMs: 1_500 })
+    onTestFinished(() => without.close())
+    await expect(without.cache('answers').get('k')).rejects.toThrow('if it speaks TLS, give `tls`')
+  })
+
   it('takes a new certificate for the next connection', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'perigee-sdk-tls-'))
     onTestFinished(() => rmSync(dir, { recursive: true, force: true }))

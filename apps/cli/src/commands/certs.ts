@@ -1,11 +1,6 @@
 import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
-import {
-  CertificateFolder,
-  type CertificateRequest,
-  type FolderEntry,
-  sidecarCertificate,
-} from '@perigee/certificates'
+import type { CertificateRequest, FolderEntry } from '@perigee/certificates'
 import { Command, InvalidArgumentError } from 'commander'
 import type { Act, Context } from '../context.ts'
 import { EXIT } from '../exit-code.ts'
@@ -23,6 +18,9 @@ interface CertsOptions {
   readonly client: readonly string[]
   readonly days: number
 }
+
+/** Only this command makes certificates: the others needn't wait for what it takes. */
+const certificates = () => import('@perigee/certificates')
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 const DAY_MS = 86_400_000
@@ -51,7 +49,7 @@ same again. Keep ca-key.pem off the servers: who has it can be anybody.`,
 }
 
 async function certs({ output }: Context, options: CertsOptions): Promise<void> {
-  const requests = requestsFrom(options)
+  const requests = await requestsFrom(options)
   const dir = resolve(options.dir)
   const { folder, entries } = await make(dir, requests, options)
   if (output.json) {
@@ -76,6 +74,7 @@ async function make(
   { domain, days }: CertsOptions,
 ) {
   try {
+    const { CertificateFolder } = await certificates()
     const folder = await CertificateFolder.open(dir, {
       authorityName: `Perigee CA of ${domain ?? 'this folder'}`,
     })
@@ -97,13 +96,13 @@ async function make(
 }
 
 /** What is to be made, by the name of its file. @throws Failure */
-function requestsFrom({
+async function requestsFrom({
   domain,
   regions = '',
   also,
   server,
   client,
-}: CertsOptions): Map<string, CertificateRequest> {
+}: CertsOptions): Promise<Map<string, CertificateRequest>> {
   const requests = new Map<string, CertificateRequest>()
   const add = (file: string, request: CertificateRequest) => {
     if (requests.has(file) || file === 'ca')
@@ -121,6 +120,7 @@ function requestsFrom({
   const stray = also.find(([region]) => !names.includes(region))
   if (stray)
     throw Failure.usage(`--also ${stray[0]}=… is for none of the regions`, 'name the region in --regions too')
+  const { sidecarCertificate } = await certificates()
   for (const region of names) {
     const hosts = also.filter(([name]) => name === region).flatMap(([, more]) => more)
     add(region, sidecarCertificate({ region, domain: domain ?? '', also: hosts }))
