@@ -1,10 +1,18 @@
 import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
+import { StatusError } from '../../status-error.ts'
 import { GuardedStream, type StreamGuardOptions } from './guarded-stream.ts'
 import { overloaded, type PeerTraffic } from './peer-traffic.ts'
 
 /** How a connection guards its streams. */
 export type ConnectionOptions = Omit<StreamGuardOptions, 'lasting' | 'peer'>
+
+/** What is known of a stream when it is opened. */
+interface StreamHead {
+  /** See {@link StreamGuardOptions.lasting}. */
+  readonly lasting: boolean
+  readonly headerBytes: number
+}
 
 /** One connection of a caller, from before its handshake until it is closed. */
 export class Connection {
@@ -29,7 +37,7 @@ export class Connection {
   }
 
   /** A call or a stream was opened on it. */
-  opened(stream: ServerHttp2Stream, lasting: boolean): void {
+  opened(stream: ServerHttp2Stream, { lasting, headerBytes }: StreamHead): void {
     this.#used = true
     const guarded = new GuardedStream(stream, { ...this.#options, peer: this.peer, lasting })
     this.#streams.add(guarded)
@@ -37,10 +45,10 @@ export class Connection {
       this.#streams.delete(guarded)
       if (lasting) this.#lasting -= 1
     })
-    if (!lasting) return
-    this.#lasting += 1
-    const { multiplexStreamsMax } = this.#options.limits
-    if (this.#lasting > multiplexStreamsMax) guarded.refuse(tooManyStreams(multiplexStreamsMax))
+    if (lasting) this.#lasting += 1
+    const refused = this.#refusal(headerBytes, lasting)
+    // grpc-js answers some streams in this very event, and doesn't expect that another has.
+    if (refused) process.nextTick(() => guarded.refuse(refused))
   }
 
   /** Looks after it and its streams. @returns whether it was closed. */
@@ -57,11 +65,24 @@ export class Connection {
     return false
   }
 
+  #refusal(headerBytes: number, lasting: boolean): StatusError | undefined {
+    const { multiplexStreamsMax, headerBytesMax } = this.#options.limits
+    // Until a client has heard of the limit, Node takes more.
+    if (headerBytes > headerBytesMax) return headersTooLarge(headerBytes, headerBytesMax)
+    if (lasting && this.#lasting > multiplexStreamsMax) return tooManyStreams(multiplexStreamsMax)
+    return undefined
+  }
+
   /** Ends it at once. */
   close(code: number): void {
     this.#session?.destroy(undefined, code)
     this.#socket.destroy()
   }
+}
+
+function headersTooLarge(bytes: number, max: number): StatusError {
+  const text = `The call's headers have ${bytes} bytes, at most ${max} are taken; send less metadata.`
+  return new StatusError('RESOURCE_EXHAUSTED', text)
 }
 
 function tooManyStreams(max: number) {

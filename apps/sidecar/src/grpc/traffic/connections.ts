@@ -83,7 +83,9 @@ export class Connections {
     // Before Node makes a session of it, and grpc-js a call.
     server.prependListener('connection', (socket: Socket) => this.#connected(socket))
     server.prependListener('session', (session: Http2Session) => this.#began(session))
-    server.prependListener('stream', (stream, headers) => this.#opened(stream, headers[':path']))
+    server.prependListener('stream', (...[stream, headers, , raw]) =>
+      this.#opened(stream, headers[':path'], raw),
+    )
   }
 
   #connected(socket: Socket): void {
@@ -110,9 +112,10 @@ export class Connections {
     connection.began(session)
   }
 
-  #opened(stream: ServerHttp2Stream, path: string | undefined): void {
+  #opened(stream: ServerHttp2Stream, path: string | undefined, headers: readonly string[]): void {
     const connection = stream.session && this.#bySession.get(stream.session)
-    connection?.opened(stream, path !== undefined && this.#options.lastingPaths.has(path))
+    const lasting = path !== undefined && this.#options.lastingPaths.has(path)
+    connection?.opened(stream, { lasting, headerBytes: headerBytes(headers) })
   }
 
   #sweep(): void {
@@ -131,6 +134,13 @@ export class Connections {
   #turnAway(why: keyof typeof NOBODY): void {
     this.#turnedAway = { ...this.#turnedAway, [why]: this.#turnedAway[why] + 1 }
   }
+}
+
+/** As HTTP/2 counts them. @param headers names and values in turn. */
+function headerBytes(headers: readonly string[]): number {
+  let bytes = 16 * headers.length
+  for (const text of headers) bytes += text.length
+  return bytes
 }
 
 function addressOf({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): string {
