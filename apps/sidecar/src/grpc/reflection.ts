@@ -6,6 +6,7 @@ import {
   file_grpc_health_v1_health,
   serialisedFileDescriptors,
 } from '@perigee/protocol'
+import { refusingUnreadable } from './readable-requests.ts'
 import { unhurried } from './unhurried.ts'
 
 /** The methods that {@link addReflection} registers. */
@@ -26,8 +27,9 @@ export function addReflection(server: Pick<Server, 'addService'>, files: readonl
     file_grpc_health_v1_health,
   ])
   const reflection = new ReflectionService(packageOf([...described, ...ownFiles()]))
+  const readable = refusingUnreadable(server)
   const slowed: Pick<Server, 'addService'> = {
-    addService: (definition, implementation) => server.addService(definition, unhurried(implementation)),
+    addService: (definition, implementation) => readable.addService(definition, unhurried(implementation)),
   }
   reflection.addToServer(slowed as Server)
 }
