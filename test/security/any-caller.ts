@@ -4,6 +4,9 @@ import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
 import { statusName } from '@perigee/core'
 import { decodeStatusDetails, STATUS_DETAILS_KEY } from '@perigee/protocol'
 
+/** `ServerReflectionRequest { list_services: "*" }` */
+const LIST_SERVICES = Buffer.from([0x3a, 0x01, 0x2a])
+
 /** How a call ended: its answer, or of a stream the first message; or the error, as a caller would read it. */
 export interface Outcome {
   readonly status: string
@@ -45,6 +48,46 @@ export class AnyCaller implements Disposable {
         stream.cancel()
       })
       stream.on('error', ended)
+    })
+  }
+
+  /** How a stream of answers ends that nobody breaks off, but for a deadline of 20 s. */
+  end(method: DescMethod, init: object, authorization: string): Promise<Outcome> {
+    const metadata = new Metadata()
+    metadata.set('authorization', authorization)
+    const stream = this.#client.makeServerStreamRequest(
+      `/${method.parent.typeName}/${method.name}`,
+      (message: Message) => Buffer.from(toBinary(method.input, message)),
+      (bytes: Buffer) => fromBinary(method.output, bytes) as Message,
+      create(method.input, init as never) as Message,
+      metadata,
+      { deadline: Date.now() + 20_000 },
+    )
+    stream.on('data', () => {})
+    return new Promise((resolve) => {
+      stream.on('error', (error: ServiceError) => resolve(outcomeOf(error, undefined)))
+      stream.on('end', () => resolve(outcomeOf(null, undefined)))
+    })
+  }
+
+  /** Asks reflection which services there are. @returns the status. */
+  reflects(authorization: string | undefined): Promise<string> {
+    const metadata = new Metadata()
+    if (authorization !== undefined) metadata.set('authorization', authorization)
+    const same = (bytes: Buffer) => bytes
+    const path = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo'
+    const stream = this.#client.makeBidiStreamRequest<Buffer, Buffer>(path, same, same, metadata, {
+      deadline: Date.now() + 10_000,
+    })
+    return new Promise((resolve) => {
+      let heard = false
+      stream.on('data', () => {
+        heard = true
+      })
+      stream.on('error', () => {})
+      stream.on('status', ({ code }) => resolve(code === 0 && !heard ? 'NOTHING' : statusName(code)))
+      stream.write(LIST_SERVICES)
+      stream.end()
     })
   }
 

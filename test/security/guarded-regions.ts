@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LocalCluster } from '@perigee/local-cluster'
@@ -114,6 +114,11 @@ export class GuardedRegions {
 
   bearer(name: string): string {
     return `Bearer ${this.token(name)}`
+  }
+
+  /** What sidecars show each other. */
+  get peerBearer(): string {
+    return `Bearer ${readFileSync(this.files.peerToken, 'utf8').trim()}`
   }
 
   get files(): Files {
