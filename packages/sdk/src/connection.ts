@@ -31,6 +31,10 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.enable_channelz': 0,
 }
 
+/** What an end of a connection in its beginning may mean. */
+const REFUSED = 'it may not trust the CA of tls.cert, or that has run out'
+const UNENCRYPTED = 'if it speaks TLS, give `tls`'
+
 /** An attempt to connect goes on for so long at least, for others, though whoever began it had less time. */
 const SHORTEST_ATTEMPT_MS = 1_000
 
@@ -149,7 +153,7 @@ export class Connection {
     if (state === connectivityState.TRANSIENT_FAILURE)
       throw unreachable(
         this.#address,
-        `it accepted a connection and closed it${this.#tls ? '' : '; if it speaks TLS, give `tls`'}`,
+        `it accepted a connection and closed it; ${this.#tls ? REFUSED : UNENCRYPTED}`,
       )
     throw unreachable(this.#address, `it accepted a connection and then said nothing for ${timeoutMs} ms`)
   }

@@ -65,9 +65,13 @@ export class PeerConnection {
   }
 
   #newClient(): Client {
-    const credentials = peerCredentials(this.#tls, (socket) => {
+    const host = this.#address.slice(0, this.#address.lastIndexOf(':')).replace(/^\[|\]$/g, '')
+    const credentials = peerCredentials(this.#tls && { ...this.#tls, host }, (socket) => {
       this.#socket = socket
     })
-    return new Client(this.#address, credentials, CHANNEL_OPTIONS)
+    return new Client(this.#address, credentials, {
+      ...CHANNEL_OPTIONS,
+      ...(this.#tls && { 'grpc.ssl_target_name_override': this.#tls.name }),
+    })
   }
 }

@@ -4,11 +4,14 @@ import { type ChannelCredentials, credentials } from '@grpc/grpc-js'
 import type { Logger } from 'pino'
 import type { TlsFiles } from '../tls/tls-files.ts'
 
+/** One that ends a connection sooner has refused it. */
+const REFUSED_WITHIN_MS = 1000
+
 /** How a sidecar is called by TLS. */
 export interface PeerTls {
   /** What is shown to it, and whom to trust. */
   readonly files: TlsFiles
-  /** The name that its certificate is good for, if not for the address that it is called by. */
+  /** The name that is meant, `api.<region>.<domain>`: its certificate is good for that, or for the host that it is called at. */
   readonly name: string
   readonly log: Logger
 }
@@ -18,7 +21,7 @@ export interface PeerTls {
  * which grpc-js keeps to itself.
  */
 export function peerCredentials(
-  tls: PeerTls | undefined,
+  tls: (PeerTls & { readonly host: string }) | undefined,
   onSocket: (socket: Socket) => void,
 ): ChannelCredentials {
   const shown = newCredentials(tls)
@@ -38,8 +41,13 @@ export function peerCredentials(
           const connected = await newCredentials(tls)
             ._createSecureConnector(...settings)
             .connect(socket)
-          // In TLS 1.3 one learns only later that one's own certificate was refused.
+          // Only after the handshake one learns that one's own certificate was refused: by an error, or by an end.
+          const soon = performance.now() + REFUSED_WITHIN_MS
           connected.socket.on('error', failed)
+          connected.socket.on('close', () => {
+            if (performance.now() < soon)
+              failed(new Error('it ended the connection: it may not take our certificate'))
+          })
           return connected
         } catch (error) {
           failed(error as Error)
@@ -54,10 +62,10 @@ export function peerCredentials(
   return shown
 }
 
-function newCredentials(tls: PeerTls | undefined): ChannelCredentials {
+function newCredentials(tls: (PeerTls & { readonly host: string }) | undefined): ChannelCredentials {
   if (!tls) return credentials.createInsecure()
   return credentials.createFromSecureContext(createSecureContext({ ...tls.files.current }), {
-    checkServerIdentity: (host: string, certificate: PeerCertificate) =>
-      checkServerIdentity(host, certificate) && checkServerIdentity(tls.name, certificate),
+    checkServerIdentity: (_: string, certificate: PeerCertificate) =>
+      checkServerIdentity(tls.name, certificate) && checkServerIdentity(tls.host, certificate),
   })
 }

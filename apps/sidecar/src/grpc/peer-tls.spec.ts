@@ -1,0 +1,96 @@
+import { create } from '@bufbuild/protobuf'
+import { Server, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js'
+import type { Authority, Certificate } from '@perigee/certificates'
+import { grpcServiceDefinition, Health, HealthCheckRequestSchema } from '@perigee/protocol'
+import { pino } from 'pino'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { authorities, certificateFiles } from '../tls/certificates.spec-support.ts'
+import { PeerClient } from './peer-client.ts'
+import { serverCredentials } from './server-credentials.ts'
+
+const REGION = 'eu-west-1'
+
+let trusted: Authority
+let other: Authority
+beforeAll(async () => {
+  ;({ trusted, other } = await authorities())
+})
+
+const named = (region: string, authority = trusted) =>
+  authority.issue({ name: region, names: [`api.${region}.rag.internal`], use: 'server' })
+
+/** A sidecar that demands certificates, on this address or the one given. */
+async function peer(own: Certificate, port = 0) {
+  const sidecar = new Server()
+  sidecar.addService(grpcServiceDefinition(Health), {
+    check: (_: ServerUnaryCall<unknown, unknown>, reply: sendUnaryData<unknown>) =>
+      reply(null, create(Health.method.check.output, { status: 1 })),
+  })
+  const certificates = certificateFiles(own, trusted.cert)
+  const bound = await new Promise<number>((resolve, reject) =>
+    sidecar.bindAsync(`127.0.0.1:${port}`, serverCredentials(certificates.files), (error, at) =>
+      error ? reject(error) : resolve(at),
+    ),
+  )
+  onTestFinished(() => sidecar.forceShutdown())
+  return { ...certificates, sidecar, port: bound, address: `127.0.0.1:${bound}` }
+}
+
+/** Asks it, as another sidecar does. */
+function asker(address: string, own: Certificate) {
+  const { files, replace } = certificateFiles(own, trusted.cert)
+  const lines: { msg: string; error: string }[] = []
+  const log = pino({ level: 'warn' }, { write: (line: string) => lines.push(JSON.parse(line)) })
+  const client = new PeerClient({
+    ...{ peers: new Map([[REGION, [address]]]), connectMs: 500 },
+    tls: (region) => ({ files, name: `api.${region}.rag.internal`, log }),
+  })
+  onTestFinished(() => client.stop())
+  const ask = () =>
+    client
+      .call(REGION, Health.method.check, create(HealthCheckRequestSchema, {}), {
+        deadlineMs: Date.now() + 700,
+      })
+      .then(
+        () => 'answered',
+        (error: Error) => error.name,
+      )
+  return { ask, replace, lines }
+}
+
+describe('a call to another sidecar by TLS', () => {
+  it("is answered by who has a certificate for the region's name, whatever its address", async () => {
+    const { address } = await peer(await named(REGION))
+    expect(await asker(address, await named('us-east-1')).ask()).toBe('answered')
+  })
+
+  it("isn't made to who has one for another region's name, and the log says why", async () => {
+    const { address } = await peer(await named('ap-southeast-1'))
+    const { ask, lines } = asker(address, await named('us-east-1'))
+    expect(await ask()).toBe('PeerUnreachable')
+    expect(lines).toEqual([expect.objectContaining({ error: expect.stringContaining('altnames') })])
+  })
+
+  it("isn't made to who has one of another CA", async () => {
+    const { address } = await peer(await named(REGION, other))
+    expect(await asker(address, await named('us-east-1')).ask()).toBe('PeerUnreachable')
+  })
+
+  it('is refused with a certificate of another CA, which the log says, until the files hold a good one', async () => {
+    const { address } = await peer(await named(REGION))
+    const { ask, replace, lines } = asker(address, await named('us-east-1', other))
+    expect(await ask()).toBe('PeerUnreachable')
+    expect(lines.at(-1)?.error).toContain('may not take our certificate')
+    await replace(await named('us-east-1'))
+    await expect.poll(ask, { timeout: 3_000 }).toBe('answered')
+  })
+
+  it('goes on over its connection while the certificate of the other side is exchanged', async () => {
+    const { address, replace } = await peer(await named(REGION))
+    const { ask } = asker(address, await named('us-east-1'))
+    expect(await ask()).toBe('answered')
+    await replace(await named('ap-southeast-1'))
+    expect(await ask()).toBe('answered')
+    expect(await asker(address, await named('us-east-1')).ask()).toBe('PeerUnreachable')
+  })
+})
