@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { ConfigError, printedConfig, readConfig, SETTING_VARIABLES } from './config.ts'
+import { ConfigError, readConfig, SETTING_VARIABLES } from './config.ts'
+import { printedConfig } from './printed-config.ts'
 
 const REQUIRED = {
   PERIGEE_REGION: 'eu-west-1',
@@ -119,6 +120,17 @@ it('ignores variables of its prefix that others own', () => {
 
 it('refuses a flag it does not know', () => {
   expect(problemsOf(['--grpc-lisen', 'x'], REQUIRED)).toEqual([expect.stringContaining('--grpc-lisen')])
+})
+
+it('takes no password from a flag, which everybody on the machine can read, and repeats none', () => {
+  const problems = problemsOf(
+    ['--data-redis=redis://sidecar:secret@127.0.0.1:1', 'redis://x:secret@h', '--lease-ms=1000'],
+    REQUIRED,
+  )
+  expect(problems).toEqual([expect.stringContaining('there is an argument that is neither')])
+  expect(problemsOf(['--data-redis', 'redis://sidecar:secret@127.0.0.1:1'], REQUIRED)).toEqual([
+    expect.stringMatching(/^PERIGEE_DATA_REDIS holds a password: give it by the environment/),
+  ])
 })
 
 it('prints no passwords', () => {

@@ -3,6 +3,7 @@ import { DEFAULT_LIMITS, type Limits, NAME_PATTERN } from '@perigee/core'
 import { z } from 'zod'
 import { TRAFFIC_SETTINGS, type TrafficConfig, trafficConfigOf } from './grpc/traffic/traffic-config.ts'
 import { AUTH_SETTINGS, type AuthConfig, authConfigOf } from './security/auth-config.ts'
+import { holdsPassword } from './shown-url.ts'
 import { TLS_SETTINGS, type TlsConfig, tlsConfigOf } from './tls/tls-config.ts'
 import { whole } from './whole-setting.ts'
 
@@ -184,20 +185,6 @@ export function readConfig(
   return Object.freeze(config)
 }
 
-/** The settings as JSON, passwords hidden. */
-export function printedConfig(config: Config): string {
-  const hide = (url: string) => url.replace(/\/\/[^@/]*@/, '//***@')
-  const shown = {
-    ...config,
-    peers: Object.fromEntries(config.peers),
-    sentinels: config.sentinels.map(hide),
-    dataRedis: hide(config.dataRedis),
-    controlRedis: hide(config.controlRedis),
-    indexRedis: hide(config.indexRedis),
-  }
-  return JSON.stringify(shown, null, 2)
-}
-
 function fromEnvironment(environment: Readonly<Record<string, string | undefined>>, problems: string[]) {
   const given: Partial<Record<SettingName, string>> = {}
   for (const [variable, value] of Object.entries(environment)) {
@@ -221,10 +208,22 @@ function fromFlags(args: readonly string[], problems: string[]) {
     const { values } = parseArgs({ args: [...args], options })
     for (const name of names) {
       const value = values[flagOf(name)]
-      if (value !== undefined) given[name] = String(value)
+      if (value === undefined) continue
+      given[name] = String(value)
+      if (holdsPassword(String(value))) {
+        problems.push(
+          `PERIGEE_${name} holds a password: give it by the environment. Everybody on the machine can read a flag.`,
+        )
+      }
     }
   } catch (error) {
-    problems.push((error as Error).message)
+    // Its message may repeat what was given, such as a URL with a password.
+    const { code, message } = error as NodeJS.ErrnoException
+    problems.push(
+      code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL'
+        ? 'Settings are flags (--region eu-west-1) or variables (PERIGEE_REGION); there is an argument that is neither'
+        : message,
+    )
   }
   return given
 }

@@ -1,7 +1,8 @@
 import './heap.ts'
 import './tls/least-version.ts'
-import { ConfigError, printedConfig, readConfig } from './config.ts'
+import { ConfigError, readConfig } from './config.ts'
 import { createLog } from './log.ts'
+import { printedConfig } from './printed-config.ts'
 import { Sidecar } from './sidecar.ts'
 import { TlsFileError } from './tls/tls-files.ts'
 

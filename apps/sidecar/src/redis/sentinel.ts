@@ -55,7 +55,7 @@ export class Sentinel {
       log: Logger
     },
   ) {
-    this.title = options.url.replace(/^.*\/\/([^/]*@)?/, '').replace(/\/.*$/, '')
+    this.title = new URL(options.url).host
     this.#master = options.master
     this.#redis = new Redis(options.url, {
       connectionName: 'perigee-sentinel',
