@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { appendFileSync, writeFileSync } from 'node:fs'
 import { CacheService, ClusterService, Health, PeerService } from '@perigee/protocol'
 import { Perigee, PerigeeError } from '@perigee/sdk'
 import { exportSPKI, type JWTPayload, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { perigee } from '../cli/run-perigee.ts'
 import { MultiplexClient } from '../support/multiplex-client.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { GuardedRegions, newKey, signed } from './guarded-regions.ts'
@@ -229,24 +230,24 @@ describe('the client', () => {
     })
 
   it.each(['auto', 'unary'] as const)('shows its token by %s calls', async (transport) => {
-    await using perigee = await connect(regions.token('shop'), transport)
-    const cache = perigee.session().cache('shop')
+    await using client = await connect(regions.token('shop'), transport)
+    const cache = client.session().cache('shop')
     await cache.set('by-client', { a: 1 })
     expect(await cache.get('by-client')).toEqual({ a: 1 })
-    expect((await perigee.cluster.status()).regions).toHaveLength(2)
-    await waitFor('health', () => perigee.endpoints.length === 2)
+    expect((await client.cluster.status()).regions).toHaveLength(2)
+    await waitFor('health', () => client.endpoints.length === 2)
   })
 
   it.each(['auto', 'unary'] as const)(
     'asks for another token once when %s calls are refused, and no call fails',
     async (transport) => {
       const given: string[] = []
-      await using perigee = await connect(() => {
+      await using client = await connect(() => {
         const token = given.length === 0 ? 'pgt_wrong' : regions.token('shop')
         given.push(token)
         return Promise.resolve(token)
       }, transport)
-      const cache = perigee.cache('shop')
+      const cache = client.cache('shop')
       await Promise.all(Array.from({ length: 20 }, (_, i) => cache.get(`k-${i}`)))
       await cache.set('renewed', 1)
       expect(given).toEqual(['pgt_wrong', regions.token('shop')])
@@ -257,9 +258,9 @@ describe('the client', () => {
     'fails at once with a wrong token by %s calls, and asks no other region',
     async (transport) => {
       for (const token of ['pgt_wrong', () => 'pgt_wrong', undefined]) {
-        await using perigee = await connect(token, transport)
+        await using client = await connect(token, transport)
         const startedMs = performance.now()
-        const error = await perigee
+        const error = await client
           .cache('shop')
           .get('k')
           .catch((thrown) => thrown)
@@ -272,12 +273,12 @@ describe('the client', () => {
 
   it('goes on with a new token when its own runs out under way', async () => {
     let made = 0
-    await using perigee = await connect(async () => {
+    await using client = await connect(async () => {
       made += 1
       // The first one is good for three seconds more.
       return regions.jwt(made === 1 ? { exp: Math.floor(Date.now() / 1000) - 2 } : {})
     })
-    const cache = perigee.cache('shop')
+    const cache = client.cache('shop')
     const untilMs = performance.now() + 6000
     let gets = 0
     while (performance.now() < untilMs) {
@@ -287,6 +288,30 @@ describe('the client', () => {
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
     expect(made).toBe(2)
+  })
+})
+
+describe('the command', () => {
+  it('makes a token, which its line lets in, and shows it', async () => {
+    const made = await perigee(['token', 'shop', '-o', 'json'])
+    const { token, line } = JSON.parse(made.stdout) as { token: string; line: string }
+    expect(line).not.toContain(token)
+    appendFileSync(regions.files.tokens, `${line}\n`)
+    await waitFor('the line to count', async () => (await outcomesOf(`Bearer ${token}`))[1] === 'OK')
+    const get = ['get', 'by-client', '--namespace', 'shop', '--address', regions.grpc(1)]
+    const found = await perigee(get, { env: { PERIGEE_TOKEN: token } })
+    expect(found).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('"a":1') })
+    expect(await perigee([...get, '--token', token])).toMatchObject({ exitCode: 0 })
+    const other = ['get', 'k', '--namespace', 'other', '--address', regions.grpc(1), '--token', token]
+    expect(await perigee(other)).toMatchObject({
+      exitCode: 4,
+      stderr: expect.stringContaining('may not read'),
+    })
+    const nobody = await perigee(get)
+    expect(nobody).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('PERIGEE_TOKEN') })
+    const init = ['init', '--yes', '--address', regions.grpc(0), '--token']
+    expect((await perigee([...init, token])).stderr).toContain('may not administer the whole cluster')
+    expect((await perigee([...init, regions.token('operator')])).stderr).not.toContain('may not')
   })
 })
 

@@ -52,6 +52,9 @@ export function withCommonOptions(command: Command): Command {
     new Option('--server-name <name>', "the name that sidecars' certificates must have").env(
       'PERIGEE_SERVER_NAME',
     ),
+    new Option('--token <token>', 'who you are; better in the variable, since others see command lines').env(
+      'PERIGEE_TOKEN',
+    ),
     new Option('--timeout <duration>', 'longest wait for an answer (default: 5s)').env('PERIGEE_TIMEOUT'),
   ]
   for (const option of options) command.addOption(option.helpGroup(GROUP))
@@ -107,6 +110,7 @@ function targetOptions(command: Command): TargetOptions {
       .map((r) => r.trim())
       .filter(Boolean),
     tls: tlsOptions(command),
+    token: commonOption(command, 'token')?.value || undefined,
   }
 }
 

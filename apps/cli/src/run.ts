@@ -16,6 +16,7 @@ import { reindexCommand } from './commands/reindex.ts'
 import { searchCommand } from './commands/search.ts'
 import { setCommand } from './commands/set.ts'
 import { statusCommand } from './commands/status.ts'
+import { tokenCommand } from './commands/token.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { type Act, contextOf, type Io, withCommonOptions } from './context.ts'
 import { devCommand } from './dev.ts'
@@ -57,6 +58,7 @@ function createProgram(io: Io): Command {
   const commands = [
     initCommand(act),
     certsCommand(act),
+    tokenCommand(act),
     statusCommand(act),
     lagCommand(act),
     explainCommand(act),

@@ -8,18 +8,20 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf'
-import { type ChannelCredentials, Client, credentials } from '@grpc/grpc-js'
+import { type ChannelCredentials, Client, credentials, Metadata } from '@grpc/grpc-js'
 import { PerigeeError, type TlsOptions } from '@perigee/sdk'
 
 /** One sidecar, called directly, for the methods between sidecars that the SDK doesn't have. */
 export class Sidecar implements Disposable {
   readonly #client: Client
+  readonly #metadata = new Metadata()
 
   /**
    * @param address host:port
-   * @param tls.serverName the name that its certificate must have. Default: the address's host.
+   * @param options.tls `serverName`: the name that its certificate must have. Default: the address's host.
    */
-  constructor(address: string, tls?: TlsOptions) {
+  constructor(address: string, { tls, token }: { tls?: TlsOptions | undefined; token?: string | undefined }) {
+    if (token !== undefined) this.#metadata.set('authorization', `Bearer ${token}`)
     this.#client = new Client(address, tls ? secure(tls) : credentials.createInsecure(), {
       // Sidecars are in the private network: a proxy for the internet answers for addresses it can't reach.
       'grpc.enable_http_proxy': 0,
@@ -40,6 +42,7 @@ export class Sidecar implements Disposable {
         (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
         (bytes: Buffer) => fromBinary(method.output, bytes),
         create(method.input, request),
+        this.#metadata,
         { deadline: Date.now() + timeoutMs },
         (error, answer) => {
           signal.removeEventListener('abort', cancel)

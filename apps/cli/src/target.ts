@@ -15,6 +15,8 @@ export interface TargetOptions {
   readonly dns?: string | undefined
   /** How to speak TLS; none: as the state file says, or without. */
   readonly tls?: TlsOptions | undefined
+  /** What says who asks. */
+  readonly token?: string | undefined
 }
 
 /** Where the cluster is. */
@@ -26,7 +28,9 @@ export interface Target {
   /** The region that was asked for by name. */
   readonly region: string | undefined
   /** What the SDK needs to connect to the region asked for, or to the nearest one. */
-  readonly connect: Pick<ConnectOptions, 'addresses' | 'domain' | 'regions' | 'region' | 'dns' | 'tls'>
+  readonly connect: Pick<ConnectOptions, 'addresses' | 'domain' | 'regions' | 'region' | 'dns' | 'tls'> & {
+    readonly token?: string
+  }
 }
 
 const DEFAULT_ADDRESS = '127.0.1.1:7700'
@@ -42,7 +46,11 @@ export const HOW_TO_POINT =
  */
 export async function findTarget(options: TargetOptions): Promise<Target> {
   const target = await findPlace(options)
-  return options.tls ? { ...target, connect: { ...target.connect, tls: options.tls } } : target
+  const { tls, token } = options
+  return {
+    ...target,
+    connect: { ...target.connect, ...(tls && { tls }), ...(token !== undefined && { token }) },
+  }
 }
 
 async function findPlace(options: TargetOptions): Promise<Target> {

@@ -39,9 +39,9 @@ A silent region that holds data would have to give it up.`,
     })
   }
   output.progress('waiting for the claim')
-  const { tls, domain } = (await context.target()).connect
+  const { tls, token, domain } = (await context.target()).connect
   const name = tls?.serverName ?? (domain && `api.${region}.${domain}`)
-  using sidecar = new Sidecar(address, tls && { ...tls, serverName: name })
+  using sidecar = new Sidecar(address, { tls: tls && { ...tls, serverName: name }, token })
   const { position, took } = await sidecar.call(
     PeerService.method.initialize,
     {},
