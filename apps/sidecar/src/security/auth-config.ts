@@ -103,6 +103,9 @@ export function authConfigOf(
         '(or PERIGEE_TLS_CLIENT_CA, and they show certificates)',
     )
   }
+  if (s.PEER_NAMES !== undefined && !certificates) {
+    problems.push('PERIGEE_PEER_NAMES needs PERIGEE_TLS_CLIENT_CA: without it no certificates are looked at')
+  }
   if (s.INSECURE === 'false') checkExposure(listens, { hasTls: tls.server !== undefined, required }, problems)
   return Object.freeze({
     required,

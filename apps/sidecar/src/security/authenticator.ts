@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto'
 import type { PeerCertificate } from 'node:tls'
 import { refusal, type StatusError } from '../status-error.ts'
 import type { Caller } from './caller.ts'
@@ -25,7 +24,7 @@ export interface AuthenticatorOptions {
   /** Whether a client's certificate counts. */
   readonly certificates: boolean
   /** The tokens of other sidecars. */
-  readonly peerTokens: (() => readonly string[]) | undefined
+  readonly peerTokens: (() => Tokens) | undefined
   /** Names in the certificates of other sidecars. */
   readonly peerNames: ReadonlySet<string>
   readonly nowMs?: () => number
@@ -54,13 +53,24 @@ export class Authenticator {
   }
 
   /** @throws StatusError UNAUTHENTICATED when what was shown is good no longer. */
-  checkStill({ expiresMs, proof }: Identity): void {
+  checkStill(identity: Identity): void {
+    const { expiresMs, proof, foundIn, principal } = identity
     if (expiresMs !== undefined && this.#nowMs() >= expiresMs) {
-      throw unauthenticated('The token of this stream has expired')
+      throw unauthenticated('What this stream was opened with has expired')
     }
-    if (proof !== undefined && !this.#byDigest(Buffer.from(proof, 'hex'))) {
-      throw unauthenticated('The token of this stream is valid no longer')
-    }
+    if (proof === undefined || foundIn === this.#tokens || foundIn === this.#peerTokens) return
+    const now = this.#byDigest(Buffer.from(proof, 'hex'))
+    const same = now?.principal.name === principal.name && now.expiresMs === expiresMs
+    if (!same) throw unauthenticated('The token of this stream is valid no longer')
+    identity.foundIn = now.foundIn
+  }
+
+  get #tokens(): Tokens | undefined {
+    return this.#options.tokens?.()
+  }
+
+  get #peerTokens(): Tokens | undefined {
+    return this.#options.peerTokens?.()
   }
 
   #byToken(authorization: string): Identity | Promise<Identity> {
@@ -74,25 +84,26 @@ export class Authenticator {
 
   #byDigest(digest: Buffer): Identity | undefined {
     const proof = digest.toString('hex')
-    const peerTokens = this.#options.peerTokens?.() ?? []
-    if (peerTokens.filter((token) => timingSafeEqual(digestOf(token), digest)).length > 0) {
-      return { principal: OTHER_SIDECAR, proof }
+    if (this.#peerTokens?.find(digest)) {
+      return { principal: OTHER_SIDECAR, proof, foundIn: this.#peerTokens }
     }
-    const known = this.#options.tokens?.().find(digest)
+    const known = this.#tokens?.find(digest)
     if (!known || (known.expiresMs !== undefined && this.#nowMs() >= known.expiresMs)) return undefined
     const { name, expiresMs } = known
-    return { principal: Object.freeze({ name, kind: 'token' }), expiresMs, proof }
+    return { principal: Object.freeze({ name, kind: 'token' }), expiresMs, proof, foundIn: this.#tokens }
   }
 
   #byCertificate(certificate: PeerCertificate): Identity {
     const names = namesOf(certificate)
     const peer = names.find((name) => this.#options.peerNames.has(name))
-    if (peer !== undefined) return { principal: Object.freeze({ name: peer, kind: 'peer' }) }
+    // A connection may outlive it.
+    const expiresMs = Date.parse(certificate.valid_to)
+    if (peer !== undefined) return { principal: Object.freeze({ name: peer, kind: 'peer' }), expiresMs }
     const [name] = names
     if (name === undefined) {
       throw unauthenticated('The certificate names nobody: it needs a common name, a DNS name or a URI')
     }
-    return { principal: Object.freeze({ name, kind: 'certificate' }) }
+    return { principal: Object.freeze({ name, kind: 'certificate' }), expiresMs }
   }
 }
 

@@ -18,24 +18,28 @@ export function watchIdentity(options: {
   onRefused: (error: StatusError) => void
 }): () => void {
   const { access, identity, check, onRefused } = options
+  let timer: NodeJS.Timeout | undefined
+  const end = () => {
+    unsubscribe()
+    clearTimeout(timer)
+  }
   const look = () => {
+    clearTimeout(timer)
     try {
       access.checkStill(identity)
       check()
+      sleep()
     } catch (error) {
       end()
       onRefused(error as StatusError)
     }
   }
-  const unsubscribe = access.onChange(look)
-  const { expiresMs } = identity
-  const timer =
-    expiresMs === undefined
-      ? undefined
-      : setTimeout(look, Math.min(Math.max(0, expiresMs - Date.now()) + 1, SLEEP_MS_MAX))
-  const end = () => {
-    unsubscribe()
-    clearTimeout(timer)
+  const sleep = () => {
+    if (identity.expiresMs === undefined) return
+    const leftMs = Math.max(1, identity.expiresMs - Date.now())
+    timer = setTimeout(look, Math.min(leftMs, SLEEP_MS_MAX))
   }
+  const unsubscribe = access.onChange(look)
+  sleep()
   return end
 }

@@ -7,4 +7,6 @@ export interface Identity {
   readonly expiresMs?: number | undefined
   /** Names what it was shown by, so that it can be looked for again: of a token its hash. */
   readonly proof?: string | undefined
+  /** The newest list in which that was found, so that it is looked for once a list. */
+  foundIn?: object | undefined
 }

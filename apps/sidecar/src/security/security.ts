@@ -8,14 +8,14 @@ import { alternativeNames } from './certificate-names.ts'
 import { GuardedAccess } from './guarded-access.ts'
 import { JwtVerifier } from './jwt-verifier.ts'
 import { Policy } from './policy.ts'
-import { parsePeerTokens, Tokens } from './tokens.ts'
+import { type PeerTokens, parsePeerTokens, Tokens } from './tokens.ts'
 import { UnreadableFile, WatchedFile } from './watched-file.ts'
 
 /** Who is let in, as the configuration has it, and what this sidecar shows to the others. */
 export class Security {
   readonly access: Access
   readonly #watched: readonly { start(): void; stop(): void }[]
-  readonly #peerTokens: WatchedFile<readonly string[]> | undefined
+  readonly #peerTokens: WatchedFile<PeerTokens> | undefined
 
   /** @throws ConfigError when a file can't be read, or says what can't be understood. */
   constructor(config: Config, log: Logger) {
@@ -38,7 +38,7 @@ export class Security {
         tokens: tokens && (() => tokens.value),
         jwts,
         certificates: auth.certificates,
-        peerTokens: peerTokens && (() => peerTokens.value),
+        peerTokens: peerTokens && (() => peerTokens.value.taken),
         peerNames: auth.certificates ? peerNamesOf(config) : new Set(),
       })
       const access = new GuardedAccess({
@@ -60,7 +60,7 @@ export class Security {
 
   /** What this sidecar shows to others by its calls, if it has a token for that. */
   get peerToken(): string | undefined {
-    return this.#peerTokens?.value[0]
+    return this.#peerTokens?.value.shown
   }
 
   /** Begins to watch the files. */

@@ -57,13 +57,22 @@ export class Tokens {
   }
 }
 
-/** The tokens of other sidecars, one a line; the first is the one to show. @throws UnreadableFile */
-export function parsePeerTokens(text: string): readonly string[] {
+/** What sidecars show each other. */
+export interface PeerTokens {
+  /** What this one shows. */
+  readonly shown: string
+  /** What is taken from others. */
+  readonly taken: Tokens
+}
+
+/** The tokens of sidecars, one a line; the first is the one to show. @throws UnreadableFile */
+export function parsePeerTokens(text: string): PeerTokens {
   const tokens = text
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'))
-  if (tokens.length === 0) throw new UnreadableFile('must hold a token; `perigee token peer` makes one')
+  const [shown] = tokens
+  if (shown === undefined) throw new UnreadableFile('must hold a token; `perigee token peer` makes one')
   for (const [i, token] of tokens.entries()) {
     if (!/^[\x21-\x7e]{32,1024}$/.test(token)) {
       throw new UnreadableFile(
@@ -71,5 +80,6 @@ export function parsePeerTokens(text: string): readonly string[] {
       )
     }
   }
-  return tokens
+  const known = tokens.map((token) => ({ name: 'peer', digest: digestOf(token).toString('hex') }))
+  return { shown, taken: new Tokens(known) }
 }
