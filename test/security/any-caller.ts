@@ -1,6 +1,6 @@
 import type { DescMethod, Message } from '@bufbuild/protobuf'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
+import { type ChannelCredentials, Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
 import { statusName } from '@perigee/core'
 import { decodeStatusDetails, STATUS_DETAILS_KEY } from '@perigee/protocol'
 
@@ -19,8 +19,9 @@ export interface Outcome {
 export class AnyCaller implements Disposable {
   readonly #client: Client
 
-  constructor(address: string) {
-    this.#client = new Client(address, credentials.createInsecure(), {
+  /** @param channel default: without TLS. */
+  constructor(address: string, channel: ChannelCredentials = credentials.createInsecure()) {
+    this.#client = new Client(address, channel, {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 500,
