@@ -1,3 +1,4 @@
+import { connect } from 'node:tls'
 import { create } from '@bufbuild/protobuf'
 import { Server, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js'
 import type { Authority, Certificate } from '@perigee/certificates'
@@ -92,5 +93,39 @@ describe('a call to another sidecar by TLS', () => {
     await replace(await named('ap-southeast-1'))
     expect(await ask()).toBe('answered')
     expect(await asker(address, await named('us-east-1')).ask()).toBe('PeerUnreachable')
+  })
+})
+
+describe('a server with TLS', () => {
+  it("takes no session up again, in which nobody would look at the client's certificate any more", async () => {
+    const { port } = await peer(await named(REGION))
+    const own = await trusted.issue({ name: 'app', use: 'client', notAfter: new Date(Date.now() + 1_500) })
+    const knock = (session?: Buffer) =>
+      new Promise<{ readonly settings: boolean; readonly session: Buffer | undefined }>((resolve) => {
+        let known: Buffer | undefined
+        const options = {
+          host: '127.0.0.1',
+          port,
+          ALPNProtocols: ['h2'],
+          ca: trusted.cert,
+          checkServerIdentity: () => undefined,
+        }
+        const socket = connect({ ...options, ...own, ...(session && { session }) })
+        socket.on('session', (ticket) => {
+          known = ticket
+        })
+        socket.on('secureConnect', () => socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'))
+        socket.on('data', () => {
+          resolve({ settings: true, session: known })
+          socket.destroy()
+        })
+        socket.on('error', () => {})
+        socket.on('close', () => resolve({ settings: false, session: known }))
+      })
+    const first = await knock()
+    expect(first.settings).toBe(true)
+    await new Promise((resolve) => setTimeout(resolve, 2_000))
+    expect(await knock()).toMatchObject({ settings: false })
+    expect(await knock(first.session)).toMatchObject({ settings: false })
   })
 })

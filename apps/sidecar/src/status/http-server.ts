@@ -12,6 +12,7 @@ import { type GetStatusResponse, GetStatusResponseSchema } from '@perigee/protoc
 import type { HttpGuard } from '../security/http-guard.ts'
 import { ALL_RIGHTS, type Rights } from '../security/rights.ts'
 import { StatusError } from '../status-error.ts'
+import { HANDSHAKE_TIMEOUT_MS, serverContext } from '../tls/server-context.ts'
 import type { TlsFiles } from '../tls/tls-files.ts'
 import { HTTP_LIMITS, limitHttp } from './http-limits.ts'
 
@@ -34,7 +35,6 @@ export interface HttpServerOptions {
 
 type Answer = (request: IncomingMessage, response: ServerResponse, rights: Rights) => void
 
-const HANDSHAKE_TIMEOUT_MS = 5000
 const CONNECTIONS_MAX = 500
 
 /** HTTP, or HTTPS, for probes, scrapers and people: `/livez`, `/readyz`, `/metrics`, `/status.json`. Reading only. */
@@ -130,11 +130,10 @@ function refuse(response: ServerResponse, error: unknown): void {
 }
 
 function secureServer(tls: TlsFiles, answer: RequestListener): SecureServer {
-  const { current } = tls
-  const asks = { requestCert: current.ca !== undefined, rejectUnauthorized: false }
-  const options = { ...HTTP_LIMITS, ...current, ...asks, handshakeTimeout: HANDSHAKE_TIMEOUT_MS }
+  const asks = { requestCert: tls.current.ca !== undefined, rejectUnauthorized: false }
+  const options = { ...HTTP_LIMITS, ...serverContext(tls), ...asks, handshakeTimeout: HANDSHAKE_TIMEOUT_MS }
   const server = createSecureServer(options, answer)
-  tls.onChange((material) => server.setSecureContext({ ...material }))
+  tls.onChange(() => server.setSecureContext(serverContext(tls)))
   return server
 }
 
