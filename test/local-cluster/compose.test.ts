@@ -167,7 +167,9 @@ describe('the scripts of docker-compose.yml', () => {
   it('give the sidecar a configuration that it takes', () => {
     const compose = readFileSync(join(deploy, '../docker-compose.yml'), 'utf8')
     const settings = [...compose.matchAll(/^\s+(PERIGEE_\w+|SENTINELS|DATA_REDIS|INDEX_REDIS): (.+)$/gm)]
-    const variables = Object.fromEntries(settings.map(([, name, value]) => [name, value]))
+    const variables = Object.fromEntries(
+      settings.map(([, name, value = '']) => [name, value.replaceAll('"', '')]),
+    )
     const args = [join(deploy, 'sidecar.sh'), process.execPath, sidecarMain, '--print-config']
     const printed = execFileSync('/bin/sh', args, { env: { ...env, ...variables }, encoding: 'utf8' })
     expect(JSON.parse(printed)).toMatchObject({
