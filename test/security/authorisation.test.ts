@@ -100,7 +100,7 @@ describe.each(METHODS)('to %s: %o', (action, method, requestFor) => {
   const ask = (who: string, namespace: string, name: string) =>
     regions.eu.call(method, { namespace, ...requestFor(name) }, regions.bearer(who))
 
-  it(`${method.name} is refused in another namespace, and says the same of what is there and what isn't`, async () => {
+  it(`${method.name} is refused in another namespace, and says the same of what is there and what isn’t`, async () => {
     const outcomes = await Promise.all([
       ask('other', 'shop-2', 'there'),
       ask('other', 'no-such-namespace', 'there'),
@@ -115,7 +115,7 @@ describe.each(METHODS)('to %s: %o', (action, method, requestFor) => {
     expect(new Set(outcomes.map(({ message }) => message.replace(/^"\w+"/, ''))).size).toBe(1)
   })
 
-  it(`${method.name} is refused to who may do everything else, and isn't to who may do this`, async () => {
+  it(`${method.name} is refused to who may do everything else, and isn’t to who may do this`, async () => {
     const actions = ['reader', 'writer', 'admin'] as const
     const asked = await Promise.all(
       actions.flatMap((who) => [ask(who, 'shop', 'there'), ask(who, 'shop', 'nothing')]),
