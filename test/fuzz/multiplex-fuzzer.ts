@@ -17,15 +17,18 @@ import type { Stage } from './stage.ts'
 
 const ANSWER_MS = 12_000
 const CALLS_MAX = 8
+/** What became of a case whose stream ended by it. */
+const ENDED = 'stream '
 /** Ids of calls that are asked after; damaged frames rarely come upon them. */
 const OWN_IDS = 3_000_000_000
 
 /** The Multiplex stream: frames of several calls, some frames with damaged bytes. Each sound call is answered once. */
 export class MultiplexFuzzer implements Fuzzer {
-  readonly lanes = 1
+  readonly lanes = 4
   readonly #stage: Stage
   readonly #messages: MessageDraw
-  #stream: MultiplexClient | undefined
+  /** Streams that no case uses now. */
+  readonly #free: MultiplexClient[] = []
   #id = OWN_IDS
 
   constructor(stage: Stage) {
@@ -34,11 +37,23 @@ export class MultiplexFuzzer implements Fuzzer {
   }
 
   async run(draw: Draw, note: (input: string) => void): Promise<string> {
+    const stream = this.#take(draw)
+    try {
+      const outcome = await this.#throwAt(stream, draw, note)
+      if (outcome.startsWith(ENDED)) stream.close()
+      else this.#free.push(stream)
+      return outcome
+    } catch (error) {
+      stream.close()
+      throw error
+    }
+  }
+
+  async #throwAt(stream: MultiplexClient, draw: Draw, note: (input: string) => void): Promise<string> {
     const frame = this.#frame(draw)
     const bytes = toBinary(MultiplexRequestSchema, frame)
-    if (draw.chance(0.3)) return this.#throwDamaged(mutated(bytes, draw), draw, note)
+    if (draw.chance(0.3)) return this.#throwDamagedAt(stream, mutated(bytes, draw), note)
     note(hex(bytes))
-    const stream = this.#streamFor(draw)
     const replies = frame.calls.map(({ id }) => stream.reply(id))
     stream.writeBytes(bytes)
     if (draw.chance(0.1)) stream.post({ cancels: frame.calls.map(({ id }) => id) })
@@ -49,9 +64,12 @@ export class MultiplexFuzzer implements Fuzzer {
   }
 
   /** A frame with damaged bytes, and a call after it: that is answered, or the stream has ended with a status. */
-  async #throwDamaged(bytes: Uint8Array, draw: Draw, note: (input: string) => void): Promise<string> {
+  async #throwDamagedAt(
+    stream: MultiplexClient,
+    bytes: Uint8Array,
+    note: (input: string) => void,
+  ): Promise<string> {
     note(hex(bytes))
-    const stream = this.#streamFor(draw)
     stream.writeBytes(bytes)
     const call = create(CallSchema, { id: this.#nextId(), request: { case: 'get', value: {} } })
     const [reply] = stream.send({ calls: [call] })
@@ -69,9 +87,8 @@ export class MultiplexFuzzer implements Fuzzer {
     })
     try {
       const ended = stream.ended.then(({ status, message }) => {
-        this.#drop(stream)
         if (DEFECTS.has(status)) throw new Finding(`the stream ended: ${status} ${message}`)
-        return `stream ${status}`
+        return `${ENDED}${status}`
       })
       return await Promise.race([awaited, ended, late])
     } finally {
@@ -99,20 +116,16 @@ export class MultiplexFuzzer implements Fuzzer {
   }
 
   /** Now and then a new stream, and another region. */
-  #streamFor(draw: Draw): MultiplexClient {
+  #take(draw: Draw): MultiplexClient {
     const address = draw.pick(this.#stage.addresses)
-    if (this.#stream && draw.chance(0.02)) this.#drop(this.#stream)
-    this.#stream ??= new MultiplexClient(address)
-    return this.#stream
-  }
-
-  #drop(stream: MultiplexClient): void {
-    stream.close()
-    if (this.#stream === stream) this.#stream = undefined
+    const free = this.#free.pop()
+    if (free && !draw.chance(0.05)) return free
+    free?.close()
+    return new MultiplexClient(address)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#stream) this.#drop(this.#stream)
+    for (const stream of this.#free) stream.close()
   }
 }
 
