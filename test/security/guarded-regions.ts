@@ -8,8 +8,8 @@ import { exportJWK, type GenerateKeyPairResult, generateKeyPair, type JWTPayload
 import { waitFor } from '../support/wait-for.ts'
 import { AnyCaller } from './any-caller.ts'
 
-export const ISSUER = 'https://issuer.example'
-export const AUDIENCE = 'perigee-test'
+const ISSUER = 'https://issuer.example'
+const AUDIENCE = 'perigee-test'
 
 /** What each principal may do in these tests. */
 export const POLICY = {
