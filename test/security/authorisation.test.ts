@@ -86,6 +86,7 @@ const OF_THE_CLUSTER: readonly DescMethod[] = [
   ClusterService.method.promote,
   PeerService.method.initialize,
 ]
+const named = (methods: readonly DescMethod[]) => methods.map((method) => [method.name, method] as const)
 const OF_PEERS: readonly DescMethod[] = PeerService.methods.filter(({ name }) => name !== 'Initialize')
 
 it('is tried of every method there is', () => {
@@ -96,7 +97,7 @@ it('is tried of every method there is', () => {
   expect([...tried.map(({ name }) => name), ...anyones].sort()).toEqual(all.sort())
 })
 
-describe.each(METHODS)('to %s: %o', (action, method, requestFor) => {
+describe.each(METHODS)('the right to %s', (action, method, requestFor) => {
   const ask = (who: string, namespace: string, name: string) =>
     regions.eu.call(method, { namespace, ...requestFor(name) }, regions.bearer(who))
 
@@ -134,10 +135,13 @@ describe.each(METHODS)('to %s: %o', (action, method, requestFor) => {
 const ACTION_OF: readonly Action[] = ['read', 'write', 'admin']
 
 describe('what is about the whole cluster', () => {
-  it.each(OF_THE_CLUSTER)('is refused to who may do everything in some namespaces: %o', async (method) => {
-    const outcome = await regions.us.call(method, { region: 'us-east-1' }, regions.bearer('shop'))
-    expect(outcome).toMatchObject({ status: 'PERMISSION_DENIED', reason: 'NOT_ALLOWED' })
-  })
+  it.each(named(OF_THE_CLUSTER))(
+    '%s is refused to who may do everything in some namespaces',
+    async (_, method) => {
+      const outcome = await regions.us.call(method, { region: 'us-east-1' }, regions.bearer('shop'))
+      expect(outcome).toMatchObject({ status: 'PERMISSION_DENIED', reason: 'NOT_ALLOWED' })
+    },
+  )
 
   it('is for those who may administer every namespace', async () => {
     const operator = regions.bearer('operator')
@@ -147,7 +151,7 @@ describe('what is about the whole cluster', () => {
     expect(['PERMISSION_DENIED', 'UNAUTHENTICATED']).not.toContain(initialize.status)
   })
 
-  it.each(OF_PEERS)('is refused to operators too, where it is for sidecars: %o', async (method) => {
+  it.each(named(OF_PEERS))('%s is for sidecars, and refused to operators too', async (_, method) => {
     const outcome = await regions.us.call(method, {}, regions.bearer('operator'))
     expect(outcome).toMatchObject({ status: 'PERMISSION_DENIED', reason: 'NOT_ALLOWED' })
   })
