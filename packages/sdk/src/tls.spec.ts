@@ -24,8 +24,8 @@ beforeAll(async () => {
 })
 
 /** A sidecar that demands certificates of the authority. */
-async function sidecar() {
-  const pair = { cert_chain: Buffer.from(server.cert), private_key: Buffer.from(server.key) }
+async function sidecar(own = server) {
+  const pair = { cert_chain: Buffer.from(own.cert), private_key: Buffer.from(own.key) }
   const credentials = ServerCredentials.createSsl(Buffer.from(authority.cert), [pair], true)
   const started = await SmallSidecar.start(REGION, undefined, undefined, undefined, credentials)
   onTestFinished(() => started.kill())
@@ -101,6 +101,12 @@ describe('a client with TLS', () => {
     const without = await Perigee.connect({ addresses: { [REGION]: address }, defaultTimeoutMs: 1_500 })
     onTestFinished(() => without.close())
     await expect(without.cache('answers').get('k')).rejects.toThrow('if it speaks TLS, give `tls`')
+  })
+
+  it("takes a client's certificate for no sidecar's, though it has the name", async () => {
+    const own = await authority.issue({ name: SERVER, names: [SERVER], use: 'client' })
+    const perigee = await connected((await sidecar(own)).address, {})
+    await expect(perigee.cache('answers').get('k')).rejects.toThrow('unsuitable certificate purpose')
   })
 
   it('takes a new certificate for the next connection', async () => {
