@@ -22,15 +22,15 @@ export interface FrameReader {
  */
 export class FrameStream {
   readonly #call: ServerDuplexStream<Buffer, Buffer>
-  readonly #peer: PeerTraffic
+  /** On whose account it is what the stream makes the sidecar keep and do. */
+  readonly peer: PeerTraffic
   #unsentBytes = 0
   #over = false
   #gone = false
 
-  /** @param peer on whose account it is what the stream makes the sidecar keep. */
   constructor(call: ServerDuplexStream<Buffer, Buffer>, peer: PeerTraffic) {
     this.#call = call
-    this.#peer = peer
+    this.peer = peer
   }
 
   /** Whether it has ended, or is about to: nothing more is read or written. */
@@ -38,26 +38,11 @@ export class FrameStream {
     return this.#over
   }
 
-  /** @throws StatusError OVERLOADED when so many bytes more may not be kept for its client. */
-  checkRoom(bytes: number): void {
-    this.#peer.checkRoom(bytes)
-  }
-
-  /** So many bytes of requests are being answered. */
-  hold(bytes: number): void {
-    this.#peer.hold(bytes)
-  }
-
-  /** They are no longer. */
-  release(bytes: number): void {
-    this.#peer.release(bytes)
-  }
-
   /** @param sent called when its memory isn't needed any more; not once the stream has ended. */
   write(frame: Buffer, sent: (frame: Buffer) => void): void {
     if (this.#over) return
     this.#unsentBytes += frame.length
-    this.#peer.hold(frame.length)
+    this.peer.hold(frame.length)
     this.#call.write(frame, () => {
       this.#sent(frame.length)
       sent(frame)
@@ -82,14 +67,14 @@ export class FrameStream {
   /** The other side has ended it. */
   closed(): void {
     this.#over = true
-    if (!this.#gone) this.#peer.release(this.#unsentBytes)
+    if (!this.#gone) this.peer.release(this.#unsentBytes)
     this.#gone = true
   }
 
   #sent(bytes: number): void {
     if (this.#gone) return
     this.#unsentBytes -= bytes
-    this.#peer.release(bytes)
+    this.peer.release(bytes)
     if (this.#unsentBytes <= UNSENT_BYTES_MAX / 2 && this.#call.isPaused()) this.#call.resume()
   }
 }

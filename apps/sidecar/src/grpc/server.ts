@@ -93,8 +93,9 @@ export class GrpcServer {
 
   constructor(options: GrpcServerOptions) {
     this.#options = options
-    this.#gate = new CallGate(options.limits.callsInFlightMax)
     const traffic = options.traffic ?? DEFAULT_TRAFFIC_LIMITS
+    const { callsInFlightMax } = options.limits
+    this.#gate = new CallGate(callsInFlightMax, traffic.callsPerPeerMax || Math.ceil(callsInFlightMax * 0.9))
     this.#rates = Rates.of(traffic)
     this.#connections = new Connections({
       ...{ limits: traffic, messageBytesMax: options.limits.messageBytesMax + FORWARDING_BYTES },
@@ -107,6 +108,7 @@ export class GrpcServer {
       'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? 10_000,
       'grpc.max_connection_idle_ms': traffic.connectionIdleMs,
       'grpc.enable_channelz': 0,
+      interceptors: [this.#connections.interceptor],
       ...(traffic.connectionAgeMs > 0 && {
         'grpc.max_connection_age_ms': traffic.connectionAgeMs,
         'grpc.max_connection_age_grace_ms': traffic.connectionAgeGraceMs,

@@ -15,11 +15,12 @@ export function adaptServerStream(
   context: AdapterContext,
 ): handleServerStreamingCall<Message, Message> {
   const name = methodName(method)
-  const { log, gate, observer, access, streams } = context
+  const { log, gate, observer, access, streams, connections } = context
 
   return (call) => {
     const startedMs = performance.now()
     const incoming = new IncomingCall(call, Number.POSITIVE_INFINITY)
+    const peer = connections.peerAt(call.getPeer())
     let entered = false
     let unwatch = () => {}
 
@@ -28,7 +29,7 @@ export function adaptServerStream(
       observer.callEnded(name, statusLabel(code), performance.now() - startedMs)
     }
     const run = async () => {
-      gate.enter()
+      gate.enter(peer)
       entered = true
       streams.add(incoming)
       const found = access.identify(new GrpcCaller(call))
@@ -57,7 +58,7 @@ export function adaptServerStream(
       .finally(() => {
         streams.delete(incoming)
         unwatch()
-        if (entered) gate.leave()
+        if (entered) gate.leave(peer)
       })
   }
 }

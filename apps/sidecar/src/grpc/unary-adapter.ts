@@ -15,7 +15,8 @@ export function adaptUnary(
 ): handleUnaryCall<Message, Buffer> {
   const name = methodName(method)
   const { log, gate, observer, access, connections, calls, unaryDeadlineMs, pauses } = context
-  const rates = isInternal(method) ? undefined : context.rates
+  const internal = isInternal(method)
+  const rates = internal ? undefined : context.rates
   const read = isRead(method)
 
   return (call, callback) => {
@@ -24,6 +25,7 @@ export function adaptUnary(
     const deadline = callerSetDeadline(call)
       ? undefined
       : setTimeout(() => incoming.abort(tooLate(unaryDeadlineMs)), unaryDeadlineMs)
+    const peer = connections.peerAt(call.getPeer())
     let entered = false
     let ended = false
 
@@ -42,8 +44,9 @@ export function adaptUnary(
       callback(answer)
     }
     const run = async () => {
-      gate.enter()
+      gate.enter(peer)
       entered = true
+      if (!internal) peer.checkRoomForCall(0)
       const identity = access.identify(new GrpcCaller(call))
       incoming.principal = (identity instanceof Promise ? await identity : identity).principal
       rates?.take(incoming.principal)
@@ -53,9 +56,8 @@ export function adaptUnary(
       if (ended) return
       if (call.cancelled) return fail(undefined)
       const bytes = toBinary(method.output, response as Message)
-      const peer = connections.peerAt(call.getPeer())
       // A write was done, whether or not there is room to say so.
-      if (read) peer.checkRoom(bytes.length)
+      if (read && !internal) peer.checkRoom(bytes.length)
       peer.hold(bytes.length)
       // grpc-js says so once the answer is taken, or never will be.
       call.on('cancelled', () => peer.release(bytes.length))
@@ -66,7 +68,7 @@ export function adaptUnary(
     incoming.signal.addEventListener('abort', () => fail(incoming.signal.reason))
     run()
       .catch(fail)
-      .finally(() => entered && gate.leave())
+      .finally(() => entered && gate.leave(peer))
   }
 }
 

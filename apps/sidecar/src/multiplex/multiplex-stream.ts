@@ -121,7 +121,7 @@ export class MultiplexStream implements FrameReader {
   #refusal(bytes: number): unknown {
     try {
       this.#context.access.checkStill(this.#identity)
-      this.#stream.checkRoom(bytes)
+      this.#stream.peer.checkRoomForCall(bytes)
       return undefined
     } catch (error) {
       return error
@@ -134,12 +134,12 @@ export class MultiplexStream implements FrameReader {
       if (this.#draining) throw notBegun()
       if (call.asked.session > 0 && !call.session) throw noSuchSession(call.asked, frame.sessionTokens.length)
       rates?.take(call.principal)
-      gate.enter()
+      gate.enter(this.#stream.peer)
     } catch (error) {
       this.#fail(call, error)
       return
     }
-    if (call.arrival.inFlight === 0) this.#stream.hold(call.arrival.bytes)
+    if (call.arrival.inFlight === 0) this.#stream.peer.hold(call.arrival.bytes)
     call.arrival.inFlight += 1
     if (gets.take(call)) {
       call.grouped = 'get'
@@ -161,7 +161,7 @@ export class MultiplexStream implements FrameReader {
       const response = await method.handler(request as never, call)
       if (call.answered) return
       const bytes = toBinary(method.method.output, response as Message)
-      if (isRead(method.method)) this.#stream.checkRoom(bytes.length)
+      if (isRead(method.method)) this.#stream.peer.checkRoom(bytes.length)
       this.#replies.message(call.id, method.replyField, bytes)
       this.#ended(call, STATUS.OK)
     } catch (error) {
@@ -228,9 +228,9 @@ export class MultiplexStream implements FrameReader {
   }
 
   #leave({ arrival }: MultiplexedCall): void {
-    this.#context.gate.leave()
+    this.#context.gate.leave(this.#stream.peer)
     arrival.inFlight -= 1
-    if (arrival.inFlight === 0) this.#stream.release(arrival.bytes)
+    if (arrival.inFlight === 0) this.#stream.peer.release(arrival.bytes)
   }
 
   #goAlone(call: MultiplexedCall): void {

@@ -24,7 +24,7 @@ export class Replies {
   /** The answer of a Get. @throws StatusError OVERLOADED when there is no room to keep it until it is taken. */
   entry(id: number, entry: EntryFields | undefined, receipt: Uint8Array): void {
     const bytes = entry?.value.length ?? 0
-    this.#stream.checkRoom(bytes)
+    this.#stream.peer.checkRoom(bytes)
     this.#before(bytes)
     this.#writer.entry(id, entry, receipt)
     this.#after()

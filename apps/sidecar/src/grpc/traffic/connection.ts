@@ -2,15 +2,17 @@ import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2
 import type { Socket } from 'node:net'
 import { StatusError } from '../../status-error.ts'
 import { GuardedStream, type StreamGuardOptions } from './guarded-stream.ts'
-import { overloaded, type PeerTraffic } from './peer-traffic.ts'
+import { noRoom, overloaded, type PeerTraffic } from './peer-traffic.ts'
 
 /** How a connection guards its streams. */
-export type ConnectionOptions = Omit<StreamGuardOptions, 'lasting' | 'peer'>
+export type ConnectionOptions = Omit<StreamGuardOptions, 'lasting' | 'essential' | 'peer'>
 
 /** What is known of a stream when it is opened. */
 interface StreamHead {
   /** See {@link StreamGuardOptions.lasting}. */
   readonly lasting: boolean
+  /** See {@link StreamGuardOptions.essential}. */
+  readonly essential: boolean
   readonly headerBytes: number
 }
 
@@ -37,18 +39,20 @@ export class Connection {
   }
 
   /** A call or a stream was opened on it. */
-  opened(stream: ServerHttp2Stream, { lasting, headerBytes }: StreamHead): void {
+  opened(stream: ServerHttp2Stream, { headerBytes, ...kind }: StreamHead): GuardedStream {
     this.#used = true
-    const guarded = new GuardedStream(stream, { ...this.#options, peer: this.peer, lasting })
+    const { lasting } = kind
+    const guarded = new GuardedStream(stream, { ...this.#options, peer: this.peer, ...kind })
     this.#streams.add(guarded)
     stream.once('close', () => {
       this.#streams.delete(guarded)
       if (lasting) this.#lasting -= 1
     })
     if (lasting) this.#lasting += 1
-    const refused = this.#refusal(headerBytes, lasting)
-    // grpc-js answers some streams in this very event, and doesn't expect that another has.
+    const refused = guarded.fits ? this.#refusal(headerBytes, lasting) : noRoom(this.#options.limits)
+    // By then grpc-js has it.
     if (refused) process.nextTick(() => guarded.refuse(refused))
+    return guarded
   }
 
   /** Looks after it and its streams. @returns whether it was closed. */

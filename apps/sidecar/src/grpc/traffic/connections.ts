@@ -8,9 +8,11 @@
 
 import { constants, type Http2Server, type Http2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import type { Server } from '@grpc/grpc-js'
+import type { Server, ServerInterceptingCall, ServerInterceptor } from '@grpc/grpc-js'
 import type { Logger } from 'pino'
+import { toGrpcStatus } from '../error-boundary.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
+import type { GuardedStream } from './guarded-stream.ts'
 import { http2Servers } from './http2-servers.ts'
 import { AllTraffic, PeerTraffic } from './peer-traffic.ts'
 
@@ -20,6 +22,9 @@ const SWEEPS_A_LINE = 20
 
 /** Connections that were turned away or closed, by why. */
 const NOBODY = { tooMany: 0, tooManyOfOneAddress: 0, withoutCallOrStuck: 0 }
+
+/** What sidecars ask each other. */
+const ESSENTIAL_PATHS = '/perigee.internal.'
 
 /** What {@link Connections} needs. */
 export interface ConnectionsOptions extends ConnectionOptions {
@@ -36,6 +41,7 @@ export class Connections {
   readonly #bySession = new WeakMap<Http2Session, Connection>()
   readonly #strangers: PeerTraffic
   #turnedAway = NOBODY
+  #justOpened: GuardedStream | undefined
   #sweeper: NodeJS.Timeout | undefined
   #sweeps = 0
 
@@ -58,6 +64,19 @@ export class Connections {
   /** What the address of a call has here. @param address and port, as grpc-js gives them. */
   peerAt(address: string): PeerTraffic {
     return this.#open.get(address)?.peer ?? this.#strangers
+  }
+
+  /** Tells of every call that grpc-js has a method for, in the very event in which its stream was opened. */
+  get interceptor(): ServerInterceptor {
+    return (_, call) => {
+      const { log } = this.#options
+      if (this.#justOpened) {
+        this.#justOpened.call = { refuse: (error) => call.sendStatus(toGrpcStatus(error, log, 'any')) }
+      }
+      this.#justOpened = undefined
+      // As it is: one that listens costs every message.
+      return call as ServerInterceptingCall
+    }
   }
 
   /** Begins to guard a server that listens. */
@@ -113,9 +132,12 @@ export class Connections {
   }
 
   #opened(stream: ServerHttp2Stream, path: string | undefined, headers: readonly string[]): void {
+    this.#justOpened = undefined
     const connection = stream.session && this.#bySession.get(stream.session)
+    if (!connection) return
     const lasting = path !== undefined && this.#options.lastingPaths.has(path)
-    connection?.opened(stream, { lasting, headerBytes: headerBytes(headers) })
+    const essential = path?.startsWith(ESSENTIAL_PATHS) ?? false
+    this.#justOpened = connection.opened(stream, { lasting, essential, headerBytes: headerBytes(headers) })
   }
 
   #sweep(): void {

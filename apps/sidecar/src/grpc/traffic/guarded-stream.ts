@@ -1,9 +1,22 @@
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import { encodeStatusDetails, STATUS_DETAILS_KEY } from '@perigee/protocol'
+import { constants, type ServerHttp2Stream } from 'node:http2'
 import { StatusError } from '../../status-error.ts'
 import { MessageMeter } from './message-meter.ts'
 import { noRoom, type PeerTraffic } from './peer-traffic.ts'
 import type { TrafficLimits } from './traffic-limits.ts'
+
+/** About what a stream takes by itself. */
+const STREAM_BYTES = 8 * 1024
+/** Of an essential stream, what is kept however little room there is. */
+const ESSENTIAL_BYTES_MAX = 64 * 1024
+
+/** The same stream as grpc-js sees it, where it has a method for it. */
+export interface GrpcStream {
+  /** Ends it with an error, as grpc-js's `sendStatus` does. */
+  refuse(error: StatusError): void
+}
+
+/** How long a caller has to take the news that its call was refused. */
+const REFUSED_MS = 2000
 
 /** What a stream is guarded by. */
 export interface StreamGuardOptions {
@@ -13,6 +26,8 @@ export interface StreamGuardOptions {
   readonly messageBytesMax: number
   /** Messages come and go for as long as both sides like; otherwise there is one, then the answer. */
   readonly lasting: boolean
+  /** Sidecars tell each other how they are by it: while it is small there is always room. */
+  readonly essential: boolean
 }
 
 /**
@@ -25,7 +40,10 @@ export class GuardedStream {
   readonly #options: StreamGuardOptions
   readonly #meter: MessageMeter
   readonly #openedAt = performance.now()
+  /** Set when grpc-js has it. */
+  call: GrpcStream | undefined
   #held = 0
+  #refusedAt: number | undefined
   #receivedBytes = 0
   #stall: { readonly since: number; readonly left: string; readonly socketBytes: number } | undefined
 
@@ -35,11 +53,22 @@ export class GuardedStream {
     this.#meter = new MessageMeter(options.messageBytesMax)
     stream.on('data', (chunk: Buffer) => this.#received(chunk))
     stream.once('close', () => this.#hold(0))
+    this.#hold(STREAM_BYTES)
+  }
+
+  /** Whether there was room for it when it was opened. */
+  get fits(): boolean {
+    return this.#options.essential || this.#options.peer.hasRoom(0)
   }
 
   /** Looks after it. @returns whether its whole connection is stuck. */
   check(now: number): boolean {
     if (this.#stream.destroyed) return false
+    if (this.#refusedAt !== undefined) {
+      // What its caller still sends is of no use.
+      if (now - this.#refusedAt > REFUSED_MS) this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+      return false
+    }
     const { messageMs, stallMs } = this.#options.limits
     const since = this.#options.lasting
       ? this.#meter.since
@@ -53,25 +82,26 @@ export class GuardedStream {
     return this.#stalledMs(now) > stallMs && this.#giveUp()
   }
 
-  /** Ends it, with an answer if it has none yet. */
+  /** Ends it, with an answer if it has none yet; its caller is left a moment to take that. */
   refuse(error: StatusError): void {
-    const stream = this.#stream
-    if (stream.destroyed || stream.closed) return
-    const answered = stream.headersSent
-    if (!answered) stream.respond(trailersOnly(error), { endStream: true })
-    // What its caller still sends is of no use.
-    stream.close(answered ? constants.NGHTTP2_ENHANCE_YOUR_CALM : constants.NGHTTP2_NO_ERROR)
+    if (this.#refusedAt !== undefined || this.#stream.destroyed) return
+    this.#refusedAt = performance.now()
+    if (this.#stream.headersSent) this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    else this.call?.refuse(error)
+    this.#hold(STREAM_BYTES)
   }
 
   #received(chunk: Buffer): void {
+    if (this.#refusedAt !== undefined) return
     const meter = this.#meter
     meter.read(chunk)
     this.#receivedBytes += chunk.length
     const kept = this.#options.lasting ? meter.partialBytes : this.#receivedBytes
-    const bytes = kept + meter.unpackedBytes
-    const { peer } = this.#options
-    if (bytes > this.#held && !peer.hasRoom(bytes - this.#held)) this.refuse(noRoom(this.#options.limits))
-    else this.#hold(bytes)
+    const bytes = STREAM_BYTES + kept + meter.unpackedBytes
+    const { peer, essential, limits } = this.#options
+    const free = bytes <= this.#held || (essential && bytes <= ESSENTIAL_BYTES_MAX)
+    if (free || peer.hasRoom(bytes - this.#held)) this.#hold(bytes)
+    else this.refuse(noRoom(limits))
   }
 
   #hold(bytes: number): void {
@@ -108,15 +138,4 @@ export class GuardedStream {
 
 function tooSlow(messageMs: number): string {
   return `The message wasn't there whole within ${messageMs} ms; send it faster, or in smaller parts.`
-}
-
-function trailersOnly(error: StatusError): IncomingHttpHeaders {
-  const status = encodeStatusDetails(error.code, error.message, error.details)
-  return {
-    ':status': '200',
-    'content-type': 'application/grpc+proto',
-    'grpc-status': String(error.code),
-    'grpc-message': encodeURI(error.message),
-    [STATUS_DETAILS_KEY]: Buffer.from(status).toString('base64'),
-  }
 }

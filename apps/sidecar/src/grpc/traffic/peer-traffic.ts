@@ -4,12 +4,17 @@ import type { TrafficLimits } from './traffic-limits.ts'
 /** How long callers that were turned away should wait before they try again. */
 const RETRY_DELAY_MS = 200
 
+/** Of what may be kept for one address, what is left to the answers of calls that were begun. */
+const ANSWERS_SHARE = 1 / 8
+
 type ByteLimits = Pick<TrafficLimits, 'bytesInFlightMax' | 'bytesPerPeerMax'>
 
 /** What the callers at one address have of this sidecar at this moment, and whether there is room for more. */
 export class PeerTraffic {
   /** Open connections. */
   connections = 0
+  /** Calls in flight. */
+  calls = 0
   readonly #all: AllTraffic
   #bytes = 0
 
@@ -26,6 +31,11 @@ export class PeerTraffic {
   hasRoom(bytes: number): boolean {
     const { limits } = this.#all
     return this.#bytes + bytes <= limits.bytesPerPeerMax && this.#all.bytes + bytes <= limits.bytesInFlightMax
+  }
+
+  /** @throws StatusError OVERLOADED when a request of so many bytes had better not be begun: its answer takes room too. */
+  checkRoomForCall(bytes: number): void {
+    this.checkRoom(bytes + Math.floor(this.#all.limits.bytesPerPeerMax * ANSWERS_SHARE))
   }
 
   /** @throws StatusError OVERLOADED when so many bytes more may not be kept for it. */
@@ -70,8 +80,8 @@ export class AllTraffic {
 
   /** Forgets who has nothing here any more. */
   sweep(): void {
-    for (const [place, { connections, bytes }] of this.#peers) {
-      if (connections === 0 && bytes === 0) this.#peers.delete(place)
+    for (const [place, { connections, calls, bytes }] of this.#peers) {
+      if (connections === 0 && calls === 0 && bytes === 0) this.#peers.delete(place)
     }
   }
 }

@@ -14,6 +14,7 @@ export const TRAFFIC_SETTINGS = {
   /** 0: by the calls in flight. */
   STREAMS_PER_CONNECTION_MAX: whole(0, COUNT_MAX, 0),
   MULTIPLEX_STREAMS_MAX: whole(1, COUNT_MAX, preset.multiplexStreamsMax),
+  CALLS_PER_PEER_MAX: whole(0, COUNT_MAX, preset.callsPerPeerMax),
   HEADER_BYTES_MAX: whole(1024, 1024 * 1024, preset.headerBytesMax),
   BYTES_IN_FLIGHT_MAX: whole(1024, Number.MAX_SAFE_INTEGER, preset.bytesInFlightMax),
   BYTES_PER_PEER_MAX: whole(1024, Number.MAX_SAFE_INTEGER, preset.bytesPerPeerMax),
@@ -54,6 +55,7 @@ export function trafficConfigOf(
     connectionsPerPeerMax: s.CONNECTIONS_PER_PEER_MAX,
     streamsPerConnectionMax: s.STREAMS_PER_CONNECTION_MAX || callsInFlightMax + SPARE_STREAMS,
     multiplexStreamsMax: s.MULTIPLEX_STREAMS_MAX,
+    callsPerPeerMax: s.CALLS_PER_PEER_MAX,
     headerBytesMax: s.HEADER_BYTES_MAX,
     bytesInFlightMax: s.BYTES_IN_FLIGHT_MAX,
     bytesPerPeerMax: s.BYTES_PER_PEER_MAX,

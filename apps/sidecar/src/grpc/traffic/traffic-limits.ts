@@ -8,6 +8,8 @@ export interface TrafficLimits {
   readonly streamsPerConnectionMax: number
   /** Of these, two-way ones. */
   readonly multiplexStreamsMax: number
+  /** Calls in flight of one address; 0: nine tenths of all there may be. */
+  readonly callsPerPeerMax: number
   /** Bytes of the headers of one call. */
   readonly headerBytesMax: number
   /** Bytes of requests not answered yet and of answers not taken yet, of all callers. */
@@ -40,6 +42,7 @@ export const DEFAULT_TRAFFIC_LIMITS: TrafficLimits = Object.freeze({
   // Above the limit of calls in flight, so that a client on one connection is told OVERLOADED instead of waiting.
   streamsPerConnectionMax: 11_000,
   multiplexStreamsMax: 100,
+  callsPerPeerMax: 0,
   headerBytesMax: 16 * 1024,
   bytesInFlightMax: 256 * MIB,
   bytesPerPeerMax: 128 * MIB,
