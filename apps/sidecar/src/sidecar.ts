@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { IndexKeeper } from './follower/index-keeper.ts'
 import { notYetService } from './grpc/not-yet.ts'
-import { PeerClient } from './grpc/peer-client.ts'
+import { PeerClient, PeerRefused } from './grpc/peer-client.ts'
 import type { PeerTls } from './grpc/peer-credentials.ts'
 import { GrpcServer } from './grpc/server.ts'
 import { GroupReader } from './multiplex/get-group.ts'
@@ -279,14 +279,19 @@ export class Sidecar {
   }
 
   #otherRegion(region: string): OtherRegion {
+    let refused = false
+    const hear = (error: unknown) => {
+      const now = error instanceof PeerRefused
+      if (now && !refused) this.#log.error({ peer: region }, error.message)
+      refused = now
+      throw error
+    }
     const ask = async () => {
       const demand = { deadlineMs: Date.now() + PEER_TIMEOUT_MS }
-      const answer = await this.#peers.call(
-        region,
-        PeerService.method.getRegion,
-        create(GetRegionRequestSchema),
-        demand,
-      )
+      const request = create(GetRegionRequestSchema)
+      const asked = this.#peers.call(region, PeerService.method.getRegion, request, demand)
+      const answer = await asked.catch(hear)
+      refused = false
       // Another sidecar of that region may have the claim that this one doesn't share.
       if (!answer.claimed && answer.redisRole === Role.PRIMARY) this.#peers.tryAnother(region)
       return answer

@@ -21,6 +21,14 @@ export class PeerUnreachable extends Error {
   }
 }
 
+/** Another region's sidecar doesn't take this one for a sidecar, and did nothing. */
+export class PeerRefused extends PeerUnreachable {
+  constructor(region: string, why: string) {
+    const what = 'give all sidecars the same PERIGEE_PEER_TOKEN_FILE, or certificates with names of sidecars'
+    super(region, false, `the sidecar of ${region} doesn't take this one for a sidecar: ${what} (${why})`)
+  }
+}
+
 /** After so many times the longest wait for a connection one that is still being made is given up: its handshake was swallowed. */
 const STUCK_AFTER_WAITS = 3
 
@@ -193,6 +201,10 @@ function peerError(region: string, error: ServiceError): Error {
   const [trailer] = error.metadata?.get(STATUS_DETAILS_KEY) ?? []
   const details = trailer instanceof Buffer ? decodeStatusDetails(trailer) : {}
   const code = statusName(error.code)
+  // What is said of this sidecar is none of its callers' business.
+  if (details.reason === 'UNAUTHENTICATED' || details.reason === 'NOT_ALLOWED') {
+    return new PeerRefused(region, error.details)
+  }
   const transport = code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED' || code === 'CANCELLED'
   if ((transport || brokeOff(error)) && !details.reason) {
     return new PeerUnreachable(region, true, `the sidecar of ${region} did not answer (${error.details})`)
