@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ServerCredentials } from '@grpc/grpc-js'
@@ -107,6 +109,23 @@ describe('a client with TLS', () => {
     const own = await authority.issue({ name: SERVER, names: [SERVER], use: 'client' })
     const perigee = await connected((await sidecar(own)).address, {})
     await expect(perigee.cache('answers').get('k')).rejects.toThrow('unsuitable certificate purpose')
+  })
+
+  it('gives up a sidecar that says nothing in the handshake, and leaves no connection to it', async () => {
+    const sockets = new Set<Socket>()
+    const silent = createServer((socket) => {
+      sockets.add(socket.on('error', () => {}).on('close', () => sockets.delete(socket)))
+      socket.resume()
+    })
+    silent.listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    onTestFinished(() => void silent.close())
+    const { port } = silent.address() as AddressInfo
+    const perigee = await connected(`127.0.0.1:${port}`, {})
+    const code = expect.stringMatching(/UNAVAILABLE|DEADLINE_EXCEEDED/)
+    await expect(perigee.cache('answers').get('k')).rejects.toMatchObject({ code })
+    await perigee.close()
+    await expect.poll(() => sockets.size, { timeout: 3_000 }).toBe(0)
   })
 
   it('takes a new certificate for the next connection', async () => {

@@ -75,6 +75,19 @@ describe('the files of TLS', () => {
     expect(changes).toEqual([])
   })
 
+  it.each([
+    ['cut off', (pem: string) => pem.slice(0, pem.length / 2)],
+    ['broken', (pem: string) => pem.replace(/\n(\w{20})/, '\nAAAA$1')],
+  ])('stay in use when the second of two CAs is %s', async (_, spoil) => {
+    const { files, lines } = watched()
+    const before = files.current
+    writeFileSync(paths().ca, authority.cert + spoil(authority.cert))
+    await vi.waitFor(() => expect(lines.at(-1)?.problem).toContain('ca.pem holds no certificate as PEM'))
+    expect(files.current).toBe(before)
+    writeFileSync(paths().ca, authority.cert + authority.cert)
+    await vi.waitFor(() => expect(files.current).not.toBe(before))
+  })
+
   it('are told of when they run out soon', async () => {
     const { cert, key } = await issue(new Date(Date.now() + 86_400_000))
     writeFileSync(paths().cert, cert)

@@ -143,11 +143,20 @@ function check({ title, paths }: TlsFilesOptions, { cert, key, ca }: TlsMaterial
       throw new TlsFileError(`TLS of ${title}: ${what}: ${(error as Error).message}`)
     }
   }
-  if (cert) attempt(`${paths.cert} holds no certificate as PEM`, () => new X509Certificate(cert))
-  if (ca) attempt(`${paths.ca} holds no certificate as PEM`, () => new X509Certificate(ca))
+  if (cert) attempt(`${paths.cert} holds no certificate as PEM`, () => checkCertificates(cert))
+  if (ca) attempt(`${paths.ca} holds no certificate as PEM`, () => checkCertificates(ca))
   if (key)
     attempt(`${paths.key} holds no private key as PEM without a passphrase`, () => createPrivateKey(key))
   attempt(`${paths.key} isn't the key of ${paths.cert}`, () => createSecureContext({ cert, key, ca }))
+}
+
+/** Looks at each one: OpenSSL takes those before one that is broken, and says nothing. @throws Error */
+function checkCertificates(pem: Buffer): void {
+  const text = pem.toString('latin1')
+  const found = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
+  if (found.length === 0) throw new Error('none in it')
+  if (found.length < text.split('-----BEGIN ').length - 1) throw new Error('one of them is cut off, or none')
+  for (const one of found) new X509Certificate(one)
 }
 
 function endOf({ cert }: TlsMaterial): { readonly validTo?: string } {
