@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { appendFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { CacheService, ClusterService, Health, PeerService } from '@perigee/protocol'
 import { Perigee, PerigeeError } from '@perigee/sdk'
 import { exportSPKI, type JWTPayload, SignJWT } from 'jose'
@@ -189,6 +190,27 @@ describe('the service between sidecars', () => {
     })
     expect(await asked(regions.peerBearer)).toMatchObject({ status: 'OK' })
   })
+
+  it('refuses a sidecar with another token, which says so, reads on, and is taken back when its file is mended', async () => {
+    const { cluster, eu } = regions
+    const operator = regions.bearer('operator')
+    const own = `${regions.files.peerToken}-of-eu`
+    writeFileSync(own, `pgt_${'0'.repeat(43)}\n`)
+    await cluster.stopProcess('eu-west-1', 'sidecar')
+    await cluster.startProcess('eu-west-1', 'sidecar', { env: { PERIGEE_PEER_TOKEN_FILE: own } })
+    const set = () => eu.call(CacheService.method.set, { ...GET, value: Buffer.from('1') }, operator)
+    const refused = await waitFor('a refusal', async () => {
+      const outcome = await set()
+      return outcome.message.includes('PERIGEE_PEER_TOKEN_FILE') && outcome
+    })
+    expect(refused).toMatchObject({ status: 'UNAVAILABLE', reason: 'NO_PRIMARY' })
+    expect(await eu.call(CacheService.method.get, GET, operator)).toMatchObject({ status: 'OK' })
+    const log = readFileSync(join(cluster.dir, 'eu-west-1/sidecar.log'), 'utf8')
+    expect(log).toContain("doesn't take this one for a sidecar")
+    expect(log).not.toContain('pgt_')
+    copyFileSync(regions.files.peerToken, own)
+    await waitFor('it to be taken back', async () => (await set()).status === 'OK')
+  })
 })
 
 describe('what says how a sidecar is', () => {
@@ -213,6 +235,19 @@ describe('what says how a sidecar is', () => {
     expect(await Promise.all([ask('/metrics', shop), ask('/metrics', operator)])).toEqual([403, 200])
     const status = [ask('/status.json', 'Bearer x'), ask('/status.json', shop)]
     expect(await Promise.all(status)).toEqual([401, 200])
+  })
+
+  it('is off, or open, where that is configured', async () => {
+    const { cluster, eu } = regions
+    await cluster.stopProcess('eu-west-1', 'sidecar')
+    const env = { PERIGEE_REFLECTION: 'off', PERIGEE_HTTP_AUTH: 'off' }
+    await cluster.startProcess('eu-west-1', 'sidecar', { env })
+    expect(await eu.reflects(regions.bearer('operator'))).toBe('UNIMPLEMENTED')
+    expect((await fetch(`http://${regions.http(1)}/metrics`)).status).toBe(200)
+    expect((await fetch(`http://${regions.http(1)}/status.json`)).status).toBe(200)
+    expect(await eu.call(CacheService.method.get, GET, undefined)).toMatchObject(REFUSED)
+    await cluster.stopProcess('eu-west-1', 'sidecar')
+    await cluster.startProcess('eu-west-1', 'sidecar', {})
   })
 
   it('describes its services to those who are known', async () => {
