@@ -23,6 +23,7 @@ import { serviceOf } from './health-watch.ts'
 import { errorOf, HEAD_BYTES_MAX, wireTimeout } from './multiplex-call.ts'
 import type { StreamCall } from './multiplex-stream.ts'
 import type { MultiplexTransport } from './multiplex-transport.ts'
+import type { Overloads } from './overloads.ts'
 import { PerigeeError } from './perigee-error.ts'
 import type { RetryBudget } from './retry-budget.ts'
 
@@ -52,15 +53,18 @@ export class QuickGets {
   readonly chooser: EndpointChooser
   readonly transport: MultiplexTransport
   readonly #budget: RetryBudget
+  readonly #overloads: Overloads
 
   constructor(parts: {
     readonly chooser: EndpointChooser
     readonly transport: MultiplexTransport
     readonly budget: RetryBudget
+    readonly overloads: Overloads
   }) {
     this.chooser = parts.chooser
     this.transport = parts.transport
     this.#budget = parts.budget
+    this.#overloads = parts.overloads
   }
 
   /** Begins one; false, and nothing has happened, when it has to go the ordinary way. */
@@ -68,6 +72,7 @@ export class QuickGets {
     const { namespace, key, timeoutMs } = plan
     if (!isPlain(namespace) || !isPlain(key) || !(timeoutMs > 0)) return false
     const endpoint = this.chooser.first(SERVICE)
+    if (endpoint && this.#overloads.any && this.#overloads.waitMs(endpoint) > 0) return false
     const stream = endpoint && this.transport.openStream(endpoint)
     if (!stream) return false
     this.#budget.callMade()

@@ -127,7 +127,7 @@ export class GuardedStream {
 
   #giveUp(): boolean {
     const stuck = this.#stall?.socketBytes === this.#socketBytes
-    if (!stuck) this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    if (!stuck) this.#stream.close(constants.NGHTTP2_CANCEL)
     return stuck
   }
 
