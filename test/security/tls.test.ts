@@ -1,5 +1,9 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import { get } from 'node:https'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { Authority, type Certificate, CertificateFolder, sidecarCertificate } from '@perigee/certificates'
 import { LocalCluster } from '@perigee/local-cluster'
 import { Perigee } from '@perigee/sdk'
@@ -109,6 +113,18 @@ describe('a sidecar with TLS', () => {
     })
     await expect(fetch(`http://${cluster.state().regions[0]?.http}/readyz`)).rejects.toThrow()
     expect(await knock(address, { ca, ...own() })).toMatchObject({ let: 'in' })
+  })
+
+  it('says when its certificate runs out', async () => {
+    const { http = '' } = cluster.state().regions[0] ?? {}
+    const text = await new Promise<string>((resolve, reject) => {
+      const options = { ca, cert: readFileSync(tls.cert), key: readFileSync(tls.key) }
+      const read = (response: IncomingMessage) => void buffer(response).then(String).then(resolve, reject)
+      get(`https://${http}/metrics`, options, read).on('error', reject)
+    })
+    const [, ends] = /^perigee_certificate_ends_timestamp_seconds\{use="server"\} (\S+)/m.exec(text) ?? []
+    const own = new X509Certificate(readFileSync(join(cluster.dir, 'certs', `${PRIMARY}.pem`)))
+    expect(Number(ends) * 1000).toBe(own.validToDate.getTime())
   })
 
   it('is found by the command, which takes the certificates from the state file', async () => {

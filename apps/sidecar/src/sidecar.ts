@@ -235,6 +235,7 @@ export class Sidecar {
 
     const metrics = new Metrics()
     metrics.observeDrift(this.#drift)
+    metrics.observeCertificates(this.#tls)
     this.#monitoring = new Monitoring({
       ...{ config, log, keys, reads, control, info, watch, primary, writer, metrics },
       tls: this.#tls.server,

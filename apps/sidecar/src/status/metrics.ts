@@ -8,6 +8,7 @@ import type { CallObserver } from '../grpc/call-observer.ts'
 import type { PrimaryClock } from '../primary-clock.ts'
 import { bearings } from '../services/search/drift.ts'
 import type { DriftWatch, IndexProfile } from '../services/search/drift-watch.ts'
+import type { SidecarTls } from '../tls/sidecar-tls.ts'
 import { msOf } from '../wire-time.ts'
 import { CallMetrics } from './call-metrics.ts'
 import type { ClusterView } from './cluster-view.ts'
@@ -166,6 +167,17 @@ export class Metrics implements CallObserver {
       .addCallback((result) => {
         for (const { count, ...labels } of drift.warnings) result.observe(count, labels)
       })
+  }
+
+  /** Shows when certificates run out, at each scrape. */
+  observeCertificates(tls: Pick<SidecarTls, 'ends'>): void {
+    observeGauge(this.#meter, {
+      name: 'perigee_certificate_ends_timestamp_seconds',
+      description: 'When a certificate that is in use runs out',
+      read: (set) => {
+        for (const [use, at] of tls.ends) set(at.getTime() / 1000, { use })
+      },
+    })
   }
 
   /** Answers a scrape. */

@@ -17,6 +17,15 @@ export class SidecarTls {
     this.redis = new TlsFiles({ title: 'Redis', paths: redis, log })
   }
 
+  /** When certificates run out, by what they are for: `server`, to callers and peers, or `redis`. */
+  get ends(): readonly (readonly [use: string, at: Date])[] {
+    const all = [
+      ['server', this.server?.endsAt],
+      ['redis', this.redis.endsAt],
+    ] as const
+    return all.flatMap(([use, at]) => (at ? [[use, at] as const] : []))
+  }
+
   start(): void {
     for (const files of [this.server, this.peers, this.redis]) files?.start()
   }

@@ -67,6 +67,12 @@ export class TlsFiles {
     return this.#current
   }
 
+  /** When the certificate in use runs out; `undefined` without one. */
+  get endsAt(): Date | undefined {
+    const { cert } = this.#current
+    return cert && new X509Certificate(cert).validToDate
+  }
+
   /** Calls back when what is to be used has changed; returns what ends that. */
   onChange(listener: (material: TlsMaterial) => void): () => void {
     this.#listeners.add(listener)
@@ -105,7 +111,7 @@ export class TlsFiles {
       this.#keep(error instanceof TlsFileError ? error : this.#unreadable(error))
       return
     }
-    this.#log.info(endOf(this.#current), 'new certificates are in use')
+    this.#log.info({ endsAt: this.endsAt }, 'new certificates are in use')
     this.#warnOfEnd()
     for (const listener of this.#listeners) listener(this.#current)
   }
@@ -124,13 +130,13 @@ export class TlsFiles {
   }
 
   #warnOfEnd(): void {
-    const { cert } = this.#current
-    if (!cert) return
-    const left = new X509Certificate(cert).validToDate.getTime() - Date.now()
+    const { endsAt } = this
+    if (!endsAt) return
+    const left = endsAt.getTime() - Date.now()
     if (left > WARN_BEFORE_MS) return
     const text =
       left > 0 ? 'the certificate runs out soon: renew it' : 'the certificate has run out: renew it'
-    this.#log.warn(endOf(this.#current), text)
+    this.#log.warn({ endsAt }, text)
   }
 }
 
@@ -157,10 +163,6 @@ function checkCertificates(pem: Buffer): void {
   if (found.length === 0) throw new Error('none in it')
   if (found.length < text.split('-----BEGIN ').length - 1) throw new Error('one of them is cut off, or none')
   for (const one of found) new X509Certificate(one)
-}
-
-function endOf({ cert }: TlsMaterial): { readonly validTo?: string } {
-  return cert ? { validTo: new X509Certificate(cert).validToDate.toISOString() } : {}
 }
 
 function isSame(a: TlsMaterial, b: TlsMaterial): boolean {
