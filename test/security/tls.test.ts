@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { get } from 'node:https'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { Authority, type Certificate, CertificateFolder, sidecarCertificate } from '@perigee/certificates'
@@ -113,6 +114,20 @@ describe('a sidecar with TLS', () => {
     })
     await expect(fetch(`http://${cluster.state().regions[0]?.http}/readyz`)).rejects.toThrow()
     expect(await knock(address, { ca, ...own() })).toMatchObject({ let: 'in' })
+  })
+
+  it('closes connections whose handshake nobody finishes, of gRPC and of HTTP, and answers others meanwhile', async () => {
+    const { http = '' } = cluster.state().regions[0] ?? {}
+    const open = new Set<Socket>()
+    for (const to of [address, http].flatMap((one) => Array.from({ length: 20 }, () => one))) {
+      const [host = '', port] = to.split(':')
+      // The beginning of a handshake, and no more.
+      const socket = connect(Number(port), host, () => socket.write(Buffer.from([22, 3, 1])))
+      open.add(socket.on('error', () => {}).on('close', () => open.delete(socket)))
+      socket.resume()
+    }
+    expect(await knock(address, { ca, ...own() })).toMatchObject({ let: 'in' })
+    await waitFor('all to be closed', () => open.size === 0)
   })
 
   it('says when its certificate runs out', async () => {
