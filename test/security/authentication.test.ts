@@ -270,7 +270,11 @@ describe('the client', () => {
     await cache.set('by-client', { a: 1 })
     expect(await cache.get('by-client')).toEqual({ a: 1 })
     expect((await client.cluster.status()).regions).toHaveLength(2)
-    await waitFor('health', () => client.endpoints.length === 2)
+    // Watched by a stream that shows the token as well.
+    await waitFor('health', async () => {
+      const { endpoints } = await client.explain()
+      return endpoints.length === 2 && endpoints.every(({ health }) => health.cache === 'serving')
+    })
   })
 
   it.each(['auto', 'unary'] as const)(
