@@ -21,6 +21,8 @@ export interface MetricSources {
   readonly clock: PrimaryClock
   readonly skewMs: () => number
   readonly callsInFlight: () => number
+  /** gRPC's connections, and what their callers make the sidecar keep. */
+  readonly connections: () => { readonly size: number; readonly bytesInFlight: number }
   readonly dataRedisUp: () => boolean
   readonly indexRedisUp: () => boolean
 }
@@ -50,6 +52,10 @@ export class Metrics implements CallObserver {
 
     gauge('perigee_build_info', 'The version, as a label of a constant 1', (set) => set(1, { version }))
     gauge('perigee_calls_in_flight', 'Calls being answered', (set) => set(sources.callsInFlight()))
+    gauge('perigee_connections', 'Open gRPC connections', (set) => set(sources.connections().size))
+    gauge('perigee_bytes_in_flight', 'Bytes of requests and answers under way', (set) =>
+      set(sources.connections().bytesInFlight),
+    )
     gauge('perigee_redis_up', 'Whether a Redis takes commands', (set) => {
       set(sources.dataRedisUp() ? 1 : 0, { redis: 'data' })
       set(sources.indexRedisUp() ? 1 : 0, { redis: 'index' })

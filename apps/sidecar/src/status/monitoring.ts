@@ -160,6 +160,7 @@ export class Monitoring {
       ...{ version: VERSION, view: this.view, clock: skew, indexRedisUp },
       skewMs: () => skew.offsetMs(),
       callsInFlight: () => server.callsInFlight,
+      connections: () => server.connections,
       dataRedisUp: () => control.ready,
     })
     this.#health = new HealthMonitor({
