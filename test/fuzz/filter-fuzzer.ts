@@ -25,7 +25,7 @@ export class FilterFuzzer implements Fuzzer {
   #round = 0
 
   constructor(stage: Stage) {
-    this.#us = new RawClient(stage.addresses[0] ?? '')
+    this.#us = new RawClient(stage.addresses[0] ?? '', stage.callers.operator)
   }
 
   async run(draw: Draw, note: (input: string) => void): Promise<string> {

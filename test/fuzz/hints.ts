@@ -10,6 +10,13 @@ export const NAMESPACE = 'fuzz'
 /** Of eight dimensions, with the attributes tag, num and body. */
 export const INDEX = 'docs'
 
+/** Keys and chunk ids are k0, k1 and so on. */
+export const KEYS = 20
+
+/** A namespace that a tenant has no rights in, and what is in it alone. */
+export const HIDDEN = 'hidden'
+export const CANARY = 'canary-4418'
+
 const REGIONS = ['us-east-1', 'eu-west-1']
 const FORWARDABLE = [...CacheService.methods, ...SearchService.methods]
 
@@ -35,11 +42,11 @@ export function hintsFor(token: SessionToken): FieldHints {
 type Hint = (draw: Draw, field: DescField) => unknown
 
 const BY_NAME: Readonly<Record<string, Hint>> = {
-  namespace: (draw) => (draw.chance(0.9) ? NAMESPACE : 'fuzz-2'),
-  key: (draw) => `k${draw.below(20)}`,
-  keys: (draw) => `k${draw.below(20)}`,
-  ids: (draw) => `k${draw.below(20)}`,
-  values: (draw, field) => (field.parent.name === 'ChunkIds' ? `k${draw.below(20)}` : undefined),
+  namespace: (draw) => (draw.chance(0.85) ? NAMESPACE : draw.pick(['fuzz-2', HIDDEN])),
+  key: (draw) => `k${draw.below(KEYS)}`,
+  keys: (draw) => `k${draw.below(KEYS)}`,
+  ids: (draw) => `k${draw.below(KEYS)}`,
+  values: (draw, field) => (field.parent.name === 'ChunkIds' ? `k${draw.below(KEYS)}` : undefined),
   index: (draw) => indexName(draw),
   indexes: (draw) => indexName(draw),
   name: (draw, { parent }) => {
@@ -98,7 +105,7 @@ function indexName(draw: Draw): string {
 }
 
 function idOf(field: DescField, draw: Draw): unknown {
-  return field.parent.name === 'Chunk' ? `k${draw.below(20)}` : undefined
+  return field.parent.name === 'Chunk' ? `k${draw.below(KEYS)}` : undefined
 }
 
 function messageHint(schema: DescMessage, draw: Draw): unknown {

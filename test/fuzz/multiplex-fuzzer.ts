@@ -6,11 +6,12 @@ import {
   type MultiplexRequest,
   MultiplexRequestSchema,
   type Reply,
+  ReplySchema,
 } from '@perigee/protocol'
 import { MultiplexClient } from '../support/multiplex-client.ts'
 import type { Draw } from './draw.ts'
 import { DEFECTS, Finding, type Fuzzer, hex } from './fuzzer.ts'
-import { drawnToken, hintsFor } from './hints.ts'
+import { CANARY, drawnToken, hintsFor } from './hints.ts'
 import { MessageDraw } from './message-draw.ts'
 import { mutated } from './mutation.ts'
 import type { Stage } from './stage.ts'
@@ -29,6 +30,8 @@ export class MultiplexFuzzer implements Fuzzer {
   readonly #messages: MessageDraw
   /** Streams that no case uses now. */
   readonly #free: MultiplexClient[] = []
+  /** Streams of those who may not see what is another's. */
+  readonly #bounded = new WeakSet<MultiplexClient>()
   #id = OWN_IDS
 
   constructor(stage: Stage) {
@@ -59,7 +62,7 @@ export class MultiplexFuzzer implements Fuzzer {
     if (draw.chance(0.1)) stream.post({ cancels: frame.calls.map(({ id }) => id) })
     const all = await this.#before(stream, Promise.all(replies))
     if (typeof all === 'string') return all
-    for (const reply of all) demandNoDefect(reply)
+    for (const reply of all) this.#judge(reply, stream)
     return all.length === 0 ? 'empty' : statusOf(all[0] as Reply)
   }
 
@@ -75,8 +78,16 @@ export class MultiplexFuzzer implements Fuzzer {
     const [reply] = stream.send({ calls: [call] })
     const answered = await this.#before(stream, reply as Promise<Reply>)
     if (typeof answered === 'string') return answered
-    demandNoDefect(answered)
+    this.#judge(answered, stream)
     return 'passed over'
+  }
+
+  #judge(reply: Reply, stream: MultiplexClient): void {
+    demandNoDefect(reply)
+    const told = Buffer.from(toBinary(ReplySchema, reply)).toString('latin1')
+    if (this.#bounded.has(stream) && told.includes(CANARY)) {
+      throw new Finding(`call ${reply.id}: a tenant is told of what is another's`)
+    }
   }
 
   /** What is waited for, or the status with which the stream ended before it came. */
@@ -115,13 +126,16 @@ export class MultiplexFuzzer implements Fuzzer {
     return this.#id
   }
 
-  /** Now and then a new stream, and another region. */
+  /** Now and then a new stream, another region, and another caller. */
   #take(draw: Draw): MultiplexClient {
     const address = draw.pick(this.#stage.addresses)
     const free = this.#free.pop()
     if (free && !draw.chance(0.05)) return free
     free?.close()
-    return new MultiplexClient(address)
+    const { token, seesAll } = this.#stage.callers.drawn(draw)
+    const stream = new MultiplexClient(address, {}, token)
+    if (!seesAll) this.#bounded.add(stream)
+    return stream
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -9,9 +9,10 @@ import {
   SearchService,
   SemanticCacheService,
 } from '@perigee/protocol'
+import type { Callers } from './callers.ts'
 import type { Draw } from './draw.ts'
 import { DEFECTS, Finding, type Fuzzer, hex } from './fuzzer.ts'
-import { drawnBytes, hintsFor } from './hints.ts'
+import { CANARY, drawnBytes, hintsFor } from './hints.ts'
 import { MessageDraw } from './message-draw.ts'
 import { mutated } from './mutation.ts'
 import type { Stage } from './stage.ts'
@@ -36,14 +37,19 @@ const METHODS: readonly DescMethod[] = [
 
 const asItIs = (bytes: Buffer): Buffer => bytes
 
-/** Every RPC but the Multiplex stream: messages by their descriptors, some with damaged bytes, to either region. */
+/**
+ * Every RPC but the Multiplex stream: messages by their descriptors, some with damaged bytes, to either region, by callers of
+ * all kinds. A tenant never hears of another's.
+ */
 export class RpcFuzzer implements Fuzzer {
   readonly lanes = 8
   readonly #clients: readonly Client[]
+  readonly #callers: Callers
   readonly #messages: MessageDraw
 
   constructor(stage: Stage) {
     this.#clients = stage.addresses.map((address) => new Client(address, credentials.createInsecure()))
+    this.#callers = stage.callers
     this.#messages = new MessageDraw(hintsFor(stage.token))
   }
 
@@ -52,9 +58,16 @@ export class RpcFuzzer implements Fuzzer {
     const valid = drawnBytes(method.input, this.#messages, draw)
     const bytes = draw.chance(0.2) ? mutated(valid, draw) : valid
     const path = `/${method.parent.typeName}/${method.name}`
-    note(`${path} ${hex(bytes)}`)
-    const status = await call(draw.pick(this.#clients), method, path, Buffer.from(bytes))
+    const caller = this.#callers.drawn(draw)
+    note(`${path} ${hex(bytes)}${caller.seesAll ? '' : ', by a tenant'}`)
+    const metadata = new Metadata()
+    if (caller.token !== undefined) metadata.set('authorization', `Bearer ${caller.token}`)
+    const client = draw.pick(this.#clients)
+    const status = await call(client, { method, path, metadata, bytes: Buffer.from(bytes) })
     if (DEFECTS.has(status.name)) throw new Finding(`${status.name}: ${status.details}`)
+    if (!caller.seesAll && status.told.includes(CANARY)) {
+      throw new Finding(`a tenant is told of what is another's: ${status.name} ${status.details}`)
+    }
     return status.name
   }
 
@@ -66,22 +79,35 @@ export class RpcFuzzer implements Fuzzer {
 interface Status {
   readonly name: string
   readonly details: string
+  /** All that the caller was told. */
+  readonly told: string
 }
 
-function call(client: Client, method: DescMethod, path: string, bytes: Buffer): Promise<Status> {
+interface Call {
+  readonly method: DescMethod
+  readonly path: string
+  readonly metadata: Metadata
+  readonly bytes: Buffer
+}
+
+function call(client: Client, { method, path, metadata, bytes }: Call): Promise<Status> {
   const options: CallOptions = { deadline: Date.now() + DEADLINE_MS }
   return new Promise((resolve) => {
-    const end = ({ code, details }: Pick<ServiceError, 'code' | 'details'>) =>
-      resolve({ name: statusName(code), details })
+    const answers: Buffer[] = []
+    const end = ({ code, details }: Pick<ServiceError, 'code' | 'details'>) => {
+      const told = `${Buffer.concat(answers).toString('latin1')} ${details}`
+      resolve({ name: statusName(code), details, told })
+    }
     if (method.methodKind === 'unary') {
-      client.makeUnaryRequest(path, asItIs, asItIs, bytes, new Metadata(), options, (error) =>
-        end(error ?? { code: 0, details: '' }),
-      )
+      client.makeUnaryRequest(path, asItIs, asItIs, bytes, metadata, options, (error, answer) => {
+        if (answer) answers.push(answer)
+        end(error ?? { code: 0, details: '' })
+      })
       return
     }
-    const stream = client.makeServerStreamRequest(path, asItIs, asItIs, bytes, new Metadata(), options)
+    const stream = client.makeServerStreamRequest(path, asItIs, asItIs, bytes, metadata, options)
     const enough = setTimeout(() => stream.cancel(), STREAM_MS)
-    stream.on('data', () => {})
+    stream.on('data', (answer: Buffer) => answers.push(answer))
     stream.on('error', () => {})
     stream.on('status', (status) => {
       clearTimeout(enough)

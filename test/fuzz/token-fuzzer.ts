@@ -31,7 +31,7 @@ export class TokenFuzzer implements Fuzzer {
 
   constructor(stage: Stage) {
     this.#token = stage.token
-    this.#clients = stage.addresses.map((address) => new RawClient(address))
+    this.#clients = stage.addresses.map((address) => new RawClient(address, stage.callers.operator))
   }
 
   async run(draw: Draw, note: (input: string) => void): Promise<string> {
