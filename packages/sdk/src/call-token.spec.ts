@@ -36,14 +36,20 @@ it('is asked for once by many calls, and once more by all that were refused', as
   expect(asked).toBe(2)
 })
 
-it('that is refused twice fails the call, which was made twice', async () => {
-  const made = new CallToken(() => 'bad')
+it('that is refused once more fails the call; the same one isn’t shown again', async () => {
+  let asked = 0
+  const changing = new CallToken(() => {
+    asked += 1
+    return `bad-${asked}`
+  })
   const { shown, call } = sidecar('good')
-  await expect(made.call(call, within)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
-  expect(shown).toEqual(['bad', 'bad'])
-  const given = new CallToken('bad')
+  await expect(changing.call(call, within)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
+  expect(shown).toEqual(['bad-1', 'bad-2'])
+  const same = new CallToken(() => 'bad')
+  await expect(same.call(call, within)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
+  const given = new CallToken('given')
   await expect(given.call(call, within)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
-  expect(shown).toEqual(['bad', 'bad', 'bad'])
+  expect(shown).toEqual(['bad-1', 'bad-2', 'bad', 'given'])
 })
 
 it('isn’t asked for again by other failures', async () => {

@@ -31,13 +31,19 @@ export class CallToken {
   ): Promise<T> {
     const first = this.#current()
     const token = typeof first === 'string' ? first : await within(first)
+    let refusal: unknown
     try {
       return await make(token)
     } catch (error) {
       if (!isRefused(error) || !this.refused(token)) throw error
+      refusal = error
     }
     const another = this.#current()
     const renewed = typeof another === 'string' ? another : await within(another)
+    if (renewed === token) {
+      this.refused(token)
+      throw refusal
+    }
     try {
       return await make(renewed)
     } catch (error) {
