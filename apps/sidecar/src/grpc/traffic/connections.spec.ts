@@ -126,6 +126,18 @@ it('keeps nothing of connections that are gone', async () => {
   await expect.poll(() => [server.connections.size, server.connections.bytesInFlight]).toEqual([0, 0])
 })
 
+it('gives callers as much time as it stood still itself', async () => {
+  const { port, server } = await serve({ firstCallMs: 500 }, {})
+  const socket = connectTcp(port, '127.0.0.1').resume()
+  await expect.poll(() => server.connections.size).toBe(1)
+  // This thread is the server's too.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3500)
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  expect(server.connections.size).toBe(1)
+  await once(socket, 'close')
+  expect(server.connections.size).toBe(0)
+})
+
 it('says in the log what was turned away', async () => {
   const { port, logged } = await serve({ firstCallMs: 100 }, {})
   const socket = connectTcp(port, '127.0.0.1').resume()

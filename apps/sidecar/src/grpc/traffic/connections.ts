@@ -17,6 +17,8 @@ import { http2Servers } from './http2-servers.ts'
 import { AllTraffic, PeerTraffic } from './peer-traffic.ts'
 
 const SWEEP_MS = 500
+/** So late the process stood still, and what its callers have sent meanwhile isn't read yet. */
+const STOOD_STILL_MS = 3000
 /** The log has a line for all that was turned away in so many sweeps. */
 const SWEEPS_A_LINE = 20
 
@@ -44,6 +46,9 @@ export class Connections {
   #justOpened: GuardedStream | undefined
   #sweeper: NodeJS.Timeout | undefined
   #sweeps = 0
+  #sweptAt = 0
+  /** Nobody is found too slow before. */
+  #patientUntil = 0
 
   constructor(options: ConnectionsOptions) {
     this.#options = options
@@ -82,6 +87,7 @@ export class Connections {
   /** Begins to guard a server that listens. */
   start(server: Server): void {
     for (const one of http2Servers(server)) this.#guard(one)
+    this.#sweptAt = performance.now()
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref()
   }
 
@@ -142,15 +148,22 @@ export class Connections {
 
   #sweep(): void {
     const now = performance.now()
-    for (const connection of this.#open.values()) {
-      if (connection.check(now)) this.#turnAway('withoutCallOrStuck')
-    }
+    const passedMs = now - this.#sweptAt
+    this.#sweptAt = now
+    if (passedMs >= STOOD_STILL_MS) this.#patientUntil = now + passedMs
+    if (now >= this.#patientUntil) this.#check(now)
     this.#sweeps += 1
     if (this.#sweeps % SWEEPS_A_LINE > 0) return
     this.#traffic.sweep()
     if (this.#turnedAway === NOBODY) return
     this.#options.log.warn(this.#turnedAway, 'connections were turned away or closed')
     this.#turnedAway = NOBODY
+  }
+
+  #check(now: number): void {
+    for (const connection of this.#open.values()) {
+      if (connection.check(now)) this.#turnAway('withoutCallOrStuck')
+    }
   }
 
   #turnAway(why: keyof typeof NOBODY): void {
