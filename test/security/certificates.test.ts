@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -5,6 +6,7 @@ import { credentials } from '@grpc/grpc-js'
 import { Authority, type CertificateRequest } from '@perigee/certificates'
 import { LocalCluster } from '@perigee/local-cluster'
 import { CacheService, ClusterService, PeerService } from '@perigee/protocol'
+import { Perigee } from '@perigee/sdk'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { waitFor } from '../support/wait-for.ts'
 import { AnyCaller } from './any-caller.ts'
@@ -81,4 +83,37 @@ describe('a certificate', () => {
     using sidecar = await holder({ name: 'x', names: ['api.eu-west-1.rag.internal'] })
     expect(await asked(sidecar)).toMatchObject({ status: 'OK' })
   })
+})
+
+it('tokens do without certificates of clients: over TLS, in every region, also among sidecars', async () => {
+  const own = mkdtempSync(join(tmpdir(), 'perigee-tokens-by-tls-'))
+  const [tokens, peer] = [join(own, 'tokens'), join(own, 'peer')]
+  const token = `pgt_${randomBytes(32).toString('base64url')}`
+  writeFileSync(tokens, `shop sha256:${createHash('sha256').update(token).digest('hex')}\n`)
+  writeFileSync(peer, `${randomBytes(32).toString('base64url')}\n`)
+  const dir = join(own, 'cluster')
+  await using cleared = new AsyncDisposableStack()
+  cleared.defer(() => rmSync(own, { recursive: true, force: true }))
+  const tokenCluster = await LocalCluster.start({
+    ...{ regions: ['us-east-1', 'eu-west-1'], distances: 'none', sentinel: false, tls: true, dir },
+    sidecarEnv: {
+      PERIGEE_TLS_CLIENT_CA: '',
+      PERIGEE_PEER_CA: join(dir, 'certs/ca.pem'),
+      PERIGEE_TOKENS_FILE: tokens,
+      PERIGEE_PEER_TOKEN_FILE: peer,
+    },
+  })
+  cleared.defer(() => tokenCluster.stop())
+  const { domain, regions, tls } = tokenCluster.state()
+  const connect = (shown: { token?: string }) =>
+    Perigee.connect({
+      ...{ domain, regions: regions.map(({ name }) => name), region: 'eu-west-1', ...shown },
+      ...{ dns: regions[1]?.dns, tls: { ca: tls?.ca } },
+    })
+  await using perigee = await connect({ token })
+  const cache = perigee.session().cache('shop')
+  await waitFor('a write through the other region', () => cache.set('k', 'v').then(() => true))
+  expect(await cache.get('k')).toBe('v')
+  await using nobody = await connect({})
+  await expect(nobody.cache('shop').get('k')).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
 })
