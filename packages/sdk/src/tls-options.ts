@@ -81,8 +81,11 @@ export class ClientTls {
     try {
       return readFileSync(given, 'utf8')
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException
-      throw invalidArgument(`tls.${name}: ${given} can't be read: ${code ?? message}`, `tls.${name}`)
+      const { code } = error as NodeJS.ErrnoException
+      // What is meant for a path may be a key in another form, which is not to be shown.
+      const shown = name === 'key' ? '' : ` ${given.slice(0, 200)}`
+      const text = `tls.${name} is neither PEM nor a file that can be read:${shown} ${code}`
+      throw invalidArgument(text, `tls.${name}`)
     }
   }
 }

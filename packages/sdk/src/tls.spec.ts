@@ -176,6 +176,16 @@ describe('the option tls', () => {
     )
   })
 
+  it('is refused with a key in another form than PEM, which the error does not show', () => {
+    const bare = client.key.replace(/-----.*-----/g, '').trim()
+    for (const key of [bare, bare.replaceAll('\n', '')]) {
+      const message = expect.not.stringContaining(bare.slice(0, 20))
+      expect(() => settings({ cert: client.cert, key })).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT', message }),
+      )
+    }
+  })
+
   it('is refused with a key of another certificate', () => {
     expect(() => settings({ cert: client.cert, key: server.key })).toThrow("isn't the key of tls.cert")
   })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { tlsConfigOf } from './tls-config.ts'
+import { z } from 'zod'
+import { TLS_SETTINGS, tlsConfigOf } from './tls-config.ts'
 
 function problemsOf(settings: Parameters<typeof tlsConfigOf>[0]): string[] {
   const problems: string[] = []
@@ -10,6 +11,13 @@ function problemsOf(settings: Parameters<typeof tlsConfigOf>[0]): string[] {
 describe('the settings of TLS', () => {
   it('are none by default', () => {
     expect(tlsConfigOf({}, [])).toMatchObject({ server: undefined, peers: undefined })
+  })
+
+  it('are paths: what is in the files is refused without being shown', () => {
+    const pem = '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----\n'
+    const { error } = z.object(TLS_SETTINGS).safeParse({ TLS_KEY: pem })
+    expect(error?.message).toContain('must be the path of a PEM file')
+    expect(error?.message).not.toContain('MIGHAgEAMBMG')
   })
 
   it('call peers with what is shown to callers, and trust the same CA unless there is another', () => {

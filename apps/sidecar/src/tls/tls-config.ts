@@ -1,6 +1,10 @@
 import { z } from 'zod'
 
-const file = z.string().min(1).optional()
+/** A key that stands where its path belongs would be shown with the settings, and in errors. */
+const file = z
+  .string()
+  .refine((text) => !/-----BEGIN |\n/.test(text), 'must be the path of a PEM file, not what is in it')
+  .optional()
 
 /** The settings of TLS, without `PERIGEE_`: paths of PEM files. */
 export const TLS_SETTINGS = {
