@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect as connectPlain, createServer, type Socket } from 'node:net'
 import { connect } from 'node:tls'
 import { create } from '@bufbuild/protobuf'
 import { Server, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js'
@@ -93,6 +95,28 @@ describe('a call to another sidecar by TLS', () => {
     await replace(await named('ap-southeast-1'))
     expect(await ask()).toBe('answered')
     expect(await asker(address, await named('us-east-1')).ask()).toBe('PeerUnreachable')
+  })
+})
+
+describe('a sidecar called by TLS whose handshakes are swallowed', () => {
+  it('answers again soon after they go through, and no connection to it is left over', async () => {
+    const { port } = await peer(await named(REGION))
+    const door = { black: true }
+    const sockets = new Set<Socket>()
+    const server = createServer((client) => {
+      sockets.add(client.on('error', () => {}).on('close', () => sockets.delete(client)))
+      if (door.black) return void client.resume()
+      const there = connectPlain(port, '127.0.0.1').on('error', () => {})
+      client.pipe(there).pipe(client)
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => void server.close())
+    const { ask } = asker(`127.0.0.1:${(server.address() as AddressInfo).port}`, await named('us-east-1'))
+    expect(await ask()).toBe('PeerUnreachable')
+    door.black = false
+    await expect.poll(ask, { timeout: 5_000 }).toBe('answered')
+    await expect.poll(() => sockets.size).toBe(1)
   })
 })
 
