@@ -203,9 +203,9 @@ describe('what there is no room for', () => {
   it('is OVERLOADED, with a time to wait, on a Multiplex stream too, and taken once there is', async () => {
     using client = new MultiplexClient(siege.address)
     client.pause()
-    const calls = Array.from({ length: 100 }, () => ({
+    const calls = Array.from({ length: 60 }, () => ({
       request: { case: 'get' as const, value: LARGE },
-      timeoutMs: 5000,
+      timeoutMs: 30_000,
     }))
     const replies = client.send({ calls })
     await new Promise((resolve) => setTimeout(resolve, 500))
