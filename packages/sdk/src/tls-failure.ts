@@ -28,6 +28,8 @@ export function tlsFailure(error: NodeJS.ErrnoException & { readonly reason?: st
   const words = code.startsWith('ERR_SSL') ? (error.reason ?? message) : message
   if (NOT_TRUSTED.has(code))
     return `its certificate isn't of a CA that is trusted: give that CA as tls.ca (${words})`
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return `its certificate is for other names: have this one in it, or give tls.serverName (${words})`
   if (code === 'CERT_HAS_EXPIRED') return `its certificate has run out: renew that (${words})`
   const meaning = MEANINGS.find(([known]) => known.test(words))?.[1]
   return meaning ? `${meaning} (${words})` : `TLS failed: ${words}`

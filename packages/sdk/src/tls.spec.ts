@@ -83,7 +83,7 @@ describe('a client with TLS', () => {
     [
       'that means another name',
       { serverName: 'api.us-east-1.rag.internal' },
-      "does not match certificate's altnames",
+      'its certificate is for other names',
     ],
   ])('%s is told so', async (_, tls, why) => {
     const { address } = await sidecar()
