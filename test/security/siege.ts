@@ -17,6 +17,8 @@ export interface Damage {
   readonly grownMib: number
   /** And how much once it was over. */
   readonly keptMib: number
+  /** The most that the sidecar said it kept of requests and answers, MiB. */
+  readonly bytesInFlightMib: number
   /** The calls that another client made meanwhile, and what became of those that failed. */
   readonly calls: number
   readonly failures: readonly string[]
@@ -66,6 +68,7 @@ export class Siege implements AsyncDisposable {
   async during(attack: () => Promise<unknown>): Promise<Damage> {
     const beforeMib = this.#memoryMib()
     let peakMib = beforeMib
+    let bytesInFlightMib = 0
     const failures: string[] = []
     let calls = 0
     let over = false
@@ -81,6 +84,7 @@ export class Siege implements AsyncDisposable {
         for (const outcome of each) if (outcome.status === 'rejected') failures.push(String(outcome.reason))
         calls += each.length
         peakMib = Math.max(peakMib, this.#memoryMib())
+        bytesInFlightMib = Math.max(bytesInFlightMib, await this.#bytesInFlightMib())
         await pause(BESIDE_EVERY_MS)
       }
     }
@@ -92,7 +96,7 @@ export class Siege implements AsyncDisposable {
       await others
     }
     const keptMib = this.#memoryMib() - beforeMib
-    return { grownMib: peakMib - beforeMib, keptMib, calls, failures }
+    return { grownMib: peakMib - beforeMib, keptMib, bytesInFlightMib, calls, failures }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -103,6 +107,11 @@ export class Siege implements AsyncDisposable {
     const [region] = this.#cluster.state().regions
     if (!region) throw new Error('there is no region')
     return region
+  }
+
+  async #bytesInFlightMib(): Promise<number> {
+    const metrics = await (await fetch(`${this.http}/metrics`)).text()
+    return Number(/^perigee_bytes_in_flight (\S+)/m.exec(metrics)?.[1]) / MIB
   }
 
   #memoryMib(): number {
