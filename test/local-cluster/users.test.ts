@@ -140,6 +140,21 @@ describe('the users of a local cluster', () => {
     expect(await told(as('control'), 'CONFIG', 'SET', 'replica-priority', '100')).toBe('OK')
   })
 
+  it('a sidecar without a login for control work says what it lacks, and where to get it', async () => {
+    const region = 'ap-southeast-1'
+    await cluster.stopProcess(region, 'sidecar')
+    const started = cluster.startProcess(region, 'sidecar', { env: { PERIGEE_CONTROL_REDIS: '' } })
+    await waitFor(
+      'it to say so',
+      () =>
+        cluster
+          .logTail(region, 'sidecar')
+          .includes("'acl|setuser' command; `perigee acl` prints what each user needs"),
+      { timeoutMs: 30_000, explain: () => cluster.logTail(region, 'sidecar') },
+    )
+    await Promise.allSettled([started, cluster.stopProcess(region, 'sidecar')])
+  })
+
   /** What any Redis or Sentinel has refused to anybody, but for replicas at the gate. */
   async function refusals(): Promise<Record<string, unknown>[]> {
     const servers = cluster.layout.regions.flatMap((region) => [

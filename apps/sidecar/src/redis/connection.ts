@@ -174,7 +174,8 @@ export class RedisFailure extends Error {
     const { name, message } = error instanceof Error ? error : new Error(String(error))
     if (name === 'ReplyError' || name === 'ErrorReply' || name === 'SimpleError') {
       // Without its cause, which holds the command's arguments: callers' data doesn't belong in logs.
-      return new RedisFailure('refused', message)
+      const hint = message.startsWith('NOPERM') ? '; `perigee acl` prints what each user needs' : ''
+      return new RedisFailure('refused', `${message}${hint}`)
     }
     if (message.startsWith("Stream isn't writeable"))
       return new RedisFailure('down', message, { cause: error })
