@@ -55,7 +55,7 @@ export class BenchRegions {
       primarySdk: { domain, regions: names, region: cluster.primary, dns: primaryState.dns },
       grpc: own.grpc,
       dataRedis: redisAt(layout.dataRedisItself(region)),
-      indexRedis: `redis://${own.indexRedis}`,
+      indexRedis: loginUrl(admin, own.indexRedis),
       farRedis: redisAt(layout.dataRedis(cluster.primary)),
       primaryRedis: redisAt(layout.dataRedisItself(cluster.primary)),
       oneWayMs: link?.delayMs ?? 0,

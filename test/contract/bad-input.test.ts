@@ -341,6 +341,12 @@ const searchCases: Case[] = [
     'INVALID_ARGUMENT INVALID_FIELD chunks[0].vector',
   ],
   [
+    'no dimensions for two',
+    searches.upsertChunks,
+    upsert(chunk({ vector: floats() })),
+    'INVALID_ARGUMENT INVALID_FIELD chunks[0].vector',
+  ],
+  [
     'torn bytes for a vector',
     searches.upsertChunks,
     upsert(chunk({ vector: { values: { case: 'float32Le', value: new Uint8Array(7) } } })),
@@ -433,6 +439,31 @@ const searchCases: Case[] = [
     'INVALID_ARGUMENT INVALID_FIELD vector',
   ],
   ['a k of 1,001', searches.search, searchFor({ k: 1001 }), 'INVALID_ARGUMENT TOO_LARGE k'],
+  ['a k of 2³² − 1', searches.search, searchFor({ k: 2 ** 32 - 1 }), 'INVALID_ARGUMENT TOO_LARGE k'],
+  [
+    'NaN in a vector to search by',
+    searches.search,
+    searchFor({ vector: floats(1, Number.NaN) }),
+    'INVALID_ARGUMENT INVALID_FIELD vector',
+  ],
+  [
+    'an infinity in a vector to search by',
+    searches.search,
+    searchFor({ vector: float64(Number.NEGATIVE_INFINITY, 1) }),
+    'INVALID_ARGUMENT INVALID_FIELD vector',
+  ],
+  [
+    'a page of 1,001 chunks',
+    searches.listChunks,
+    create(ListChunksRequestSchema, { namespace: NAMESPACE, index: 'docs', pageSize: 1001 }),
+    'INVALID_ARGUMENT TOO_LARGE page_size',
+  ],
+  [
+    'an ef_runtime of 2³² − 1',
+    searches.search,
+    searchFor({ efRuntime: 2 ** 32 - 1 }),
+    'INVALID_ARGUMENT TOO_LARGE ef_runtime',
+  ],
   [
     'an ef_runtime over the limit',
     searches.search,

@@ -29,7 +29,7 @@ afterAll(() => regions?.[Symbol.asyncDispose]())
 
 /** Takes from the sidecars what they have no need of where a service manages Redis. */
 function asManaged(region: string): Promise<unknown> {
-  return regions.cluster.dataRedis(region).command('ACL', 'SETUSER', 'sidecar', ...NOT_ALLOWED)
+  return regions.cluster.dataRedis(region).command('ACL', 'SETUSER', 'control', ...NOT_ALLOWED)
 }
 
 /** Lets a region's Redis follow another one's, or nobody, as a managed service does. */

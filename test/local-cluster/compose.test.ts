@@ -12,12 +12,16 @@ import {
   temporaryFolder,
 } from '@perigee/embedded-redis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { dataRedisUsers, sentinelUsers } from '../../packages/local-cluster/src/redis-users.ts'
+import { type Credentials, userNames } from '../../packages/local-cluster/src/credentials.ts'
+import {
+  dataRedisUsers,
+  indexRedisUsers,
+  sentinelUsers,
+} from '../../packages/local-cluster/src/redis-users.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const deploy = fileURLToPath(new URL('../../deploy', import.meta.url))
 const sidecarMain = fileURLToPath(new URL('../../apps/sidecar/dist/main.js', import.meta.url))
-const users = ['admin', 'sidecar', 'replica', 'sentinel'] as const
 
 /** Stands for the one in Redis's images, which starts what it is told to. */
 const entrypoint = (server: string) => `#!/bin/sh
@@ -85,20 +89,20 @@ describe('the scripts of docker-compose.yml', () => {
   }
 
   it('make the very users that perigee dev has, with random passwords, and leave them when run again', () => {
-    const passwords = Object.fromEntries(users.map((name) => [name, credentialsFile(name)])) as Record<
-      (typeof users)[number],
-      string
-    >
-    expect(new Set(Object.values(passwords)).size).toBe(4)
+    const passwords = Object.fromEntries(
+      userNames.map((name) => [name, credentialsFile(name)]),
+    ) as Credentials
+    expect(new Set(Object.values(passwords)).size).toBe(userNames.length)
     for (const password of Object.values(passwords)) expect(password).toMatch(/^[0-9a-f]{48}$/)
-    for (const name of [...users, 'data-users.acl', 'sentinel-users.acl']) {
+    for (const name of [...userNames, 'data-users.acl', 'index-users.acl', 'sentinel-users.acl']) {
       expect(statSync(join(dir, 'credentials', name)).mode & 0o777, name).toBe(0o600)
     }
     const ours = dataRedisUsers({ credentials: passwords, prefix: 'pg', replicasMayFollow: false })
     expect(credentialsFile('data-users.acl')).toBe(ours)
+    expect(credentialsFile('index-users.acl')).toBe(indexRedisUsers({ credentials: passwords, prefix: 'pg' }))
     expect(credentialsFile('sentinel-users.acl')).toBe(sentinelUsers(passwords))
     makeCredentials()
-    for (const name of users) expect(credentialsFile(name)).toBe(passwords[name])
+    for (const name of userNames) expect(credentialsFile(name)).toBe(passwords[name])
   })
 
   it('start data Redis behind a closed gate, a Sentinel that watches them, and each goes on from where it was', async () => {
@@ -162,8 +166,10 @@ describe('the scripts of docker-compose.yml', () => {
 
   it('give the sidecar a configuration that it takes', () => {
     const compose = readFileSync(join(deploy, '../docker-compose.yml'), 'utf8')
-    const settings = [...compose.matchAll(/^\s+(PERIGEE_\w+|SENTINELS|DATA_REDIS): (.+)$/gm)]
-    const variables = Object.fromEntries(settings.map(([, name, value]) => [name, value]))
+    const settings = [...compose.matchAll(/^\s+(PERIGEE_\w+|SENTINELS|DATA_REDIS|INDEX_REDIS): (.+)$/gm)]
+    const variables = Object.fromEntries(
+      settings.map(([, name, value = '']) => [name, value.replaceAll('"', '')]),
+    )
     const args = [join(deploy, 'sidecar.sh'), process.execPath, sidecarMain, '--print-config']
     const printed = execFileSync('/bin/sh', args, { env: { ...env, ...variables }, encoding: 'utf8' })
     expect(JSON.parse(printed)).toMatchObject({
@@ -171,6 +177,8 @@ describe('the scripts of docker-compose.yml', () => {
       gateUser: 'replica',
       dataRedis: 'redis://***@172.28.3.10:6379',
       dataRedisAddress: '172.28.3.10:6379',
+      controlRedis: 'redis://***@172.28.3.10:6379',
+      indexRedis: 'redis://***@172.28.3.11:6379',
       sentinels: [1, 2, 3].map((n) => `redis://***@172.28.${n}.12:26379`),
     })
   })

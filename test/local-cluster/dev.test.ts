@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { redisCall } from '@perigee/embedded-redis'
 import type { ClusterState } from '@perigee/local-cluster'
 import { afterEach, describe, expect, it } from 'vitest'
+import { perigee } from '../cli/run-perigee.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { lives, pidsOf } from './processes.ts'
 
@@ -99,13 +100,30 @@ describe('perigee dev', () => {
     expect(state.credentials).toBe(named(lines, 'passwords'))
     expect(statSync(state.credentials).mode & 0o777).toBe(0o600)
     // The Sentinels choose the primary, and replicas follow it through the gate.
-    const { sidecar } = JSON.parse(readFileSync(state.credentials, 'utf8')) as Record<string, string>
+    const { control } = JSON.parse(readFileSync(state.credentials, 'utf8')) as Record<string, string>
     const [host = '', port] = (state.regions[2]?.sentinel ?? '').split(':')
-    const sentinel = { host, port: Number(port), user: { name: 'sidecar', password: sidecar ?? '' } }
+    const sentinel = { host, port: Number(port), user: { name: 'control', password: control ?? '' } }
     expect((await redisCall(sentinel, ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'pg'])) as string[]).toEqual(
       state.regions[0]?.dataRedis.split(':'),
     )
     dev.child.kill('SIGINT')
+    expect(await ended(dev)).toBe(0)
+    await gone(dev)
+  })
+
+  it('speaks TLS when told to, and its state file has what clients need for that', async () => {
+    const dev = await startDev(['--regions', 'a,b', '--sidecars', '2', '--distances', 'none', '--tls'])
+    const { regions, tls } = dev.state
+    const state = ['--state', dev.stateFile]
+    expect(await perigee(['set', 'k', 'v', ...state, '--region', 'b'])).toMatchObject({ exitCode: 0 })
+    for (const { grpc, http } of regions.flatMap(({ sidecars }) => sidecars)) {
+      const files = ['--ca', tls?.ca ?? '', '--cert', tls?.cert ?? '', '--key', tls?.key ?? '']
+      expect(await perigee(['get', 'k', '--address', grpc, ...files])).toMatchObject({ stdout: 'v' })
+      await expect(fetch(`http://${http}/readyz`, soon())).rejects.toThrow()
+    }
+    for (const line of dev.lines.filter((one) => one.includes('grpcurl')))
+      expect(line).toContain(`-cacert ${tls?.ca}`)
+    dev.child.kill('SIGTERM')
     expect(await ended(dev)).toBe(0)
     await gone(dev)
   })

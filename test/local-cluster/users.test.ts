@@ -20,6 +20,11 @@ describe('the users of a local cluster', () => {
   const told = async (user: RedisUser | undefined, ...args: string[]) =>
     String(await redisCommand(dataRedis(user), args))
 
+  const toldByIndex = async (user: RedisUser | undefined, ...args: string[]) => {
+    const { host, port } = cluster.indexRedis('us-east-1')
+    return String(await redisCommand({ host, port, ...(user && { user }) }, args))
+  }
+
   // First, while the logs are empty but for what the cluster itself did.
   it('are refused nothing that they need: replication, writes, reads, searches and a failover leave no line in ACL LOG beside those of the gate', async () => {
     const [us, ...others] = cluster.state().regions.map(({ grpc }) => new RawClient(grpc)) as [RawClient]
@@ -70,10 +75,26 @@ describe('the users of a local cluster', () => {
   it.each([
     ['sidecar', ['SET', 'other:key', 'v']],
     ['sidecar', ['FLUSHALL']],
-    ['sidecar', ['CONFIG', 'RESETSTAT']],
+    ['sidecar', ['CONFIG', 'GET', '*']],
+    ['sidecar', ['CONFIG', 'SET', 'replica-priority', '1']],
+    ['sidecar', ['KEYS', '*']],
     ['sidecar', ['EVAL', 'return 1', '0']],
+    ['sidecar', ['FUNCTION', 'LOAD', '#!lua name=mine\nredis.register_function("mine", function() end)']],
+    ['sidecar', ['ACL', 'SETUSER', 'sidecar', '+@all']],
+    ['sidecar', ['REPLICAOF', 'NO', 'ONE']],
+    ['sidecar', ['CLIENT', 'KILL', 'USER', 'control']],
+    ['sidecar', ['CLIENT', 'LIST']],
+    ['sidecar', ['SHUTDOWN']],
+    ['sidecar', ['GET', 'pg:{1}:clock']],
+    ['sidecar', ['SUBSCRIBE', '__sentinel__:hello']],
     ['sidecar', ['PSYNC', '?', '-1']],
     ['sidecar', ['FUNCTION', 'FLUSH']],
+    ['control', ['FLUSHALL']],
+    ['control', ['KEYS', '*']],
+    ['control', ['EVAL', 'return 1', '0']],
+    ['control', ['PSYNC', '?', '-1']],
+    ['control', ['GET', 'other:key']],
+    ['control', ['FUNCTION', 'DELETE', 'perigee_1']],
     ['sentinel', ['GET', 'pg:{0}:clock']],
     ['sentinel', ['CONFIG', 'GET', 'masterauth']],
     ['admin', ['ACL', 'DRYRUN', 'replica', 'GET', 'pg:{0}:clock']],
@@ -82,18 +103,63 @@ describe('the users of a local cluster', () => {
     expect(await told(as(name), ...args)).toMatch(/NOPERM|no permissions|has no permissions/)
   })
 
-  it('sidecar changes no setting that Redis protects, such as where files go, though it may set the replica-priority', async () => {
-    expect(await told(as('sidecar'), 'CONFIG', 'SET', 'dir', '/')).toContain('protected config')
-    expect(await told(as('sidecar'), 'CONFIG', 'SET', 'dbfilename', 'other.rdb')).toContain(
+  it.each([
+    ['index', ['FLUSHALL']],
+    ['index', ['CONFIG', 'GET', '*']],
+    ['index', ['KEYS', '*']],
+    ['index', ['EVAL', 'return 1', '0']],
+    ['index', ['FT.CONFIG', 'SET', 'ON_TIMEOUT', 'RETURN']],
+    ['index', ['FT.SEARCH', 'other', '*']],
+    ['index', ['FT.DROPINDEX', 'other']],
+    ['index', ['SET', 'other:key', 'v']],
+    ['index', ['REPLICAOF', 'NO', 'ONE']],
+  ] as const)('%s is refused %j at the index Redis', async (name, args) => {
+    expect(await toldByIndex(as(name), ...args)).toMatch(/NOPERM|no permissions/)
+  })
+
+  it('the index Redis lets nobody in without a login, nor users of the data Redis', async () => {
+    expect(await toldByIndex(undefined, 'PING')).toContain('NOAUTH')
+    for (const name of ['sidecar', 'control'] as const) {
+      expect(await toldByIndex(as(name), 'PING')).toContain('WRONGPASS')
+    }
+  })
+
+  it('a sidecar whose password is known starts no failover: at Sentinels only control is known', async () => {
+    const { host, port } = cluster.sentinel('us-east-1')
+    const refused = await redisCommand({ host, port, user: as('sidecar') }, ['SENTINEL', 'FAILOVER', 'pg'])
+    expect(String(refused)).toContain('WRONGPASS')
+    const config = await redisCommand({ host, port, user: as('control') }, ['SENTINEL', 'CONFIG', 'GET', '*'])
+    expect(String(config)).toMatch(/NOPERM|no permissions/)
+  })
+
+  it('control changes no setting that Redis protects, such as where files go, though it may set the replica-priority', async () => {
+    expect(await told(as('control'), 'CONFIG', 'SET', 'dir', '/')).toContain('protected config')
+    expect(await told(as('control'), 'CONFIG', 'SET', 'dbfilename', 'other.rdb')).toContain(
       'protected config',
     )
-    expect(await told(as('sidecar'), 'CONFIG', 'SET', 'replica-priority', '100')).toBe('OK')
+    expect(await told(as('control'), 'CONFIG', 'SET', 'replica-priority', '100')).toBe('OK')
+  })
+
+  it('a sidecar without a login for control work says what it lacks, and where to get it', async () => {
+    const region = 'ap-southeast-1'
+    await cluster.stopProcess(region, 'sidecar')
+    const started = cluster.startProcess(region, 'sidecar', { env: { PERIGEE_CONTROL_REDIS: '' } })
+    await waitFor(
+      'it to say so',
+      () =>
+        cluster
+          .logTail(region, 'sidecar')
+          .includes("'acl|setuser' command; `perigee acl` prints what each user needs"),
+      { timeoutMs: 30_000, explain: () => cluster.logTail(region, 'sidecar') },
+    )
+    await Promise.allSettled([started, cluster.stopProcess(region, 'sidecar')])
   })
 
   /** What any Redis or Sentinel has refused to anybody, but for replicas at the gate. */
   async function refusals(): Promise<Record<string, unknown>[]> {
     const servers = cluster.layout.regions.flatMap((region) => [
       cluster.dataRedis(region),
+      cluster.indexRedis(region),
       cluster.sentinel(region),
     ])
     const logs = await Promise.all(servers.map((redis) => redis.command('ACL', 'LOG')))

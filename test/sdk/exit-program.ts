@@ -8,6 +8,7 @@ const perigee = await Perigee.connect({
   addresses: { 'eu-west-1': address },
   region: 'eu-west-1',
   connectTimeoutMs: 500,
+  tls: JSON.parse(process.argv[3] ?? 'null') ?? undefined,
 })
 const cache = perigee.cache('answers')
 process.stdout.write(`${await code(cache.get('a', { timeoutMs: 1_000 }))}\n`)

@@ -43,14 +43,15 @@ async function vanishing(): Promise<string> {
 const REFUSED = '127.0.0.1:1'
 
 it.each([
-  ['refuses connections', async () => REFUSED],
-  ['accepts connections and says nothing', silent],
-  ['swallows every packet', vanishing],
+  ['refuses connections', async () => REFUSED, 'null'],
+  ['accepts connections and says nothing', silent, 'null'],
+  ['accepts connections and says nothing, though it should speak TLS', silent, '{}'],
+  ['swallows every packet', vanishing, 'null'],
 ])(
   'a process that closed its client ends by itself, also in the middle of calls to an address that %s',
-  async (_, address) => {
+  async (_, address, tls) => {
     const start = performance.now()
-    const { stdout } = await promisify(execFile)(process.execPath, [program, await address()], {
+    const { stdout } = await promisify(execFile)(process.execPath, [program, await address(), tls], {
       timeout: 20_000,
     })
     const lines = stdout.trim().split('\n')
@@ -62,15 +63,23 @@ it.each([
   },
 )
 
-it('a process that forgot to close its client ends by itself, though the sidecar’s health is watched', async () => {
-  await using cluster = await LocalCluster.start({
-    regions: ['eu-west-1'],
-    distances: 'none',
-    sentinel: false,
-  })
-  const [address = ''] = cluster.state().regions.map(({ grpc }) => grpc)
-  const { stdout } = await promisify(execFile)(process.execPath, [idle, address], { timeout: 20_000 })
-  const [region, endedAfterMs] = stdout.trim().split('\n')
-  expect(region).toBe('eu-west-1')
-  expect(Number(endedAfterMs)).toBeLessThan(1_000)
-})
+it.each([false, true])(
+  'a process that forgot to close its client ends by itself, though the sidecar’s health is watched; with TLS: %s',
+  async (tls) => {
+    await using cluster = await LocalCluster.start({
+      regions: ['eu-west-1'],
+      distances: 'none',
+      sentinel: false,
+      tls,
+    })
+    const [address = ''] = cluster.state().regions.map(({ grpc }) => grpc)
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [idle, address, JSON.stringify(cluster.state().tls ?? null)],
+      { timeout: 20_000 },
+    )
+    const [region, endedAfterMs] = stdout.trim().split('\n')
+    expect(region).toBe('eu-west-1')
+    expect(Number(endedAfterMs)).toBeLessThan(1_000)
+  },
+)

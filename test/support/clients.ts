@@ -41,11 +41,14 @@ type Calls<M extends GenServiceMethods> = {
 /** Plain gRPC to one sidecar, without the SDK between: what an outside tool would send. */
 export class RawClient {
   readonly #client: Client
+  readonly #metadata = new Metadata()
   readonly cache: Calls<typeof CacheService.method>
   readonly search: Calls<typeof SearchService.method>
   readonly cluster: Calls<typeof ClusterService.method>
 
-  constructor(address: string) {
+  /** @param token shown by every call. */
+  constructor(address: string, token?: string) {
+    if (token !== undefined) this.#metadata.set('authorization', `Bearer ${token}`)
     this.#client = new Client(address, credentials.createInsecure(), {
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 500,
@@ -69,7 +72,7 @@ export class RawClient {
             wire.requestSerialize as (m: unknown) => Buffer,
             wire.responseDeserialize as (b: Buffer) => unknown,
             create(method.input, init),
-            new Metadata(),
+            this.#metadata,
             { deadline: Date.now() + timeoutMs },
             (error, response) => (error ? reject(new CallError(error)) : resolve(response)),
           )

@@ -46,7 +46,10 @@ export class MultiplexClient {
   readonly #waiting = new Map<number, (reply: Reply) => void>()
   #id = 0
 
-  constructor(address: string, options: ChannelOptions = {}) {
+  /** @param token shown when it opens. */
+  constructor(address: string, options: ChannelOptions = {}, token?: string) {
+    const metadata = new Metadata()
+    if (token !== undefined) metadata.set('authorization', `Bearer ${token}`)
     const { path, responseDeserialize } = grpcServiceDefinition(MultiplexService).multiplex
     this.#client = new Client(address, credentials.createInsecure(), {
       'grpc.use_local_subchannel_pool': 1,
@@ -57,7 +60,7 @@ export class MultiplexClient {
       path,
       (bytes: Buffer) => bytes,
       responseDeserialize,
-      new Metadata(),
+      metadata,
     )
     this.#stream.on('data', (frame: MultiplexResponse) => this.#read(frame))
     this.#stream.on('error', () => {})

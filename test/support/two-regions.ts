@@ -10,11 +10,17 @@ export interface TwoRegions {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** Starts them, and waits until a write goes through both. */
-export async function startTwoRegions(options: LocalClusterOptions = {}): Promise<TwoRegions> {
+/** Starts them, and waits until a write goes through both. @param token shown by the clients. */
+export async function startTwoRegions(
+  options: LocalClusterOptions = {},
+  token?: string,
+): Promise<TwoRegions> {
   const regions = ['us-east-1', 'eu-west-1']
   const cluster = await LocalCluster.start({ regions, distances: 'none', sentinel: false, ...options })
-  const [us, eu] = cluster.state().regions.map(({ grpc }) => new RawClient(grpc)) as [RawClient, RawClient]
+  const [us, eu] = cluster.state().regions.map(({ grpc }) => new RawClient(grpc, token)) as [
+    RawClient,
+    RawClient,
+  ]
   await waitFor('a first write', () => eu.cache.set({ namespace: 'warm', key: 'up' }))
   await waitFor('it to arrive', async () => {
     const { entry, receipt } = await eu.cache.get({ namespace: 'warm', key: 'up' })

@@ -1,3 +1,4 @@
+import type { TlsOptions } from '@perigee/sdk'
 import { Command, Option } from 'commander'
 import { parseDuration } from './duration.ts'
 import { Failure } from './failure.ts'
@@ -45,6 +46,15 @@ export function withCommonOptions(command: Command): Command {
     new Option('--regions <a,b,c>', 'the regions, with --domain').env('PERIGEE_REGIONS'),
     new Option('--region <name>', 'ask from within this region').env('PERIGEE_REGION'),
     new Option('--dns <ip:port>', 'the DNS server to ask, with --domain').env('PERIGEE_DNS'),
+    new Option('--ca <file>', 'speak TLS: the CA to trust, a PEM file, or "system"').env('PERIGEE_CA'),
+    new Option('--cert <file>', 'speak TLS: the certificate to show, a PEM file').env('PERIGEE_CERT'),
+    new Option('--key <file>', 'its private key, a PEM file').env('PERIGEE_KEY'),
+    new Option('--server-name <name>', "the name that sidecars' certificates must have").env(
+      'PERIGEE_SERVER_NAME',
+    ),
+    new Option('--token <token>', 'who you are; better in the variable, since others see command lines').env(
+      'PERIGEE_TOKEN',
+    ),
     new Option('--timeout <duration>', 'longest wait for an answer (default: 5s)').env('PERIGEE_TIMEOUT'),
   ]
   for (const option of options) command.addOption(option.helpGroup(GROUP))
@@ -99,7 +109,18 @@ function targetOptions(command: Command): TargetOptions {
       ?.split(',')
       .map((r) => r.trim())
       .filter(Boolean),
+    tls: tlsOptions(command),
+    token: commonOption(command, 'token')?.value || undefined,
   }
+}
+
+/** How to speak TLS, where any of its options says so. */
+function tlsOptions(command: Command): TlsOptions | undefined {
+  const [ca, cert, key, serverName] = ['ca', 'cert', 'key', 'serverName'].map(
+    (name) => commonOption(command, name)?.value || undefined,
+  )
+  if (!ca && !cert && !key && !serverName) return undefined
+  return { ca: ca === 'system' ? undefined : ca, cert, key, serverName }
 }
 
 /** A common option as given to the command or, before its name, to perigee; flags before the environment. */

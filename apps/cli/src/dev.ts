@@ -19,6 +19,7 @@ interface DevOptions {
   readonly dir?: string
   readonly state?: string
   readonly sentinel: boolean
+  readonly tls?: boolean
 }
 
 const parentPollMs = 250
@@ -38,6 +39,10 @@ export function devCommand(): Command {
     .option('--dir <dir>', 'keep data and logs there, and use them again (default: a temporary folder)')
     .option('--state <file>', 'write addresses and process ids there (default: perigee.json beside the data)')
     .option('--no-sentinel', 'run no Sentinels: the first region stays the primary, come what may')
+    .option(
+      '--tls',
+      'speak TLS everywhere, by certificates of a CA that is made for it, and demand them of callers',
+    )
     .addHelpText(
       'after',
       `
@@ -67,6 +72,7 @@ async function startCluster(options: DevOptions): Promise<LocalCluster> {
     basePort: options.port,
     subnet: 0,
     sentinel: options.sentinel,
+    tls: options.tls ?? false,
     onProgress: (message) => process.stderr.write(`${message}\n`),
     ...(options.dir === undefined ? {} : { dir: options.dir }),
     ...(options.state === undefined ? {} : { stateFile: options.state }),
@@ -105,7 +111,7 @@ function untilEnd(): Promise<'end'> {
 }
 
 function summary(cluster: LocalCluster, { distances }: DevOptions): string {
-  const { regions, primary, control } = cluster.state()
+  const { regions, primary, control, tls } = cluster.state()
   const rows = [
     ['REGION', 'GRPC', 'HTTP', 'DATA REDIS', 'INDEX REDIS', 'SENTINEL', 'DNS'],
     ...regions.map((region) => [
@@ -125,6 +131,7 @@ function summary(cluster: LocalCluster, { distances }: DevOptions): string {
     )
     .map(({ from, to, delayMs }) => `${from} – ${to} ${delayMs} ms`)
   const there = regions[1] ?? regions[0]
+  const grpcurl = tls ? `grpcurl -cacert ${tls.ca} -cert ${tls.cert} -key ${tls.key}` : 'grpcurl -plaintext'
   return [
     '',
     columns(rows),
@@ -136,8 +143,8 @@ function summary(cluster: LocalCluster, { distances }: DevOptions): string {
     `control     ${control}/state (POST /links/<from>/<to>, /processes/<region>/<name>/start and /stop)`,
     '',
     `try         npx perigee status --state ${cluster.stateFile}`,
-    `            grpcurl -plaintext ${there?.grpc} list`,
-    `            grpcurl -plaintext ${there?.grpc} grpc.health.v1.Health/Check`,
+    `            ${grpcurl} ${there?.grpc} list`,
+    `            ${grpcurl} ${there?.grpc} grpc.health.v1.Health/Check`,
     '',
   ].join('\n')
 }

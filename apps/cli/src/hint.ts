@@ -51,8 +51,9 @@ const OF_STATUS: Partial<Record<StatusName, Hint>> = {
   UNIMPLEMENTED: (_, { target }) => `is it a Perigee sidecar of this version that listens at ${target}?`,
   INTERNAL: () => "look for the message's log id in the sidecar's log",
   RESOURCE_EXHAUSTED: () => 'ask for less at once, or try again in a moment',
-  UNAUTHENTICATED: () => 'this cluster wants credentials',
-  PERMISSION_DENIED: () => 'these credentials do not allow it',
+  UNAUTHENTICATED: () =>
+    'this cluster wants to know who asks: set PERIGEE_TOKEN, or show a certificate with --cert and --key',
+  PERMISSION_DENIED: () => 'ask with a token or certificate that may, or have the policy file changed',
   ABORTED: () => 'something else was faster: look at `perigee status`, and decide anew',
   CANCELLED: () => 'what was already acknowledged stays',
 }

@@ -15,6 +15,8 @@ export interface LocalState {
   readonly domain: string
   readonly primary: string
   readonly regions: readonly LocalRegion[]
+  /** Paths of PEM files, where the sidecars speak TLS. */
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string }
 }
 
 /** Reads the state file that `perigee dev --state FILE` writes. */

@@ -1,6 +1,8 @@
 import { PerigeeError } from '@perigee/sdk'
 import { Command, CommanderError } from 'commander'
+import { aclCommand } from './commands/acl.ts'
 import { aliasCommand } from './commands/alias.ts'
+import { certsCommand } from './commands/certs.ts'
 import { deleteCommand } from './commands/delete.ts'
 import { explainCommand } from './commands/explain.ts'
 import { getCommand } from './commands/get.ts'
@@ -14,6 +16,7 @@ import { reindexCommand } from './commands/reindex.ts'
 import { searchCommand } from './commands/search.ts'
 import { setCommand } from './commands/set.ts'
 import { statusCommand } from './commands/status.ts'
+import { tokenCommand } from './commands/token.ts'
 import { verifyCommand } from './commands/verify.ts'
 import { type Act, contextOf, type Io, withCommonOptions } from './context.ts'
 import { devCommand } from './dev.ts'
@@ -54,6 +57,8 @@ function createProgram(io: Io): Command {
   withCommonOptions(program).addCommand(devCommand())
   const commands = [
     initCommand(act),
+    certsCommand(act),
+    tokenCommand(act),
     statusCommand(act),
     lagCommand(act),
     explainCommand(act),
@@ -68,6 +73,7 @@ function createProgram(io: Io): Command {
     promoteCommand(act),
     aliasCommand(act),
     reindexCommand(act),
+    aclCommand(act),
   ]
   for (const command of commands) {
     for (const leaf of command.commands.length ? command.commands : [command]) withCommonOptions(leaf)

@@ -1,4 +1,4 @@
-import type { ConnectOptions } from '@perigee/sdk'
+import type { ConnectOptions, TlsOptions } from '@perigee/sdk'
 import { Failure } from './failure.ts'
 import { askLocalState, type LocalState, readLocalState } from './local-state.ts'
 
@@ -13,6 +13,10 @@ export interface TargetOptions {
   readonly region?: string | undefined
   /** A DNS server, host:port. */
   readonly dns?: string | undefined
+  /** How to speak TLS; none: as the state file says, or without. */
+  readonly tls?: TlsOptions | undefined
+  /** What says who asks. */
+  readonly token?: string | undefined
 }
 
 /** Where the cluster is. */
@@ -24,7 +28,9 @@ export interface Target {
   /** The region that was asked for by name. */
   readonly region: string | undefined
   /** What the SDK needs to connect to the region asked for, or to the nearest one. */
-  readonly connect: Pick<ConnectOptions, 'addresses' | 'domain' | 'regions' | 'region' | 'dns'>
+  readonly connect: Pick<ConnectOptions, 'addresses' | 'domain' | 'regions' | 'region' | 'dns' | 'tls'> & {
+    readonly token?: string
+  }
 }
 
 const DEFAULT_ADDRESS = '127.0.1.1:7700'
@@ -39,6 +45,15 @@ export const HOW_TO_POINT =
  * with its default ports; else its default address.
  */
 export async function findTarget(options: TargetOptions): Promise<Target> {
+  const target = await findPlace(options)
+  const { tls, token } = options
+  return {
+    ...target,
+    connect: { ...target.connect, ...(tls && { tls }), ...(token !== undefined && { token }) },
+  }
+}
+
+async function findPlace(options: TargetOptions): Promise<Target> {
   if (options.address !== undefined) return byAddress(options.address, options.address)
   if (options.state !== undefined) return byState(await readLocalState(options.state), options, options.state)
   if (options.domain !== undefined) return byDomain(options.domain, options)
@@ -78,7 +93,10 @@ function byState(state: LocalState, options: TargetOptions, source: string): Tar
     description: `${region.grpc} (${region.name} of ${source})`,
     regions: names,
     region: options.region,
-    connect: { domain: state.domain, regions: names, region: region.name, dns: region.dns },
+    connect: {
+      ...{ domain: state.domain, regions: names, region: region.name, dns: region.dns },
+      ...(state.tls && { tls: state.tls }),
+    },
   }
 }
 

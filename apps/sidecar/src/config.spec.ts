@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { expect, it } from 'vitest'
-import { ConfigError, printedConfig, readConfig, SETTING_VARIABLES } from './config.ts'
+import { describe, expect, it } from 'vitest'
+import { ConfigError, readConfig, SETTING_VARIABLES } from './config.ts'
+import { printedConfig } from './printed-config.ts'
 
 const REQUIRED = {
   PERIGEE_REGION: 'eu-west-1',
@@ -8,6 +9,7 @@ const REQUIRED = {
   PERIGEE_PRIMARY: 'us-east-1',
   PERIGEE_DATA_REDIS: 'redis://sidecar:secret@127.0.0.1:6379',
   PERIGEE_INDEX_REDIS: 'redis://127.0.0.1:6380',
+  PERIGEE_INSECURE: 'true',
 }
 
 function problemsOf(args: string[], environment: Record<string, string>): string[] {
@@ -120,6 +122,17 @@ it('refuses a flag it does not know', () => {
   expect(problemsOf(['--grpc-lisen', 'x'], REQUIRED)).toEqual([expect.stringContaining('--grpc-lisen')])
 })
 
+it('takes no password from a flag, which everybody on the machine can read, and repeats none', () => {
+  const problems = problemsOf(
+    ['--data-redis=redis://sidecar:secret@127.0.0.1:1', 'redis://x:secret@h', '--lease-ms=1000'],
+    REQUIRED,
+  )
+  expect(problems).toEqual([expect.stringContaining('there is an argument that is neither')])
+  expect(problemsOf(['--data-redis', 'redis://sidecar:secret@127.0.0.1:1'], REQUIRED)).toEqual([
+    expect.stringMatching(/^PERIGEE_DATA_REDIS holds a password: give it by the environment/),
+  ])
+})
+
 it('prints no passwords', () => {
   const printed = printedConfig(readConfig([], REQUIRED))
   expect(printed).not.toContain('secret')
@@ -136,7 +149,82 @@ it('is documented setting by setting, with the defaults in force', () => {
       .slice('PERIGEE_'.length)
       .toLowerCase()
       .replace(/_(\w)/g, (_, c: string) => c.toUpperCase())
-    const value = printed[name] ?? printed.limits[name]
+    const value = printed[name] ?? printed.limits[name] ?? printed.traffic[name]
     if (shown.startsWith('`')) expect(shown, variable).toBe(`\`${value}\``)
   }
+})
+
+const { PERIGEE_INSECURE: _, ...PRODUCTION } = REQUIRED
+const TLS = { PERIGEE_TLS_CERT: 'cert.pem', PERIGEE_TLS_KEY: 'key.pem' }
+const TOKENS = { PERIGEE_TOKENS_FILE: 'tokens', PERIGEE_PEER_TOKEN_FILE: 'peer' }
+const LOOPBACK = { PERIGEE_GRPC_LISTEN: '127.0.1.1:7700', PERIGEE_HTTP_LISTEN: '[::1]:7701' }
+
+describe('a sidecar that others can reach', () => {
+  it.each([
+    ['without anything', {}, 'without TLS .* and without authentication'],
+    ['without authentication', TLS, 'without authentication'],
+    ['without TLS', TOKENS, 'without TLS'],
+  ])('refuses to start %s, and says what to set, for each of its ports', (_, environment, why) => {
+    const problems = problemsOf([], { ...PRODUCTION, ...environment })
+    expect(problems).toHaveLength(2)
+    for (const [i, name] of ['PERIGEE_GRPC_LISTEN', 'PERIGEE_HTTP_LISTEN'].entries()) {
+      expect(problems[i]).toMatch(
+        new RegExp(`^${name} is 0\\.0\\.0\\.0:770${i}, .* ${why}.* or say --insecure`),
+      )
+    }
+  })
+
+  it.each([
+    ['::', '[::]:7700'],
+    ['a name', 'perigee.internal:7700'],
+    ['an address that only begins like loopback', '127.0.0.1.example.com:7700'],
+    ['a private address', '10.0.0.1:7700'],
+  ])('listens on %s', (_, listen) => {
+    const environment = { ...PRODUCTION, ...LOOPBACK, PERIGEE_GRPC_LISTEN: listen }
+    expect(problemsOf([], environment)).toEqual([expect.stringContaining(`PERIGEE_GRPC_LISTEN is ${listen}`)])
+  })
+
+  it('starts with both, or when it is told to be insecure, and on loopback with neither', () => {
+    expect(problemsOf([], { ...PRODUCTION, ...TLS, ...TOKENS })).toEqual([])
+    expect(problemsOf([], { ...PRODUCTION, ...TLS, PERIGEE_TLS_CLIENT_CA: 'ca.pem' })).toEqual([])
+    expect(problemsOf(['--insecure'], PRODUCTION)).toEqual([])
+    expect(problemsOf([], { ...PRODUCTION, ...LOOPBACK })).toEqual([])
+    expect(problemsOf([], { ...PRODUCTION, ...LOOPBACK, PERIGEE_HTTP_LISTEN: 'localhost:0' })).toEqual([])
+  })
+})
+
+describe('authentication', () => {
+  const jwks = {
+    PERIGEE_JWKS: 'https://issuer.example/jwks',
+    PERIGEE_JWT_ISSUER: 'i',
+    PERIGEE_JWT_AUDIENCE: 'a',
+    PERIGEE_PEER_TOKEN_FILE: 'peer',
+  }
+
+  it.each([
+    ['JWTs of any issuer', { ...jwks, PERIGEE_JWT_ISSUER: '' }, 'PERIGEE_JWT_ISSUER is required'],
+    ['JWTs for anybody', { ...jwks, PERIGEE_JWT_AUDIENCE: '' }, 'PERIGEE_JWT_AUDIENCE is required'],
+    ['keys over plain HTTP', { ...jwks, PERIGEE_JWKS: 'http://issuer.example/jwks' }, 'https://'],
+    ['no signature', { ...jwks, PERIGEE_JWT_ALGORITHMS: 'none' }, 'PERIGEE_JWT_ALGORITHMS'],
+    ['a shared secret', { ...jwks, PERIGEE_JWT_ALGORITHMS: 'RS256,HS256' }, 'PERIGEE_JWT_ALGORITHMS'],
+    ['a policy for nobody', { PERIGEE_POLICY_FILE: 'policy.json' }, 'PERIGEE_POLICY_FILE needs'],
+    ['reflection for nobody', { PERIGEE_REFLECTION: 'auth' }, 'PERIGEE_REFLECTION=auth needs'],
+    ['sidecars that nobody knows', { PERIGEE_TOKENS_FILE: 'tokens' }, 'PERIGEE_PEER_TOKEN_FILE is required'],
+    ['names in no certificates', { PERIGEE_PEER_NAMES: 'a' }, 'PERIGEE_PEER_NAMES needs'],
+    ['another word', { PERIGEE_INSECURE: 'yes' }, 'PERIGEE_INSECURE must be true or false'],
+  ])('can’t be by %s', (_, environment, why) => {
+    expect(problemsOf([], { ...REQUIRED, ...environment })).toEqual([expect.stringContaining(why)])
+  })
+
+  it('closes what tells of the sidecar, unless told otherwise', () => {
+    expect(readConfig([], REQUIRED).auth).toMatchObject({
+      required: false,
+      reflection: 'on',
+      httpAuth: false,
+    })
+    const tokens = { ...REQUIRED, ...TOKENS }
+    expect(readConfig([], tokens).auth).toMatchObject({ required: true, reflection: 'auth', httpAuth: true })
+    const open = { ...tokens, PERIGEE_REFLECTION: 'off', PERIGEE_HTTP_AUTH: 'off' }
+    expect(readConfig([], open).auth).toMatchObject({ reflection: 'off', httpAuth: false })
+  })
 })

@@ -1,6 +1,11 @@
 import { parseArgs } from 'node:util'
 import { DEFAULT_LIMITS, type Limits, NAME_PATTERN } from '@perigee/core'
 import { z } from 'zod'
+import { TRAFFIC_SETTINGS, type TrafficConfig, trafficConfigOf } from './grpc/traffic/traffic-config.ts'
+import { AUTH_SETTINGS, type AuthConfig, authConfigOf } from './security/auth-config.ts'
+import { holdsPassword } from './shown-url.ts'
+import { TLS_SETTINGS, type TlsConfig, tlsConfigOf } from './tls/tls-config.ts'
+import { whole } from './whole-setting.ts'
 
 const region = z.string().regex(NAME_PATTERN, 'must be a name of a-z, 0-9 and -, up to 63 long')
 const address = z.string().regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:,]+):\d{1,5}$/, 'must be host:port')
@@ -15,15 +20,6 @@ const list = (text: string) =>
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '')
-
-/** A whole number in a range, given as text. */
-const whole = (least: number, most: number, preset: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.number().min(least, `must be at least ${least}`).max(most, `must be at most ${most}`))
-    .default(preset)
 
 const DAY_MS = 86_400_000
 
@@ -41,6 +37,7 @@ const SETTINGS = {
   GRPC_LISTEN: address.default('0.0.0.0:7700'),
   HTTP_LISTEN: address.default('0.0.0.0:7701'),
   DATA_REDIS: redisUrl,
+  CONTROL_REDIS: redisUrl.optional(),
   DATA_REDIS_ADDRESS: address.optional(),
   GATE_USER: z
     .string()
@@ -82,6 +79,9 @@ const SETTINGS = {
   BATCH_MAX: whole(1, 7000, DEFAULT_LIMITS.batchMax),
   EF_RUNTIME_MAX: whole(1, 1_000_000, DEFAULT_LIMITS.efRuntimeMax),
   CALLS_IN_FLIGHT_MAX: whole(1, 1_000_000, DEFAULT_LIMITS.callsInFlightMax),
+  ...TRAFFIC_SETTINGS,
+  ...TLS_SETTINGS,
+  ...AUTH_SETTINGS,
 } as const
 
 type SettingName = keyof typeof SETTINGS
@@ -108,6 +108,8 @@ export interface Config {
   /** `host:port` */
   readonly httpListen: string
   readonly dataRedis: string
+  /** The same data Redis, by the user who claims it and gives it its role. */
+  readonly controlRedis: string
   /** `host:port` by which all regions and Sentinels know this region's data Redis. */
   readonly dataRedisAddress: string
   /** The ACL user that replicas log in with; none: no gate. */
@@ -146,6 +148,9 @@ export interface Config {
   readonly drainDelayMs: number
   readonly drainMs: number
   readonly limits: Limits
+  readonly traffic: TrafficConfig
+  readonly tls: TlsConfig
+  readonly auth: AuthConfig
 }
 
 /** The variables of all settings. */
@@ -180,19 +185,6 @@ export function readConfig(
   return Object.freeze(config)
 }
 
-/** The settings as JSON, passwords hidden. */
-export function printedConfig(config: Config): string {
-  const hide = (url: string) => url.replace(/\/\/[^@/]*@/, '//***@')
-  const shown = {
-    ...config,
-    peers: Object.fromEntries(config.peers),
-    sentinels: config.sentinels.map(hide),
-    dataRedis: hide(config.dataRedis),
-    indexRedis: hide(config.indexRedis),
-  }
-  return JSON.stringify(shown, null, 2)
-}
-
 function fromEnvironment(environment: Readonly<Record<string, string | undefined>>, problems: string[]) {
   const given: Partial<Record<SettingName, string>> = {}
   for (const [variable, value] of Object.entries(environment)) {
@@ -210,16 +202,28 @@ const FOREIGN = /^PERIGEE_(REDIS_S|CACHE|DEV_)|_(SERVICE|PORT)(_|$)/
 function fromFlags(args: readonly string[], problems: string[]) {
   const names = Object.keys(SETTINGS) as SettingName[]
   const options: Record<string, { type: 'string' | 'boolean' }> = { 'print-config': { type: 'boolean' } }
-  for (const name of names) options[flagOf(name)] = { type: 'string' }
+  for (const name of names) options[flagOf(name)] = { type: name === 'INSECURE' ? 'boolean' : 'string' }
   const given: Partial<Record<SettingName, string>> = {}
   try {
     const { values } = parseArgs({ args: [...args], options })
     for (const name of names) {
       const value = values[flagOf(name)]
-      if (typeof value === 'string') given[name] = value
+      if (value === undefined) continue
+      given[name] = String(value)
+      if (holdsPassword(String(value))) {
+        problems.push(
+          `PERIGEE_${name} holds a password: give it by the environment. Everybody on the machine can read a flag.`,
+        )
+      }
     }
   } catch (error) {
-    problems.push((error as Error).message)
+    // Its message may repeat what was given, such as a URL with a password.
+    const { code, message } = error as NodeJS.ErrnoException
+    problems.push(
+      code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL'
+        ? 'Settings are flags (--region eu-west-1) or variables (PERIGEE_REGION); there is an argument that is neither'
+        : message,
+    )
   }
   return given
 }
@@ -238,10 +242,20 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
     }
   }
   checkTopology(s, problems)
+  if (s.CONTROL_REDIS !== undefined && hostAndPort(s.CONTROL_REDIS) !== hostAndPort(s.DATA_REDIS)) {
+    problems.push(
+      'PERIGEE_CONTROL_REDIS must have the host and port of PERIGEE_DATA_REDIS: another user of the same Redis',
+    )
+  }
   if (s.RENEW_MS * 2 > s.LEASE_MS) problems.push('PERIGEE_RENEW_MS must be at most half of PERIGEE_LEASE_MS')
   if (s.VALUE_BYTES_MAX >= s.MESSAGE_BYTES_MAX) {
     problems.push('PERIGEE_MESSAGE_BYTES_MAX must be above PERIGEE_VALUE_BYTES_MAX')
   }
+  const { MESSAGE_BYTES_MAX: messageBytesMax, CALLS_IN_FLIGHT_MAX: callsInFlightMax } = s
+  const tls = tlsConfigOf(s, problems)
+  const others = peersOf(s, problems)
+  const hasPeers = others.peers.size > 0 || others.siblings.length > 0
+  const listens = { GRPC_LISTEN: s.GRPC_LISTEN, HTTP_LISTEN: s.HTTP_LISTEN }
   return {
     region: s.REGION,
     regions: Object.freeze([...s.REGIONS]),
@@ -252,10 +266,11 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
     grpcListen: s.GRPC_LISTEN,
     httpListen: s.HTTP_LISTEN,
     dataRedis: s.DATA_REDIS,
+    controlRedis: s.CONTROL_REDIS ?? s.DATA_REDIS,
     dataRedisAddress: s.DATA_REDIS_ADDRESS ?? hostAndPort(s.DATA_REDIS),
     gateUser: s.GATE_USER,
     indexRedis: s.INDEX_REDIS,
-    ...peersOf(s, problems),
+    ...others,
     domain: s.DOMAIN,
     localAddress: s.LOCAL_ADDRESS,
     prefix: s.PREFIX,
@@ -282,13 +297,16 @@ function build(s: z.infer<z.ZodObject<typeof SETTINGS>>, problems: string[]): Co
       keyBytesMax: s.KEY_BYTES_MAX,
       chunkIdBytesMax: s.CHUNK_ID_BYTES_MAX,
       valueBytesMax: s.VALUE_BYTES_MAX,
-      messageBytesMax: s.MESSAGE_BYTES_MAX,
+      messageBytesMax,
       dimensionsMax: s.DIMENSIONS_MAX,
       kMax: s.K_MAX,
       batchMax: s.BATCH_MAX,
       efRuntimeMax: s.EF_RUNTIME_MAX,
-      callsInFlightMax: s.CALLS_IN_FLIGHT_MAX,
+      callsInFlightMax,
     }),
+    traffic: trafficConfigOf(s, { messageBytesMax, callsInFlightMax }, problems),
+    tls,
+    auth: authConfigOf(s, { tls, hasPeers, listens }, problems),
   }
 }
 

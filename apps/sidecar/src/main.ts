@@ -1,7 +1,10 @@
 import './heap.ts'
-import { ConfigError, printedConfig, readConfig } from './config.ts'
+import './tls/least-version.ts'
+import { ConfigError, readConfig } from './config.ts'
 import { createLog } from './log.ts'
+import { printedConfig } from './printed-config.ts'
 import { Sidecar } from './sidecar.ts'
+import { TlsFileError } from './tls/tls-files.ts'
 
 const EXIT_FAILED = 1
 const EXIT_CONFIG = 2
@@ -15,9 +18,10 @@ try {
     await run(config)
   }
 } catch (error) {
-  process.stderr.write(`${error instanceof ConfigError ? error.message : (error as Error).stack}\n`)
+  const misconfigured = error instanceof ConfigError || error instanceof TlsFileError
+  process.stderr.write(`${misconfigured ? error.message : (error as Error).stack}\n`)
   // What was started by then would keep the process alive.
-  process.exit(error instanceof ConfigError ? EXIT_CONFIG : EXIT_FAILED)
+  process.exit(misconfigured ? EXIT_CONFIG : EXIT_FAILED)
 }
 
 async function run(config: ReturnType<typeof readConfig>): Promise<void> {

@@ -4,7 +4,8 @@ import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { IndexKeeper } from './follower/index-keeper.ts'
 import { notYetService } from './grpc/not-yet.ts'
-import { PeerClient } from './grpc/peer-client.ts'
+import { PeerClient, PeerRefused } from './grpc/peer-client.ts'
+import type { PeerTls } from './grpc/peer-credentials.ts'
 import { GrpcServer } from './grpc/server.ts'
 import { GroupReader } from './multiplex/get-group.ts'
 import { multiplexedMethods } from './multiplex/methods.ts'
@@ -28,6 +29,7 @@ import { HistoryReader } from './redis/history.ts'
 import { Keys } from './redis/keys.ts'
 import { Tracking } from './redis/tracking.ts'
 import { ValueReader } from './redis/value-reader.ts'
+import { Security } from './security/security.ts'
 import { createCacheService } from './services/cache-service.ts'
 import { NewestHistory } from './services/newest-history.ts'
 import { appointmentOf, PeerRegions } from './services/other-regions.ts'
@@ -44,6 +46,7 @@ import { Metrics } from './status/metrics.ts'
 import { Monitoring } from './status/monitoring.ts'
 import { OtherRegion } from './status/other-region.ts'
 import { SkewEstimate } from './status/skew.ts'
+import { SidecarTls } from './tls/sidecar-tls.ts'
 
 /** Writes wait longer than reads for a slow Redis: a read can be asked elsewhere, a write's outcome would be unknown. */
 const WRITE_PATIENCE = 4
@@ -63,9 +66,10 @@ const PEER_TIMEOUT_MS = 600
 export class Sidecar {
   readonly #config: Config
   readonly #log: Logger
+  readonly #tls: SidecarTls
   readonly #server: GrpcServer
   readonly #connections: readonly RedisConnection[]
-  readonly #values: ValueReader | undefined
+  readonly #values: ValueReader
   readonly #tracking: Tracking
   readonly #peers: PeerClient
   readonly #sibling: OtherRegion | undefined
@@ -76,25 +80,29 @@ export class Sidecar {
   readonly #indexKeeper: IndexKeeper
   readonly #drift: DriftWatch
   readonly #monitoring: Monitoring
+  readonly #security: Security
 
   constructor(config: Config, log: Logger) {
     this.#config = config
     this.#log = log
     const { region, regions, limits, logEntriesMax, localAddress, redisTimeoutMs } = config
     const keys = new Keys(config.prefix)
+    this.#tls = new SidecarTls(config.tls, log)
+    this.#security = new Security(config, log)
+    const { access } = this.#security
+    const way = { localAddress, tls: this.#tls.redis }
 
     const connect = (name: string, url: string, timeoutMs = redisTimeoutMs) =>
-      new RedisConnection({ name, url, timeoutMs, localAddress, log })
+      new RedisConnection({ name, url, timeoutMs, ...way, log })
     const reads = connect('reads', config.dataRedis)
-    // Of plain connections alone can it look at values where they are.
-    const plain = config.dataRedis.startsWith('redis:')
-    const about = { name: 'values', url: config.dataRedis, timeoutMs: redisTimeoutMs, localAddress, log }
-    this.#values = plain ? new ValueReader(about) : undefined
+    this.#values = new ValueReader({
+      ...{ name: 'values', url: config.dataRedis, timeoutMs: redisTimeoutMs, ...way, log },
+    })
     const bulk = connect('bulk', config.dataRedis, redisTimeoutMs * WRITE_PATIENCE)
     const writes = connect('writes', config.dataRedis, redisTimeoutMs * WRITE_PATIENCE)
-    const control = connect('control', config.dataRedis)
+    const control = connect('control', config.controlRedis)
     const info = new RedisConnection({
-      ...{ name: 'info', url: config.dataRedis, timeoutMs: redisTimeoutMs, localAddress, log },
+      ...{ name: 'info', url: config.dataRedis, timeoutMs: redisTimeoutMs, ...way, log },
       whileLoading: true,
     })
     const memory = connect('memory', config.indexRedis)
@@ -106,7 +114,7 @@ export class Sidecar {
     this.#connections = [reads, bulk, writes, control, info, memory, ...lanes]
     this.#tracking = new Tracking({
       url: config.dataRedis,
-      localAddress,
+      ...way,
       keys,
       timeoutMs: redisTimeoutMs,
       log,
@@ -126,11 +134,26 @@ export class Sidecar {
     const data = new DataRedis({ reads, values: this.#values, bulk, keys, history, watch, primaryClock })
 
     const siblings = { region, addresses: config.siblings }
-    this.#peers = new PeerClient({ peers: config.peers, siblings, connectMs: config.peerConnectMs })
+    this.#peers = new PeerClient({
+      peers: config.peers,
+      siblings,
+      connectMs: config.peerConnectMs,
+      tls: this.#peerTls(),
+      token: () => this.#security.peerToken,
+    })
     const others = this.#peers.regions.map((other) => this.#otherRegion(other))
     this.#sibling = this.#peers.reaches(region) ? this.#otherRegion(region) : undefined
     const says = new PeerRegions(others)
-    this.#claiming = new Claiming({ config, keys, control, memory, redisTime, log, others: says })
+    this.#claiming = new Claiming({
+      config,
+      keys,
+      control,
+      memory,
+      tls: this.#tls.redis,
+      redisTime,
+      log,
+      others: says,
+    })
     const { claim, own, appointments } = this.#claiming
     for (const other of others) other.onAnswer(() => appointments.hear(appointmentOf(other.newest)))
     const primary = new PrimaryRegion({
@@ -176,6 +199,7 @@ export class Sidecar {
       ...{ region, keys, log, changeLog: data, clock: primaryClock },
       ...{
         url: config.indexRedis,
+        tls: this.#tls.redis,
         searchTimeoutMs: config.searchTimeoutMs,
         staleAfterMs: config.staleAfterMs,
         replicationLagMs: stalenessMs,
@@ -211,19 +235,26 @@ export class Sidecar {
 
     const metrics = new Metrics()
     metrics.observeDrift(this.#drift)
+    metrics.observeCertificates(this.#tls)
     this.#monitoring = new Monitoring({
       ...{ config, log, keys, reads, control, info, watch, primary, writer, metrics },
+      tls: this.#tls.server,
       ...{ tracking: this.#tracking, peers: this.#peers, others, skew: primaryClock },
       advice: () => adviceOf(claim.state),
       promote: promoteHandler({ region, regions, promotion: this.#promotion, peers: this.#peers }),
       regressed: () => claim.state.kind === 'regressed' || claim.state.kind === 'catching-up',
       indexRedisUp: () => memory.ready,
       indexes: this.#indexKeeper.indexes,
-      audit: this.#indexKeeper.audit,
+      ...{ audit: this.#indexKeeper.audit, access },
     })
     this.#server = new GrpcServer({
-      ...{ listen: config.grpcListen, limits, log, observer: metrics },
-      unaryDeadlineMs: config.defaultDeadlineMs,
+      ...{ listen: config.grpcListen, tls: this.#tls.server, limits, log, observer: metrics },
+      ...{
+        traffic: config.traffic,
+        unaryDeadlineMs: config.defaultDeadlineMs,
+        access,
+        reflection: config.auth.reflection,
+      },
     })
     this.#server.add(cacheService)
     this.#server.add(searchService)
@@ -241,15 +272,27 @@ export class Sidecar {
     )
   }
 
+  /** How the sidecars of a region are called: by the name that clients look for them, or whatever address they have. */
+  #peerTls(): ((region: string) => PeerTls) | undefined {
+    const files = this.#tls.peers
+    const log = this.#log
+    return files && ((region) => ({ files, name: `api.${region}.${this.#config.domain}`, log }))
+  }
+
   #otherRegion(region: string): OtherRegion {
+    let refused = false
+    const hear = (error: unknown) => {
+      const now = error instanceof PeerRefused
+      if (now && !refused) this.#log.error({ peer: region }, error.message)
+      refused = now
+      throw error
+    }
     const ask = async () => {
       const demand = { deadlineMs: Date.now() + PEER_TIMEOUT_MS }
-      const answer = await this.#peers.call(
-        region,
-        PeerService.method.getRegion,
-        create(GetRegionRequestSchema),
-        demand,
-      )
+      const request = create(GetRegionRequestSchema)
+      const asked = this.#peers.call(region, PeerService.method.getRegion, request, demand)
+      const answer = await asked.catch(hear)
+      refused = false
       // Another sidecar of that region may have the claim that this one doesn't share.
       if (!answer.claimed && answer.redisRole === Role.PRIMARY) this.#peers.tryAnother(region)
       return answer
@@ -263,8 +306,10 @@ export class Sidecar {
    * @throws when an address can't be bound.
    */
   async start(): Promise<void> {
+    this.#tls.start()
+    this.#security.start()
     for (const connection of this.#connections) connection.start()
-    this.#values?.start()
+    this.#values.start()
     this.#tracking.start()
     this.#peers.start()
     this.#sibling?.start()
@@ -295,8 +340,10 @@ export class Sidecar {
     this.#peers.stop()
     this.#tracking.stop()
     for (const connection of this.#connections) connection.stop()
-    this.#values?.stop()
+    this.#values.stop()
     await this.#monitoring.stop()
+    this.#tls.stop()
+    this.#security.stop()
     this.#log.info('stopped')
   }
 }

@@ -21,6 +21,8 @@ export interface RedisOptions {
   readonly title?: string
   /** Loads the search module. Default false. */
   readonly search?: boolean
+  /** Settings of the search module by the names that FT.CONFIG has for them, such as `{ ON_TIMEOUT: 'fail' }`. */
+  readonly searchSettings?: Readonly<Record<string, string>>
   /** Runs it as a Sentinel. Default false. */
   readonly sentinel?: boolean
   /** Lines of its configuration file besides bind, port, dir and the module. */
@@ -138,7 +140,7 @@ export class RedisProcess extends ServerProcess {
   }
 
   #lines(): ConfigLine[] {
-    const { search = false, config = [] } = this.#options
+    const { search = false, searchSettings = {}, config = [] } = this.#options
     const { searchModulePath } = this.#installation
     const lines: ConfigLine[] = [
       ['bind', this.host],
@@ -146,7 +148,13 @@ export class RedisProcess extends ServerProcess {
       ['dir', this.dir],
       ['daemonize', 'no'],
     ]
-    if (search && searchModulePath !== undefined) lines.push(['loadmodule', searchModulePath])
+    if (search && searchModulePath !== undefined) {
+      lines.push(['loadmodule', searchModulePath, ...Object.entries(searchSettings).flat()])
+    } else if (search) {
+      // Built in, since Redis 8, its settings are among the server's own.
+      const ownName = (name: string) => `search-${name.toLowerCase().replaceAll('_', '-')}`
+      for (const [name, value] of Object.entries(searchSettings)) lines.push([ownName(name), value])
+    }
     return [...lines, ...config]
   }
 }

@@ -37,6 +37,11 @@ export interface LocalClusterOptions {
    * Default: as long as sidecars run.
    */
   readonly gate?: boolean
+  /**
+   * Whether sidecars speak TLS, and demand certificates of callers, by a CA of the cluster's own: see `tls` of the state.
+   * Default false.
+   */
+  readonly tls?: boolean
   /** Environment of all sidecars, over what the cluster sets itself. */
   readonly sidecarEnv?: Readonly<Record<string, string>>
   /** Main file of all sidecars, JavaScript or, for Node 24, TypeScript. Default: that of the built `@perigee/sidecar`. */
@@ -73,6 +78,7 @@ export interface ClusterSettings {
   readonly topology: ClusterTopology
   readonly sidecar: boolean
   readonly gate: boolean
+  readonly tls: boolean
   readonly sidecarEnv: Readonly<Record<string, string>>
   readonly sidecarMain: string | undefined
   readonly domain: string
@@ -103,6 +109,7 @@ export function clusterSettings(options: LocalClusterOptions): ClusterSettings {
     topology: options.topology ?? (sentinel ? 'sentinel' : 'static'),
     sidecar,
     gate: options.gate ?? (sidecar && options.topology !== 'external'),
+    tls: options.tls ?? false,
     sidecarEnv: options.sidecarEnv ?? {},
     sidecarMain: options.sidecarMain,
     domain: options.domain ?? 'rag.internal',

@@ -35,6 +35,8 @@ export interface ClusterState {
   readonly regions: readonly RegionState[]
   /** The file, mode 0600, that has the passwords of the users of data Redis and Sentinels. */
   readonly credentials: string
+  /** Paths of PEM files by which to call the sidecars, where they speak TLS. */
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string }
 }
 
 /** Replaces the file in one step: readers see the old state or the new, never a part. */

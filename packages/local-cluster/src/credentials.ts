@@ -3,12 +3,13 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import type { RedisUser } from '@perigee/embedded-redis'
 
 /**
- * The users of a cluster's data Redis and Sentinels; redis-users.ts says what each may do.
+ * The users of a cluster's Redis and Sentinels; redis-users.ts says what each may do.
  *
- * `admin` is for operators and tests, `sidecar` for sidecars, `replica` for the data Redis of one region at that of
- * another, `sentinel` for Sentinels.
+ * `admin` is for operators and tests. Sidecars are `sidecar` where they serve requests, `control` where they claim and give
+ * a data Redis its role, and at Sentinels, `index` at their index Redis. `replica` is for the data Redis of one region at that
+ * of another, `sentinel` for Sentinels.
  */
-export const userNames = ['admin', 'sidecar', 'replica', 'sentinel'] as const
+export const userNames = ['admin', 'sidecar', 'control', 'index', 'replica', 'sentinel'] as const
 export type UserName = (typeof userNames)[number]
 
 /** Passwords by user, as the credentials file holds them. The same in all regions: any of them may become the primary. */

@@ -17,6 +17,7 @@ import {
   temporaryFolder,
 } from '@perigee/embedded-redis'
 import { type Claimed, claimAddresses } from './claim-addresses.ts'
+import { type ClusterCertificates, makeCertificates } from './cluster-certificates.ts'
 import { type ClusterSettings, clusterSettings, type LocalClusterOptions } from './cluster-options.ts'
 import { type ClusterState, type ProcessName, writeStateFile } from './cluster-state.ts'
 import { ControlError, type ControlServer, type DnsState, type LinkState } from './control-server.ts'
@@ -62,6 +63,7 @@ export class LocalCluster {
   readonly #lock: FolderLock | undefined
   readonly #links: Map<string, LinkState>
   readonly #dns = new Map<string, DnsState>()
+  #certificates: ClusterCertificates | undefined
   #regions: readonly LocalRegion[] = []
   #network: NetworkThread | undefined
   #primary: string
@@ -114,6 +116,13 @@ export class LocalCluster {
       control: this.#control.url,
       regions: this.#regions.map((region) => region.state()),
       credentials: this.credentialsFile,
+      ...(this.#certificates && {
+        tls: {
+          ca: this.#certificates.ca,
+          cert: this.#certificates.client.cert,
+          key: this.#certificates.client.key,
+        },
+      }),
     }
   }
 
@@ -266,6 +275,7 @@ export class LocalCluster {
 
   async #start(installation: RedisInstallation): Promise<void> {
     mkdirSync(dirname(this.stateFile), { recursive: true })
+    if (this.#settings.tls) this.#certificates = await makeCertificates(this.dir, this)
     this.#regions = this.layout.regions.map((name) => this.#makeRegion(name, installation))
     // A replica that finds no primary tries again only after a second: so the primary comes first.
     const primary = this.#process(this.primary, 'dataRedis').start()
@@ -282,8 +292,12 @@ export class LocalCluster {
 
   #makeRegion(name: string, installation: RedisInstallation): LocalRegion {
     const { layout, dir, credentials } = this
+    const certificates = this.#certificates
     if (this.#settings.clockLibrary !== undefined) setRegionClock(join(dir, name), 0)
-    const region = new LocalRegion({ ...this.#settings, name, layout, installation, dir, credentials })
+    const region = new LocalRegion({
+      ...this.#settings,
+      ...{ name, layout, installation, dir, credentials, certificates },
+    })
     for (const [process, server] of region.processes) {
       for (const event of ['start', 'exit'] as const) {
         server.on(event, () => {

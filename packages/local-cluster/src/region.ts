@@ -7,14 +7,21 @@ import {
   type ServerProcess,
 } from '@perigee/embedded-redis'
 import { type Address, addressText } from './address.ts'
+import type { ClusterCertificates } from './cluster-certificates.ts'
 import type { ClusterTopology } from './cluster-options.ts'
 import type { ProcessName, RegionState } from './cluster-state.ts'
 import { type Credentials, userOf } from './credentials.ts'
 import type { RegionServers } from './current-primary.ts'
 import type { Layout } from './layout.ts'
-import { dataRedisUsers, sentinelUsers } from './redis-users.ts'
+import { dataRedisUsers, indexRedisUsers, sentinelUsers } from './redis-users.ts'
 import { clockEnvironment } from './region-clock.ts'
-import { aclFile, dataRedisConfig, indexRedisConfig, sentinelConfig } from './server-configs.ts'
+import {
+  aclFile,
+  dataRedisConfig,
+  indexRedisConfig,
+  indexSearchSettings,
+  sentinelConfig,
+} from './server-configs.ts'
 import { SidecarProcess } from './sidecar-process.ts'
 
 export interface RegionPlan {
@@ -30,6 +37,8 @@ export interface RegionPlan {
   readonly topology: ClusterTopology
   readonly sidecar: boolean
   readonly gate: boolean
+  /** None: sidecars are without TLS. */
+  readonly certificates: ClusterCertificates | undefined
   readonly sidecarEnv: Readonly<Record<string, string>>
   readonly sidecarMain: string | undefined
   readonly fileLimits: boolean
@@ -193,7 +202,10 @@ function* regionProcesses(plan: RegionPlan): Generator<[ProcessName, ServerProce
       dir: join(dir, 'index'),
       name: 'index-redis',
       title: `index Redis of ${name}`,
+      user: admin,
+      files: { [aclFile]: indexRedisUsers({ credentials, prefix }) },
       search: true,
+      searchSettings: indexSearchSettings,
       config: indexRedisConfig(layout, name),
     }),
   ]
@@ -216,8 +228,8 @@ function* regionProcesses(plan: RegionPlan): Generator<[ProcessName, ServerProce
   if (!plan.sidecar) return
   for (let index = 0; index < layout.sidecars; index++) {
     const standard = { main: plan.sidecarMain, env: plan.sidecarEnv }
-    const { domain } = plan
-    const sidecar = { ...servers, index, domain, topology, gate, dir, standard }
+    const { domain, certificates } = plan
+    const sidecar = { ...servers, index, domain, certificates, topology, gate, dir, standard }
     yield [sidecarName(index), new SidecarProcess(sidecar)]
   }
 }

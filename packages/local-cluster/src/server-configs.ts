@@ -47,8 +47,16 @@ export function dataRedisConfig({ layout, region, primary, credentials }: Server
 }
 
 export function indexRedisConfig(layout: Layout, region: string): ConfigLine[] {
-  return [...common, ['bind-source-addr', layout.host(region)], ['maxmemory-policy', 'noeviction']]
+  return [
+    ...common,
+    ['bind-source-addr', layout.host(region)],
+    ['aclfile', aclFile],
+    ['maxmemory-policy', 'noeviction'],
+  ]
 }
+
+/** Searches that run out of time fail, instead of answering with part of the hits. */
+export const indexSearchSettings = { ON_TIMEOUT: 'fail' } as const
 
 /** The name under which Sentinels know the replication group. */
 export const sentinelGroup = 'pg'

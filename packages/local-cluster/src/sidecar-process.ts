@@ -1,11 +1,13 @@
-import { existsSync } from 'node:fs'
-import { get } from 'node:http'
+import { existsSync, readFileSync } from 'node:fs'
+import { get, type IncomingMessage } from 'node:http'
+import { get as getSecurely } from 'node:https'
 import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
-import { type RedisUser, ServerProcess } from '@perigee/embedded-redis'
+import { ServerProcess } from '@perigee/embedded-redis'
 import { type Address, addressText } from './address.ts'
+import type { ClusterCertificates } from './cluster-certificates.ts'
 import type { ClusterTopology } from './cluster-options.ts'
-import { type Credentials, loginUrl, userOf } from './credentials.ts'
+import { type Credentials, loginUrl, type UserName, userOf } from './credentials.ts'
 import type { Layout } from './layout.ts'
 import { sentinelGroup } from './server-configs.ts'
 
@@ -28,6 +30,8 @@ export interface SidecarPlan {
   readonly credentials: Credentials
   /** Whether it lets replicas log in at its data Redis once it has the claim, and not before. */
   readonly gate: boolean
+  /** None: it is without TLS. */
+  readonly certificates: ClusterCertificates | undefined
   readonly domain: string
   /** Folder for its log. */
   readonly dir: string
@@ -64,7 +68,7 @@ export class SidecarProcess extends ServerProcess {
       ...launch(plan, {}),
       cwd: dir,
       logFile: join(dir, `${name}.log`),
-      probe: () => answersReady(http),
+      probe: () => answersReady(http, plan.certificates?.ca),
     })
     this.#plan = plan
   }
@@ -87,28 +91,41 @@ function launch(plan: SidecarPlan, variant: SidecarVariant) {
 function sidecarEnvironment(plan: SidecarPlan): Record<string, string> {
   const { layout, region, index, credentials, gate } = plan
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PERIGEE_'))
-  const user = userOf(credentials, 'sidecar')
+  const login = (name: UserName, address: Address) =>
+    loginUrl(userOf(credentials, name), addressText(address))
+  const dataRedis = layout.dataRedisItself(region)
   return {
     ...(Object.fromEntries(inherited) as Record<string, string>),
     PERIGEE_REGION: region,
     PERIGEE_REGIONS: layout.regions.join(','),
-    ...topologyEnvironment(plan, user),
+    ...topologyEnvironment(plan),
     ...(gate ? { PERIGEE_GATE_USER: 'replica' } : {}),
     PERIGEE_GRPC_LISTEN: addressText(layout.grpc(region, index)),
     PERIGEE_HTTP_LISTEN: addressText(layout.http(region, index)),
-    PERIGEE_DATA_REDIS: loginUrl(user, addressText(layout.dataRedisItself(region))),
+    PERIGEE_DATA_REDIS: login('sidecar', dataRedis),
+    PERIGEE_CONTROL_REDIS: login('control', dataRedis),
     PERIGEE_DATA_REDIS_ADDRESS: addressText(layout.dataRedis(region)),
-    PERIGEE_INDEX_REDIS: `redis://${addressText(layout.indexRedis(region))}`,
+    PERIGEE_INDEX_REDIS: login('index', layout.indexRedis(region)),
     PERIGEE_PEERS: peers(layout, region, index),
     PERIGEE_DOMAIN: plan.domain,
     PERIGEE_LOCAL_ADDRESS: layout.host(region),
+    ...tlsEnvironment(plan),
   }
 }
 
-function topologyEnvironment(
-  { topology, primary, layout }: SidecarPlan,
-  user: RedisUser,
-): Record<string, string> {
+function tlsEnvironment({ certificates, region }: SidecarPlan): Record<string, string> {
+  const own = certificates?.regions.get(region)
+  if (!certificates || !own) return {}
+  return { PERIGEE_TLS_CERT: own.cert, PERIGEE_TLS_KEY: own.key, PERIGEE_TLS_CLIENT_CA: certificates.ca }
+}
+
+function topologyEnvironment({
+  topology,
+  primary,
+  layout,
+  credentials,
+}: SidecarPlan): Record<string, string> {
+  const user = userOf(credentials, 'control')
   if (topology === 'external') return { PERIGEE_TOPOLOGY: topology }
   if (topology === 'static') return { PERIGEE_TOPOLOGY: topology, PERIGEE_PRIMARY: primary }
   const sentinels = layout.regions.map((name) => loginUrl(user, addressText(layout.sentinel(name))))
@@ -133,12 +150,16 @@ function peers(layout: Layout, region: string, own: number): string {
     .join(',')
 }
 
-function answersReady({ host, port }: Address): Promise<boolean> {
+/** @param ca the CA of its certificate; none: it is without TLS. */
+function answersReady({ host, port }: Address, ca: string | undefined): Promise<boolean> {
   return new Promise((resolve) => {
-    const request = get({ host, port, path: '/readyz', timeout: 1_000, agent: false }, (response) => {
+    const about = { host, port, path: '/readyz', timeout: 1_000, agent: false as const }
+    const heard = (response: IncomingMessage) => {
       response.resume()
       resolve(response.statusCode === 200)
-    })
+    }
+    const request =
+      ca === undefined ? get(about, heard) : getSecurely({ ...about, ca: readFileSync(ca) }, heard)
     request.on('timeout', () => request.destroy())
     request.on('error', () => resolve(false))
   })

@@ -3,6 +3,7 @@ import type { Deadline } from './deadline.ts'
 import type { Endpoint, EndpointChooser } from './endpoint.ts'
 import type { EventListener } from './event.ts'
 import type { ServiceName } from './health-watch.ts'
+import type { Overloads } from './overloads.ts'
 import type { PerigeeError } from './perigee-error.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import type { AttemptOptions } from './transport.ts'
@@ -17,6 +18,7 @@ export interface AttemptTools {
   readonly connectTimeoutMs: number
   readonly onEvent: EventListener
   readonly budget: RetryBudget
+  readonly overloads: Overloads
 }
 
 /** What one call is. */

@@ -93,7 +93,13 @@ export class Attempts<T> {
   async #begins(round: number): Promise<boolean> {
     if (round === 0) return true
     if (round > PAUSES_MS.length && !(this.#maybeDone && this.#anyAnswer)) return false
-    const pauseMs = (PAUSES_MS[round - 1] ?? UNKNOWN_PAUSE_MS) * (0.75 + Math.random() / 2)
+    const jitter = 0.75 + Math.random() / 2
+    const { chooser, overloads } = this.#tools
+    const alone = overloads.shortestMs(() =>
+      chooser.candidates(this.#plan.service, this.#plan.settings.region),
+    )
+    // A little longer than that, so that not everybody is back at once.
+    const pauseMs = Math.max((PAUSES_MS[round - 1] ?? UNKNOWN_PAUSE_MS) * jitter, alone * Math.max(1, jitter))
     if (this.#repeatUntil.remainingMs < pauseMs) return false
     await this.#lookForOthers(pauseMs)
     return true
@@ -115,9 +121,12 @@ export class Attempts<T> {
   /** Asks all sidecars that may answer, one after another, until one does. @param asked the one that was asked already. */
   async #askAll(asked: Endpoint | undefined): Promise<Outcome<T>> {
     const { settings, service } = this.#plan
+    const { chooser, overloads } = this.#tools
     this.#anyAnswer = false
-    const candidates = this.#tools.chooser.candidates(service, settings.region)
-    const waiting = candidates.filter(({ address }) => address !== asked?.address)
+    const candidates = overloads.lastOf(chooser.candidates(service, settings.region))
+    const waiting = candidates.filter(
+      (endpoint) => endpoint.address !== asked?.address && !this.#leavesAlone(endpoint),
+    )
     let share = asked ? LATER_SHARE : FIRST_SHARE
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       if (settings.signal?.aborted) throw aborted(settings.signal)
@@ -129,6 +138,12 @@ export class Attempts<T> {
       share = LATER_SHARE
     }
     return { kind: 'try next' }
+  }
+
+  /** Whether a sidecar has told this very call to come back later, and it isn't later yet. */
+  #leavesAlone({ address }: Endpoint): boolean {
+    const told = this.#failures.findLast(({ endpoint }) => endpoint.address === address)
+    return told?.error.reason === 'OVERLOADED' && this.#tools.overloads.waitMs(told.endpoint) > 0
   }
 
   async #mayAsk(endpoint: Endpoint): Promise<boolean> {
@@ -243,8 +258,9 @@ export class Attempts<T> {
 
   /** What an attempt that failed says of its sidecar, and of the call. */
   #failed({ endpoint, error, tookMs, wasInUse }: FailedAttempt, signal: AbortSignal | undefined): Outcome<T> {
-    const { chooser } = this.#tools
+    const { chooser, overloads } = this.#tools
     const { read, service, settings } = this.#plan
+    overloads.heard(endpoint, error)
     if (signal?.aborted) {
       if (signal.reason === OVERTAKEN)
         chooser.failed(endpoint, service, slow(endpoint, tookMs), 'overtaken', tookMs)

@@ -1,11 +1,13 @@
 import { isIP } from 'node:net'
 import type { WriteOptions } from './call-options.ts'
+import { CallToken, type TokenOption } from './call-token.ts'
 import { formatAddress, parseAddress } from './connection.ts'
 import type { EventListener } from './event.ts'
 import { type OwnRegion, ownRegion } from './own-region.ts'
 import { invalidArgument } from './perigee-error.ts'
 import type { RegionChoice } from './region-choice.ts'
 import type { RetryBudgetOptions } from './retry-budget.ts'
+import { ClientTls, type TlsOptions } from './tls-options.ts'
 
 /** The port of sidecars that DNS gives no other one for. */
 const DEFAULT_PORT = 7700
@@ -51,6 +53,13 @@ export interface ConnectOptions {
    * by unary calls all the same.
    */
   readonly transport?: 'auto' | 'unary' | undefined
+  /** Speak TLS: `{}` is enough where sidecars' certificates are of a public CA, and they demand none. Default: no TLS. */
+  readonly tls?: TlsOptions | undefined
+  /**
+   * Shown by every call, for sidecars that ask who calls; a function is asked for one when it is needed, and again when that
+   * one is refused. Default: none.
+   */
+  readonly token?: TokenOption | undefined
   /** Hears what happened without failing a call: failovers, a cache bypassed, names that don't resolve. */
   readonly onEvent?: EventListener | undefined
 }
@@ -71,6 +80,8 @@ export interface ConnectSettings {
   readonly hedgeAfterMs: number | undefined
   readonly retryBudget: RetryBudgetOptions
   readonly transport: 'auto' | 'unary'
+  readonly tls: ClientTls | undefined
+  readonly token: CallToken | undefined
 }
 
 /**
@@ -108,6 +119,9 @@ export function connectSettings(options: ConnectOptions, environment: NodeJS.Pro
     hedgeAfterMs:
       options.hedgeAfterMs === undefined ? undefined : notNegative(options.hedgeAfterMs, 'hedgeAfterMs'),
     transport: transportFrom(options.transport),
+    tls:
+      options.tls && new ClientTls(options.tls, { domain: options.domain, listed: addresses !== undefined }),
+    token: options.token === undefined ? undefined : new CallToken(options.token),
     retryBudget: {
       share: notNegative(options.retryBudget?.share ?? 0.2, 'retryBudget.share'),
       perSecond: notNegative(options.retryBudget?.perSecond ?? 10, 'retryBudget.perSecond'),

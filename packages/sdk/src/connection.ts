@@ -1,9 +1,13 @@
 import { connect, isIPv6, type Socket } from 'node:net'
-import { type ChannelOptions, Client, connectivityState } from '@grpc/grpc-js'
+import { type ChannelCredentials, type ChannelOptions, Client, connectivityState } from '@grpc/grpc-js'
 import { Deadline } from './deadline.ts'
+import type { Endpoint } from './endpoint.ts'
 import { inTime } from './pause.ts'
 import { PerigeeError } from './perigee-error.ts'
 import { plainCredentials } from './plain-credentials.ts'
+import { tlsCredentials } from './tls-credentials.ts'
+import { tlsFailure } from './tls-failure.ts'
+import type { ClientTls } from './tls-options.ts'
 
 const CHANNEL_OPTIONS: ChannelOptions = {
   // So that something comes from a sidecar that lives every second. Its silence is judged by HealthWatch, sooner and
@@ -27,6 +31,10 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.enable_channelz': 0,
 }
 
+/** What an end of a connection in its beginning may mean. */
+const REFUSED = 'it may not trust the CA of tls.cert, or that has run out'
+const UNENCRYPTED = 'if it speaks TLS, give `tls`'
+
 /** An attempt to connect goes on for so long at least, for others, though whoever began it had less time. */
 const SHORTEST_ATTEMPT_MS = 1_000
 
@@ -40,6 +48,10 @@ const SHORTEST_ATTEMPT_MS = 1_000
  */
 export class Connection {
   readonly #address: string
+  readonly #endpoint: Endpoint
+  readonly #tls: ClientTls | undefined
+  /** How the last attempt's TLS failed. */
+  #refusal: Error | undefined
   #client: Client
   #establishing: Promise<void> | undefined
   #probe: AbortController | undefined
@@ -47,8 +59,11 @@ export class Connection {
   #number = 0
   #closed = false
 
-  constructor(address: string) {
-    this.#address = address
+  /** @param tls none: without TLS. */
+  constructor(endpoint: Endpoint, tls?: ClientTls) {
+    this.#address = endpoint.address
+    this.#endpoint = endpoint
+    this.#tls = tls
     this.#client = this.#newClient()
   }
 
@@ -99,14 +114,28 @@ export class Connection {
   }
 
   #newClient(): Client {
-    const credentials = plainCredentials((socket) => {
+    const onSocket = (socket: Socket) => {
       this.#socket = socket
       this.#number += 1
       // Watching a sidecar's health keeps no process alive; calls do so themselves (see GrpcTransport).
       socket.unref()
       socket.ref = () => socket
-    })
+    }
+    const credentials = this.#tls ? this.#secure(this.#tls, onSocket) : plainCredentials(onSocket)
     return new Client(this.#address, credentials, CHANNEL_OPTIONS)
+  }
+
+  #secure(tls: ClientTls, onSocket: (socket: Socket) => void): ChannelCredentials {
+    const way = {
+      get context() {
+        return tls.context
+      },
+      names: tls.namesOf(this.#endpoint),
+      onFailure: (error: Error) => {
+        this.#refusal = error
+      },
+    }
+    return tlsCredentials(way, onSocket)
   }
 
   async #establish(timeoutMs: number): Promise<void> {
@@ -114,13 +143,18 @@ export class Connection {
     this.#probe = new AbortController()
     await tcpConnect(this.#address, timeoutMs, this.#probe.signal)
     if (this.#closed) throw unreachable(this.#address, 'the client was closed')
+    this.#refusal = undefined
     const state = await this.#settle(deadline)
     if (state === connectivityState.READY) return
     // It would go on by itself, unbounded, and so would every attempt that joins it: the next one starts anew.
     this.#socket?.destroy()
     this.renew()
+    if (this.#refusal) throw unreachable(this.#address, tlsFailure(this.#refusal), this.#refusal)
     if (state === connectivityState.TRANSIENT_FAILURE)
-      throw unreachable(this.#address, 'it accepted a connection and closed it')
+      throw unreachable(
+        this.#address,
+        `it accepted a connection and closed it; ${this.#tls ? REFUSED : UNENCRYPTED}`,
+      )
     throw unreachable(this.#address, `it accepted a connection and then said nothing for ${timeoutMs} ms`)
   }
 

@@ -12,6 +12,7 @@ import type { EventListener } from './event.ts'
 import { serviceOf } from './health-watch.ts'
 import { isRead } from './idempotency.ts'
 import { MultiplexTransport } from './multiplex-transport.ts'
+import { Overloads } from './overloads.ts'
 import { PerigeeError } from './perigee-error.ts'
 import { QuickGets } from './quick-get.ts'
 import { RetryBudget, type RetryBudgetOptions } from './retry-budget.ts'
@@ -32,13 +33,19 @@ export class Failover {
     readonly onEvent: EventListener
     readonly retryBudget?: RetryBudgetOptions | undefined
   }) {
-    const { transport, retryBudget, ...tools } = options
+    const { transport, retryBudget, ...shared } = options
+    const tools = { ...shared, overloads: new Overloads() }
     this.#transport = transport
     // Of their own each: while nobody takes writes, these spend theirs, and reads must still be able to go on elsewhere.
     this.#reads = { ...tools, budget: new RetryBudget(retryBudget) }
     const { budget } = this.#reads
     if (transport instanceof MultiplexTransport)
-      this.quickGets = new QuickGets({ chooser: tools.chooser, transport, budget })
+      this.quickGets = new QuickGets({
+        chooser: tools.chooser,
+        transport,
+        budget,
+        overloads: tools.overloads,
+      })
     this.#writes = { ...tools, budget: new RetryBudget(retryBudget) }
   }
 

@@ -7,8 +7,9 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf'
-import { type ClientReadableStream, Metadata } from '@grpc/grpc-js'
+import type { ClientReadableStream } from '@grpc/grpc-js'
 import { connectionBroke } from './broken-connection.ts'
+import { type CallToken, metadataWith } from './call-token.ts'
 import { Connection } from './connection.ts'
 import type { Deadline } from './deadline.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -16,18 +17,12 @@ import { isRead } from './idempotency.ts'
 import { aborted, PerigeeError } from './perigee-error.ts'
 import { ProcessHold } from './process-hold.ts'
 import { RefusedStream } from './refused-stream.ts'
-import type { AttemptOptions, Transport } from './transport.ts'
-import {
-  brokeOff,
-  closedError,
-  deadlineExceeded,
-  noLongerNamed,
-  notTaken,
-  wentSilent,
-} from './transport-errors.ts'
+import type { ClientTls } from './tls-options.ts'
+import type { AttemptOptions, Transport, TransportOptions } from './transport.ts'
+import { brokeOff, closedError, noLongerNamed, notTaken, wentSilent } from './transport-errors.ts'
+import { LONGEST_TIMER_MS, withinAttempt } from './within-attempt.ts'
 
 /** Timers of more milliseconds, 24 days, fire at once; nobody waits that long. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 const HEALTH_CHECK = '/grpc.health.v1.Health/Check'
 
 interface CallInFlight {
@@ -42,6 +37,8 @@ interface CallInFlight {
 
 /** Calls over HTTP/2, one stream each, by grpc-js; one connection an address. */
 export class GrpcTransport implements Transport {
+  readonly #tls: ClientTls | undefined
+  readonly #token: CallToken | undefined
   readonly #connections = new Map<string, Connection>()
   readonly #inFlight = new Set<CallInFlight>()
   readonly #waiting = new ProcessHold()
@@ -49,7 +46,28 @@ export class GrpcTransport implements Transport {
   #wanted: ReadonlySet<string> | undefined
   #closed = false
 
-  async unary<I extends DescMessage, O extends DescMessage>(
+  constructor({ tls, token }: TransportOptions = {}) {
+    this.#tls = tls
+    this.#token = token
+  }
+
+  unary<I extends DescMessage, O extends DescMessage>(
+    endpoint: Endpoint,
+    method: DescMethodUnary<I, O>,
+    request: () => MessageShape<I>,
+    options: AttemptOptions,
+  ): Promise<MessageShape<O>> {
+    return this.#token
+      ? this.#token.call(
+          (token) => this.unaryShowing(token, endpoint, method, request, options),
+          (token) => withinAttempt(token, options),
+        )
+      : this.unaryShowing(undefined, endpoint, method, request, options)
+  }
+
+  /** Makes a call with that token, whatever becomes of it. */
+  async unaryShowing<I extends DescMessage, O extends DescMessage>(
+    token: string | undefined,
     endpoint: Endpoint,
     method: DescMethodUnary<I, O>,
     request: () => MessageShape<I>,
@@ -57,7 +75,7 @@ export class GrpcTransport implements Transport {
   ): Promise<MessageShape<O>> {
     const answer = await this.#unary(
       endpoint,
-      { path: pathOf(method), read: isRead(method) },
+      { path: pathOf(method), read: isRead(method), token },
       () => encode(method, request()),
       options,
     )
@@ -65,6 +83,29 @@ export class GrpcTransport implements Transport {
   }
 
   async *serverStream<I extends DescMessage, O extends DescMessage>(
+    endpoint: Endpoint,
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageShape<I>,
+    options: AttemptOptions,
+  ): AsyncGenerator<MessageShape<O>> {
+    const begin = async (token?: string) => {
+      const stream = this.#serverStream(token, endpoint, method, request, options)
+      return { stream, first: await stream.next() }
+    }
+    const { stream, first } = this.#token
+      ? await this.#token.call(begin, (token) => withinAttempt(token, options))
+      : await begin()
+    if (first.done) return
+    try {
+      yield first.value
+      yield* stream
+    } finally {
+      await stream.return(undefined)
+    }
+  }
+
+  async *#serverStream<I extends DescMessage, O extends DescMessage>(
+    token: string | undefined,
     endpoint: Endpoint,
     method: DescMethodServerStreaming<I, O>,
     request: MessageShape<I>,
@@ -79,7 +120,7 @@ export class GrpcTransport implements Transport {
         asIs,
         asIs,
         bytes,
-        new Metadata(),
+        metadataWith(token),
         { deadline: grpcDeadline(options.deadline) },
       )
       const following = this.#follow(call, endpoint, isRead(method), options)
@@ -147,37 +188,26 @@ export class GrpcTransport implements Transport {
     if (!connection) {
       // Nobody would ever close it.
       if (this.#wanted && !this.#wanted.has(endpoint.address)) throw noLongerNamed(endpoint)
-      connection = new Connection(endpoint.address)
+      connection = new Connection(endpoint, this.#tls)
       this.#connections.set(endpoint.address, connection)
     }
-    if (!connection.ready) await this.#bounded(connection.connect(options.connectTimeoutMs), options)
+    if (!connection.ready) {
+      const connecting = connection.connect(options.connectTimeoutMs)
+      await withinAttempt(connecting, options).catch((error) => {
+        throw this.#closed ? closedError() : error
+      })
+    }
     if (this.#closed) throw closedError()
     return connection
   }
 
-  /** The shared attempt goes on for others when this caller's time is over. */
-  #bounded(connecting: Promise<void>, { deadline, signal }: AttemptOptions): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onAbort = () => signal && finish(() => reject(aborted(signal)))
-      const late = () => finish(() => reject(deadlineExceeded()))
-      const { remainingMs } = deadline
-      const timer = remainingMs <= LONGEST_TIMER_MS ? setTimeout(late, remainingMs) : undefined
-      const finish = (settle: () => void) => {
-        clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
-        settle()
-      }
-      signal?.addEventListener('abort', onAbort, { once: true })
-      connecting.then(
-        () => finish(resolve),
-        (error) => finish(() => reject(this.#closed ? closedError() : error)),
-      )
-    })
-  }
-
   async #unary(
     endpoint: Endpoint,
-    { path, read }: { readonly path: string; readonly read: boolean },
+    {
+      path,
+      read,
+      token,
+    }: { readonly path: string; readonly read: boolean; readonly token?: string | undefined },
     request: () => Buffer,
     options: AttemptOptions,
   ): Promise<Buffer> {
@@ -193,7 +223,7 @@ export class GrpcTransport implements Transport {
           asIs,
           asIs,
           bytes,
-          new Metadata(),
+          metadataWith(token),
           { deadline: grpcDeadline(deadline) },
           (error, answer) => {
             following.end()

@@ -12,6 +12,7 @@ export type {
   SetOptions,
 } from './cache-options.ts'
 export type { CallOptions, ReadOptions, WriteOptions } from './call-options.ts'
+export type { TokenOption } from './call-token.ts'
 export type { ChunkInput, Hit, Hits, StoredChunk, View } from './chunk.ts'
 export type { Cluster, ClusterOptions, ProbeLagOptions, WatchStatusOptions } from './cluster.ts'
 export type { IndexCareOptions, IndexFindings, VerifyIndexOptions } from './cluster-indexes.ts'
@@ -61,6 +62,7 @@ export type { RetryBudgetOptions } from './retry-budget.ts'
 export { runWithSession, type Session } from './session.ts'
 export { type SessionCookieOptions, sessionFromCookie, sessionToCookie } from './session-cookie.ts'
 export { sessionFromHeaders, sessionToHeaders } from './session-headers.ts'
+export type { TlsOptions } from './tls-options.ts'
 export type { Vector } from './vector.ts'
 export type { VectorIndex } from './vector-index.ts'
 export type {

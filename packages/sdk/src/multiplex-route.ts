@@ -1,4 +1,4 @@
-import { Metadata } from '@grpc/grpc-js'
+import { metadataWith } from './call-token.ts'
 import type { Connection } from './connection.ts'
 import { MULTIPLEX_PATH } from './multiplex-methods.ts'
 import { MultiplexStream } from './multiplex-stream.ts'
@@ -17,7 +17,7 @@ export class MultiplexRoute {
   #unsupported = false
 
   /** The stream for new calls over a connection that is ready; `undefined` when the sidecar has no Multiplex. */
-  stream(connection: Connection): MultiplexStream | undefined {
+  stream(connection: Connection, token?: string): MultiplexStream | undefined {
     if (this.#connection !== connection || this.#number !== connection.number) {
       this.#current?.retire()
       this.#current = undefined
@@ -27,7 +27,12 @@ export class MultiplexRoute {
       this.#number = connection.number
     }
     if (this.#unsupported) return undefined
-    this.#current ??= this.#open(connection)
+    // It speaks for whoever has shown its token.
+    if (this.#current && this.#current.token !== token) {
+      this.#current.retire()
+      this.#current = undefined
+    }
+    this.#current ??= this.#open(connection, token)
     return this.#current
   }
 
@@ -52,15 +57,15 @@ export class MultiplexRoute {
     for (const stream of [...this.#streams]) stream.close(why)
   }
 
-  #open(connection: Connection): MultiplexStream {
+  #open(connection: Connection, token: string | undefined): MultiplexStream {
     const { number } = connection
     const call = connection.client.makeBidiStreamRequest<Buffer, Buffer>(
       MULTIPLEX_PATH,
       asIs,
       asIs,
-      new Metadata(),
+      metadataWith(token),
     )
-    const stream = new MultiplexStream(call, (unsupported) => {
+    const stream = new MultiplexStream(call, token, (unsupported) => {
       this.#streams.delete(stream)
       if (this.#current === stream) this.#current = undefined
       if (unsupported && this.#connection === connection && this.#number === number) this.#unsupported = true

@@ -39,6 +39,8 @@ export interface StreamCall {
 }
 
 export class MultiplexStream {
+  /** Shown when it was opened. */
+  readonly token: string | undefined
   readonly #stream: ClientDuplexStream<Buffer, Buffer>
   readonly #onEnd: (unsupported: boolean) => void
   readonly #writer = new RequestFrameWriter()
@@ -55,9 +57,17 @@ export class MultiplexStream {
   #retired = false
   #over = false
 
-  /** @param onEnd called when it has ended; `unsupported`: calls had better be unary from now on. */
-  constructor(stream: ClientDuplexStream<Buffer, Buffer>, onEnd: (unsupported: boolean) => void) {
+  /**
+   * @param token what it was opened with.
+   * @param onEnd called when it has ended; `unsupported`: calls had better be unary from now on.
+   */
+  constructor(
+    stream: ClientDuplexStream<Buffer, Buffer>,
+    token: string | undefined,
+    onEnd: (unsupported: boolean) => void,
+  ) {
     this.#stream = stream
+    this.token = token
     this.#onEnd = onEnd
     stream.on('data', (frame: Buffer) => this.#read(frame))
     stream.on('error', (error: ServiceError) => this.#ended(error))
@@ -203,12 +213,14 @@ export class MultiplexStream {
 
   #ended(error: ServiceError | undefined): void {
     if (this.#over) return
-    const lacking = error?.code === STATUS.UNIMPLEMENTED && !PerigeeError.from(error).reason
+    const reason = error && PerigeeError.from(error).reason
+    const overloaded = reason === 'OVERLOADED'
+    const lacking = overloaded || (error?.code === STATUS.UNIMPLEMENTED && !reason)
     // A sidecar that drains answers all that it has taken before it ends the stream.
     const drained = error === undefined && this.#draining
     const untaken = drained ? new RefusedStream('it had ended the stream') : RefusedStream.from(error)
     const sent = error ?? callEnded(STATUS.UNAVAILABLE, 'the sidecar ended the stream')
-    this.#end(NOT_THAT_WAY.has(sent.code), (call) => {
+    this.#end(NOT_THAT_WAY.has(sent.code) && !(overloaded && this.#heard), (call) => {
       if (lacking && !this.#heard) call.unsupported()
       else if (call.id === 0) call.failed(notSent(call.endpoint))
       else if (untaken && (drained || !this.#heard)) call.failed(notTaken(call.endpoint, untaken))

@@ -5,6 +5,7 @@ import {
   fromBinary,
   type MessageShape,
 } from '@bufbuild/protobuf'
+import type { CallToken } from './call-token.ts'
 import type { Endpoint } from './endpoint.ts'
 import { GrpcTransport, unwritable } from './grpc-transport.ts'
 import { isRead } from './idempotency.ts'
@@ -14,8 +15,9 @@ import { MultiplexRoute } from './multiplex-route.ts'
 import type { MultiplexStream } from './multiplex-stream.ts'
 import { aborted } from './perigee-error.ts'
 import { ProcessHold } from './process-hold.ts'
-import type { AttemptOptions, Transport } from './transport.ts'
+import type { AttemptOptions, Transport, TransportOptions } from './transport.ts'
 import { closedError } from './transport-errors.ts'
+import { withinAttempt } from './within-attempt.ts'
 
 /** Larger requests go by themselves: they gain nothing from sharing a frame, and others would wait for them. */
 const REQUEST_BYTES_MAX = 256 * 1024
@@ -25,34 +27,60 @@ const REQUEST_BYTES_MAX = 256 * 1024
  * without Multiplex, as unary calls and streams of their own. Both mean the same, and fail in the same ways.
  */
 export class MultiplexTransport implements Transport {
-  readonly #unary = new GrpcTransport()
+  readonly #unary: GrpcTransport
+  readonly #token: CallToken | undefined
   readonly #routes = new Map<string, MultiplexRoute>()
   /** Keeps the process alive while a call is waited for. */
   readonly hold = new ProcessHold()
   #closed = false
 
-  async unary<I extends DescMessage, O extends DescMessage>(
+  constructor(options: TransportOptions = {}) {
+    this.#unary = new GrpcTransport(options)
+    this.#token = options.token
+  }
+
+  unary<I extends DescMessage, O extends DescMessage>(
+    endpoint: Endpoint,
+    method: DescMethodUnary<I, O>,
+    request: () => MessageShape<I>,
+    options: AttemptOptions,
+  ): Promise<MessageShape<O>> {
+    return this.#token
+      ? this.#token.call(
+          (token) => this.#showing(token, endpoint, method, request, options),
+          (token) => withinAttempt(token, options),
+        )
+      : this.#showing(undefined, endpoint, method, request, options)
+  }
+
+  async #showing<I extends DescMessage, O extends DescMessage>(
+    token: string | undefined,
     endpoint: Endpoint,
     method: DescMethodUnary<I, O>,
     request: () => MessageShape<I>,
     options: AttemptOptions,
   ): Promise<MessageShape<O>> {
     const multiplexed = MULTIPLEXED.get(method)
-    if (!multiplexed) return this.#unary.unary(endpoint, method, request, options)
+    if (!multiplexed) return this.#unary.unaryShowing(token, endpoint, method, request, options)
     const release = options.background ? () => {} : this.hold.begin()
     try {
       const connection = await this.#unary.connected(endpoint, options)
-      const stream = this.#route(endpoint).stream(connection)
+      const stream = this.#route(endpoint).stream(connection, token)
       const framed = stream && encode(method, request())
       if (!stream || !framed || framed.bytes.length > REQUEST_BYTES_MAX)
-        return await this.#unary.unary(endpoint, method, request, options)
+        return await this.#unary.unaryShowing(token, endpoint, method, request, options)
       const call = { endpoint, read: isRead(method), method: multiplexed, request: framed }
       const answer = await this.#call(stream, call, options)
-      if (!answer) return await this.#unary.unary(endpoint, method, request, options)
+      if (!answer) return await this.#unary.unaryShowing(token, endpoint, method, request, options)
       return fromBinary(method.output, answer)
     } finally {
       release()
     }
+  }
+
+  /** A sidecar didn't take the token of a stream. @returns whether calls may show another one. */
+  refused(token: string | undefined): boolean {
+    return token !== undefined && this.#token?.refused(token) === true
   }
 
   /** The stream to a sidecar, if it is open and would send a call at once. */

@@ -75,7 +75,11 @@ export class Perigee {
     const settings = connectSettings(options, process.env)
     const { regions, region, domain, port, connectTimeoutMs, defaultTimeoutMs, retryBudget } = settings
     const onEvent = guarded(options.onEvent)
-    const transport = settings.transport === 'unary' ? new GrpcTransport() : new MultiplexTransport()
+    const { tls, token } = settings
+    const transport =
+      settings.transport === 'unary'
+        ? new GrpcTransport({ tls, token })
+        : new MultiplexTransport({ tls, token })
     const discovery = settings.addresses
       ? new ListedAddresses(settings.addresses)
       : new DnsDiscovery({ domain, port, server: settings.dns })

@@ -16,12 +16,14 @@ import {
   readGetResponse,
 } from '@perigee/protocol'
 import { type BegunCall, FIRST_SHARE } from './attempt-plan.ts'
+import { isRefused } from './call-token.ts'
 import { Deadline } from './deadline.ts'
 import type { Endpoint, EndpointChooser } from './endpoint.ts'
 import { serviceOf } from './health-watch.ts'
 import { errorOf, HEAD_BYTES_MAX, wireTimeout } from './multiplex-call.ts'
 import type { StreamCall } from './multiplex-stream.ts'
 import type { MultiplexTransport } from './multiplex-transport.ts'
+import type { Overloads } from './overloads.ts'
 import { PerigeeError } from './perigee-error.ts'
 import type { RetryBudget } from './retry-budget.ts'
 
@@ -51,15 +53,18 @@ export class QuickGets {
   readonly chooser: EndpointChooser
   readonly transport: MultiplexTransport
   readonly #budget: RetryBudget
+  readonly #overloads: Overloads
 
   constructor(parts: {
     readonly chooser: EndpointChooser
     readonly transport: MultiplexTransport
     readonly budget: RetryBudget
+    readonly overloads: Overloads
   }) {
     this.chooser = parts.chooser
     this.transport = parts.transport
     this.#budget = parts.budget
+    this.#overloads = parts.overloads
   }
 
   /** Begins one; false, and nothing has happened, when it has to go the ordinary way. */
@@ -67,12 +72,13 @@ export class QuickGets {
     const { namespace, key, timeoutMs } = plan
     if (!isPlain(namespace) || !isPlain(key) || !(timeoutMs > 0)) return false
     const endpoint = this.chooser.first(SERVICE)
+    if (endpoint && this.#overloads.any && this.#overloads.waitMs(endpoint) > 0) return false
     const stream = endpoint && this.transport.openStream(endpoint)
     if (!stream) return false
     this.#budget.callMade()
     this.chooser.began(endpoint)
     this.transport.hold.enter()
-    stream.send(new QuickGet(plan, endpoint, this))
+    stream.send(new QuickGet(plan, endpoint, this, stream.token))
     return true
   }
 }
@@ -88,11 +94,14 @@ class QuickGet implements StreamCall {
   id = 0
   readonly #plan: QuickGetPlan
   readonly #gets: QuickGets
+  readonly #token: string | undefined
   readonly #startedMs = performance.now()
   /** Until it has to be answered, or another sidecar may do better. */
   readonly #attemptMs: number
 
-  constructor(plan: QuickGetPlan, endpoint: Endpoint, gets: QuickGets) {
+  /** @param token of the stream that it goes over. */
+  constructor(plan: QuickGetPlan, endpoint: Endpoint, gets: QuickGets, token: string | undefined) {
+    this.#token = token
     this.#plan = plan
     this.endpoint = endpoint
     this.#gets = gets
@@ -131,6 +140,11 @@ class QuickGet implements StreamCall {
   failed(error: PerigeeError): void {
     const tookMs = performance.now() - this.#startedMs
     this.#ended()
+    // Nothing was done, and with another token it goes the ordinary way.
+    if (isRefused(error) && this.#gets.transport.refused(this.#token)) {
+      this.#plan.goOn(undefined)
+      return
+    }
     const wasInUse = true
     const deadline = Deadline.in(this.#plan.timeoutMs - tookMs)
     this.#plan.goOn({ deadline, failed: { endpoint: this.endpoint, error, tookMs, wasInUse } })

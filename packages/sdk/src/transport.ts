@@ -4,8 +4,10 @@ import type {
   DescMethodUnary,
   MessageShape,
 } from '@bufbuild/protobuf'
+import type { CallToken } from './call-token.ts'
 import type { Deadline } from './deadline.ts'
 import type { Endpoint } from './endpoint.ts'
+import type { ClientTls } from './tls-options.ts'
 
 /** How long one attempt may take, and what gives it up. */
 export interface AttemptOptions {
@@ -15,6 +17,14 @@ export interface AttemptOptions {
   readonly signal?: AbortSignal | undefined
   /** Nobody waits for it: it keeps no process alive. */
   readonly background?: boolean | undefined
+}
+
+/** What all calls of a client have in common. */
+export interface TransportOptions {
+  /** None: connections are without TLS. */
+  readonly tls?: ClientTls | undefined
+  /** What calls show to say who makes them; none: nothing. */
+  readonly token?: CallToken | undefined
 }
 
 /** The seam between "which sidecar" and "how to call it": one attempt of one call at one sidecar. */

@@ -1,5 +1,6 @@
 import { durationMs } from '@bufbuild/protobuf/wkt'
 import { PeerService } from '@perigee/protocol'
+import type { Endpoint } from '@perigee/sdk'
 import { Command } from 'commander'
 import { confirm } from '../confirm.ts'
 import { connect } from '../connect.ts'
@@ -28,7 +29,7 @@ holds anything. A silent region that holds data after all would have to give it 
 
 async function init(context: Context, options: { readonly yes?: boolean }): Promise<void> {
   const { output, signal } = context
-  const address = await primaryAddress(context)
+  const { address, region } = await primarySidecar(context)
   if (!options.yes) {
     await confirm(context, {
       about: `This lets the sidecar at ${address} claim the right to write, without waiting for regions that are silent.
@@ -38,7 +39,9 @@ A silent region that holds data would have to give it up.`,
     })
   }
   output.progress('waiting for the claim')
-  using sidecar = new Sidecar(address)
+  const { tls, token, domain } = (await context.target()).connect
+  const name = tls?.serverName ?? (domain && `api.${region}.${domain}`)
+  using sidecar = new Sidecar(address, { tls: tls && { ...tls, serverName: name }, token })
   const { position, took } = await sidecar.call(
     PeerService.method.initialize,
     {},
@@ -49,15 +52,15 @@ A silent region that holds data would have to give it up.`,
   else output.print(`The cluster takes writes, from position ${position} on (${formatMs(tookMs)}).`)
 }
 
-/** The address of the configured primary's sidecar, which alone may claim. */
-async function primaryAddress(context: Context): Promise<string> {
+/** The configured primary's sidecar, which alone may claim. */
+async function primarySidecar(context: Context): Promise<Endpoint> {
   const target = await context.target()
   await using perigee = await connect(context)
   const { region, primaryRegion } = await perigee.cluster.status({ signal: context.signal })
   const [only] = perigee.endpoints
-  if (target.regions.length === 0 && only && (!primaryRegion || primaryRegion === region)) return only.address
+  if (target.regions.length === 0 && only && (!primaryRegion || primaryRegion === region)) return only
   const endpoint = perigee.endpoints.find((e) => e.region === (primaryRegion || region))
-  if (endpoint) return endpoint.address
+  if (endpoint) return endpoint
   throw Failure.usage(
     `${target.description} is ${region}; only the primary region, ${primaryRegion}, can be initialized`,
     `give the address of ${primaryRegion}'s sidecar with --address`,

@@ -6,6 +6,7 @@ import { CopyReader } from '../redis/copy-reader.ts'
 import { CopyWriter, followerName } from '../redis/copy-writer.ts'
 import { IndexRedis } from '../redis/index-redis.ts'
 import type { Keys } from '../redis/keys.ts'
+import type { TlsFiles } from '../tls/tls-files.ts'
 import { Follower } from './follower.ts'
 import { IndexAudit } from './index-audit.ts'
 import { Pace } from './pace.ts'
@@ -25,6 +26,8 @@ export interface IndexKeeperOptions {
   readonly staleAfterMs: number
   /** How far the data Redis is behind the primary; `undefined` while unknown. */
   readonly replicationLagMs: () => number | undefined
+  /** For `rediss://`. */
+  readonly tls?: TlsFiles | undefined
   readonly log: Logger
 }
 
@@ -44,15 +47,22 @@ export class IndexKeeper {
   readonly #search: readonly IndexRedis[]
 
   constructor(options: IndexKeeperOptions) {
-    const { region, url, keys, changeLog, clock, searchTimeoutMs, staleAfterMs, replicationLagMs } = options
+    const { region, url, tls, keys, changeLog, clock, searchTimeoutMs, staleAfterMs, replicationLagMs } =
+      options
     const log = options.log.child({ part: 'follower' })
     const pace = new Pace()
     const id = randomUUID()
-    this.#follow = new IndexRedis({ url, log, name: followerName(id), commandTimeoutMs: FOLLOW_TIMEOUT_MS })
+    this.#follow = new IndexRedis({
+      url,
+      tls,
+      log,
+      name: followerName(id),
+      commandTimeoutMs: FOLLOW_TIMEOUT_MS,
+    })
     const commandTimeoutMs = searchTimeoutMs + SEARCH_GRACE_MS
     this.#search = Array.from(
       { length: SEARCH_CONNECTIONS },
-      (_, i) => new IndexRedis({ url, log, name: `perigee-search-${i}`, commandTimeoutMs }),
+      (_, i) => new IndexRedis({ url, tls, log, name: `perigee-search-${i}`, commandTimeoutMs }),
     )
     const copies = new CopyWriter({ redis: this.#follow, keys, tagSeparator: TAG_SEPARATOR })
     const reader = new CopyReader({ connections: this.#search, keys })

@@ -1,5 +1,7 @@
 import type { DescMethod, MessageShape } from '@bufbuild/protobuf'
 import type { GenService, GenServiceMethods } from '@bufbuild/protobuf/codegenv2'
+import { MethodOptions_IdempotencyLevel } from '@bufbuild/protobuf/wkt'
+import type { Principal } from '../security/principal.ts'
 import type { FramesHandler } from './frames-adapter.ts'
 
 /** What a handler knows of the call it answers. */
@@ -11,6 +13,8 @@ export interface CallContext {
    * that was left when it was sent.
    */
   readonly waitedMsMax?: number
+  /** Who calls; of a forwarded call, whom the region it came in at let in. */
+  readonly principal: Principal
   /** Aborted when the caller gives up, the deadline passes, or the sidecar drains a stream. */
   readonly signal: AbortSignal
   /** The region whose sidecar forwarded this call; absent for calls of clients. */
@@ -45,6 +49,16 @@ export interface ServiceRegistration {
 
 /** A handler of any kind of method. */
 export type Handler = UnaryHandler<never, unknown> | StreamHandler<never, unknown> | FramesHandler
+
+/** Whether a method has no side effects, by the contract. */
+export function isRead(method: DescMethod): boolean {
+  return method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS
+}
+
+/** Whether a method is between sidecars. */
+export function isInternal(method: DescMethod): boolean {
+  return method.parent.typeName.startsWith('perigee.internal.')
+}
 
 /** The full name of a method, for example `perigee.v1.CacheService/Set`. */
 export function methodName(method: DescMethod): string {

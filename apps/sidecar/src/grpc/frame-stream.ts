@@ -1,4 +1,5 @@
 import type { ServerDuplexStream, StatusObject } from '@grpc/grpc-js'
+import type { PeerTraffic } from './traffic/peer-traffic.ts'
 
 /** Bytes that were written and not yet taken by the connection: beyond them nothing more is read. */
 const UNSENT_BYTES_MAX = 4 * 1024 * 1024
@@ -21,11 +22,15 @@ export interface FrameReader {
  */
 export class FrameStream {
   readonly #call: ServerDuplexStream<Buffer, Buffer>
+  /** On whose account it is what the stream makes the sidecar keep and do. */
+  readonly peer: PeerTraffic
   #unsentBytes = 0
   #over = false
+  #gone = false
 
-  constructor(call: ServerDuplexStream<Buffer, Buffer>) {
+  constructor(call: ServerDuplexStream<Buffer, Buffer>, peer: PeerTraffic) {
     this.#call = call
+    this.peer = peer
   }
 
   /** Whether it has ended, or is about to: nothing more is read or written. */
@@ -37,6 +42,7 @@ export class FrameStream {
   write(frame: Buffer, sent: (frame: Buffer) => void): void {
     if (this.#over) return
     this.#unsentBytes += frame.length
+    this.peer.hold(frame.length)
     this.#call.write(frame, () => {
       this.#sent(frame.length)
       sent(frame)
@@ -61,10 +67,14 @@ export class FrameStream {
   /** The other side has ended it. */
   closed(): void {
     this.#over = true
+    if (!this.#gone) this.peer.release(this.#unsentBytes)
+    this.#gone = true
   }
 
   #sent(bytes: number): void {
+    if (this.#gone) return
     this.#unsentBytes -= bytes
+    this.peer.release(bytes)
     if (this.#unsentBytes <= UNSENT_BYTES_MAX / 2 && this.#call.isPaused()) this.#call.resume()
   }
 }

@@ -1,13 +1,20 @@
 import type { DescMethod } from '@bufbuild/protobuf'
 import { type handleBidiStreamingCall, status } from '@grpc/grpc-js'
+import type { Identity } from '../security/identity.ts'
 import type { StatusError } from '../status-error.ts'
 import type { AdapterContext } from './adapter.ts'
 import { methodName } from './call.ts'
+import { GrpcCaller } from './caller.ts'
 import { statusLabel, toGrpcStatus } from './error-boundary.ts'
 import { type FrameReader, FrameStream } from './frame-stream.ts'
 
 /** Answers a two-way stream of encoded messages. */
-export type FramesHandler = (stream: FrameStream, context: AdapterContext) => FrameReader
+export type FramesHandler = (
+  stream: FrameStream,
+  context: AdapterContext,
+  /** Who opened it. What it says may end: see `Access.checkStill`. */
+  identity: Identity,
+) => FrameReader
 
 /** A two-way stream that a drain lets finish. */
 export interface OpenFrames {
@@ -51,13 +58,14 @@ export function adaptFrames(
   context: AdapterContext,
 ): handleBidiStreamingCall<Buffer, Buffer> {
   const name = methodName(method)
-  const { log, observer, frames } = context
+  const { log, observer, access, frames, connections } = context
 
   return (call) => {
     const startedMs = performance.now()
-    const stream = new FrameStream(call)
+    const stream = new FrameStream(call, connections.peerAt(call.getPeer()))
     let reader: FrameReader | undefined
     let code: number = status.OK
+    let gone = false
     const fail = (thrown: unknown) => {
       const answer = toGrpcStatus(thrown, log, name)
       code = answer.code
@@ -72,20 +80,44 @@ export function adaptFrames(
         fail(error)
       }
     }
-    const open: OpenFrames = { drain: () => attempt(() => reader?.drain()), abort: fail }
-    attempt(() => {
-      reader = handler(stream, context)
-    })
-    frames.add(open)
-    call.on('data', (frame: Buffer) => attempt(() => reader?.read(frame)))
-    call.on('end', () => attempt(() => reader?.finish()))
+    const openFrames: OpenFrames = { drain: () => attempt(() => reader?.drain()), abort: fail }
+    const begin = (open: () => void) => {
+      if (gone) return
+      attempt(open)
+      frames.add(openFrames)
+    }
+    const serve = (identity: Identity) => {
+      access.check(identity.principal, method, undefined)
+      reader = handler(stream, context, identity)
+      call.on('data', (frame: Buffer) => attempt(() => reader?.read(frame)))
+      call.on('end', () => attempt(() => reader?.finish()))
+    }
+    const identified = attempted(() => access.identify(new GrpcCaller(call)))
+    // Until somebody listens, nothing is read of it.
+    if (identified instanceof Promise) {
+      identified.then(
+        (identity) => begin(() => serve(identity)),
+        (error) => begin(() => fail(error)),
+      )
+    } else if ('thrown' in identified) begin(() => fail(identified.thrown))
+    else begin(() => serve(identified))
     // grpc-js says so at the end of every stream, whoever ended it.
     call.on('cancelled', () => {
-      if (!frames.delete(open)) return
-      if (!stream.over) code = status.CANCELLED
+      gone = true
+      const cancelled = !stream.over
       stream.closed()
+      if (!frames.delete(openFrames)) return
+      if (cancelled) code = status.CANCELLED
       reader?.closed()
       observer.callEnded(name, statusLabel(code), performance.now() - startedMs)
     })
+  }
+}
+
+function attempted<T>(act: () => T): T | { readonly thrown: unknown } {
+  try {
+    return act()
+  } catch (thrown) {
+    return { thrown }
   }
 }

@@ -1,5 +1,9 @@
 import { type Server, status, type UntypedServiceImplementation } from '@grpc/grpc-js'
 import { HealthImplementation } from 'grpc-health-check'
+import type { Logger } from 'pino'
+import type { Access } from '../security/access.ts'
+import { forKnownCallers } from './known-callers.ts'
+import { refusingUnreadable } from './readable-requests.ts'
 
 /** What `grpc.health.v1` speaks of; the empty name is the sidecar as a whole. */
 const HEALTH_SERVICES = ['', 'perigee.v1.CacheService', 'perigee.v1.SearchService'] as const
@@ -58,11 +62,14 @@ export class Health {
     this.#watches.clear()
   }
 
-  /** Registers the service. */
-  addToServer(server: Server): void {
+  /** Registers the service: Check for everybody, as probes make it; the others for known callers. */
+  addToServer(server: Server, known: { access: Access; log: Logger }): void {
+    const readable = refusingUnreadable(server)
     const register: Pick<Server, 'addService'> = {
-      addService: (definition, implementation) =>
-        server.addService(definition, { ...implementation, watch: this.#remember(implementation) }),
+      addService: (definition, { check, ...others }) => {
+        const watching = { ...others, watch: this.#remember(others) }
+        readable.addService(definition, { ...(check && { check }), ...forKnownCallers(watching, known) })
+      },
     }
     this.#implementation.addToServer(register as Server)
   }

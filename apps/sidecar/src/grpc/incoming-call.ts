@@ -1,4 +1,5 @@
 import type { Deadline } from '@grpc/grpc-js'
+import { ANONYMOUS, type Principal } from '../security/principal.ts'
 import { StatusError } from '../status-error.ts'
 import type { CallContext } from './call.ts'
 
@@ -12,6 +13,8 @@ interface Cancellable {
 export class IncomingCall implements CallContext {
   readonly deadlineMs: number
   readonly waitedMsMax: number
+  /** Known once the call was let in. */
+  principal: Principal = ANONYMOUS
   readonly #abort = new AbortController()
   #answered = false
 

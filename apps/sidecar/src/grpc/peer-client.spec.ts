@@ -1,8 +1,14 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { create, type Message } from '@bufbuild/protobuf'
-import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js'
-import { grpcServiceDefinition, Health, HealthCheckRequestSchema } from '@perigee/protocol'
+import { Metadata, Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js'
+import {
+  encodeStatusDetails,
+  grpcServiceDefinition,
+  Health,
+  HealthCheckRequestSchema,
+  STATUS_DETAILS_KEY,
+} from '@perigee/protocol'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { PeerClient, PeerUnreachable } from './peer-client.ts'
 
@@ -11,7 +17,7 @@ const REGION = 'eu-west-1'
 /** A sidecar behind a door that, while it is black, takes connections and never says a word. */
 async function peer() {
   const sidecar = new Server()
-  const failure: { error?: { code: number; details: string } } = {}
+  const failure: { error?: { code: number; details: string; metadata?: Metadata } } = {}
   sidecar.addService(grpcServiceDefinition(Health), {
     check: (_: ServerUnaryCall<Message, Message>, reply: sendUnaryData<Message>) =>
       failure.error ? reply(failure.error) : reply(null, create(Health.method.check.output, { status: 1 })),
@@ -69,4 +75,21 @@ describe('a peer', () => {
     failure.error = { code: 13, details }
     await expect(ask()).rejects.toMatchObject({ name: 'PeerUnreachable', sent: true })
   })
+
+  it.each([
+    ['UNAUTHENTICATED', 16],
+    ['NOT_ALLOWED', 7],
+  ] as const)(
+    'that refuses this sidecar did nothing, and callers are told no %s of theirs',
+    async (reason, code) => {
+      const { ask, failure } = await peer()
+      const metadata = new Metadata()
+      metadata.set(STATUS_DETAILS_KEY, Buffer.from(encodeStatusDetails(code, 'no', { reason })))
+      failure.error = { code, details: 'no', metadata }
+      await expect(ask()).rejects.toMatchObject({
+        ...{ name: 'PeerUnreachable', sent: false },
+        message: expect.stringContaining('PERIGEE_PEER_TOKEN_FILE'),
+      })
+    },
+  )
 })

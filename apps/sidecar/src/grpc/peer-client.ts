@@ -5,6 +5,7 @@ import { statusName } from '@perigee/core'
 import { decodeStatusDetails, STATUS_DETAILS_KEY } from '@perigee/protocol'
 import { StatusError } from '../status-error.ts'
 import { PeerConnection } from './peer-connection.ts'
+import type { PeerTls } from './peer-credentials.ts'
 
 /** No answer from another region's sidecar. */
 export class PeerUnreachable extends Error {
@@ -20,6 +21,14 @@ export class PeerUnreachable extends Error {
   }
 }
 
+/** Another region's sidecar doesn't take this one for a sidecar, and did nothing. */
+export class PeerRefused extends PeerUnreachable {
+  constructor(region: string, why: string) {
+    const what = 'give all sidecars the same PERIGEE_PEER_TOKEN_FILE, or certificates with names of sidecars'
+    super(region, false, `the sidecar of ${region} doesn't take this one for a sidecar: ${what} (${why})`)
+  }
+}
+
 /** After so many times the longest wait for a connection one that is still being made is given up: its handshake was swallowed. */
 const STUCK_AFTER_WAITS = 3
 
@@ -31,21 +40,29 @@ export class PeerClient {
   /** Which address of a region comes first. */
   readonly #first = new Map<string, number>()
   readonly #own: string | undefined
+  readonly #token: () => string | undefined
+  readonly #tls: ((region: string) => PeerTls) | undefined
 
   constructor(options: {
     /** `host:port`s of the other regions. */
     peers: ReadonlyMap<string, readonly string[]>
     /** The own region and its other sidecars. */
     siblings?: { readonly region: string; readonly addresses: readonly string[] }
+    /** What this sidecar shows to the others, if they ask for a token. */
+    token?: () => string | undefined
     /** Longest wait for a connection, milliseconds. */
     connectMs: number
+    /** How the sidecars of a region are called by TLS. Default: without. */
+    tls?: ((region: string) => PeerTls) | undefined
   }) {
     const { peers, siblings } = options
     this.#addresses = siblings?.addresses.length
       ? new Map([...peers, [siblings.region, siblings.addresses]])
       : peers
+    this.#token = options.token ?? (() => undefined)
     this.#own = siblings?.region
     this.#connectMs = options.connectMs
+    this.#tls = options.tls
   }
 
   /** The other regions. */
@@ -65,8 +82,8 @@ export class PeerClient {
 
   /** Connects to all of them in the background. */
   start(): void {
-    for (const addresses of this.#addresses.values()) {
-      for (const address of addresses) void this.#connection(address).state
+    for (const [region, addresses] of this.#addresses) {
+      for (const address of addresses) void this.#connection(region, address).state
     }
   }
 
@@ -93,7 +110,7 @@ export class PeerClient {
         (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
         (bytes: Buffer) => fromBinary(method.output, bytes),
         request,
-        new Metadata(),
+        this.#metadata(),
         { deadline: deadlineMs },
         (error, response) => {
           signal?.removeEventListener('abort', cancel)
@@ -124,7 +141,7 @@ export class PeerClient {
       (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
       (bytes: Buffer) => fromBinary(method.output, bytes),
       request,
-      new Metadata(),
+      this.#metadata(),
       { deadline: deadlineMs },
     )
     const cancel = () => call.cancel()
@@ -139,12 +156,19 @@ export class PeerClient {
     }
   }
 
+  #metadata(): Metadata {
+    const metadata = new Metadata()
+    const token = this.#token()
+    if (token !== undefined) metadata.set('authorization', `Bearer ${token}`)
+    return metadata
+  }
+
   /** A client with a connection, the first that has one. */
   async #connected(region: string, deadlineMs: number): Promise<Client> {
     const addresses = this.#addresses.get(region) ?? []
     const first = (this.#first.get(region) ?? 0) % (addresses.length || 1)
     const inOrder = [...addresses.slice(first), ...addresses.slice(0, first)]
-    const connections = inOrder.map((address) => this.#connection(address))
+    const connections = inOrder.map((address) => this.#connection(region, address))
     const ready = connections.find(({ state }) => state === connectivityState.READY)
     if (ready) return ready.client
     for (const connection of connections) connection.renewIfStuck(STUCK_AFTER_WAITS * this.#connectMs)
@@ -156,10 +180,10 @@ export class PeerClient {
     }
   }
 
-  #connection(address: string): PeerConnection {
+  #connection(region: string, address: string): PeerConnection {
     let connection = this.#connections.get(address)
     if (!connection) {
-      connection = new PeerConnection(address)
+      connection = new PeerConnection(address, this.#tls?.(region))
       this.#connections.set(address, connection)
     }
     return connection
@@ -177,6 +201,10 @@ function peerError(region: string, error: ServiceError): Error {
   const [trailer] = error.metadata?.get(STATUS_DETAILS_KEY) ?? []
   const details = trailer instanceof Buffer ? decodeStatusDetails(trailer) : {}
   const code = statusName(error.code)
+  // What is said of this sidecar is none of its callers' business.
+  if (details.reason === 'UNAUTHENTICATED' || details.reason === 'NOT_ALLOWED') {
+    return new PeerRefused(region, error.details)
+  }
   const transport = code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED' || code === 'CANCELLED'
   if ((transport || brokeOff(error)) && !details.reason) {
     return new PeerUnreachable(region, true, `the sidecar of ${region} did not answer (${error.details})`)

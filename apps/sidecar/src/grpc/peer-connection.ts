@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
-import { type ChannelOptions, Client, connectivityState, credentials } from '@grpc/grpc-js'
+import { type ChannelOptions, Client, connectivityState } from '@grpc/grpc-js'
+import { type PeerTls, peerCredentials } from './peer-credentials.ts'
 
 const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.keepalive_time_ms': 1000,
@@ -23,13 +24,16 @@ const CHANNEL_OPTIONS: ChannelOptions = {
  */
 export class PeerConnection {
   readonly #address: string
+  readonly #tls: PeerTls | undefined
   #client: Client
   #socket: Socket | undefined
   /** Since when it has only ever been seen connecting, by the monotonic clock. */
   #connectingSince: number | undefined
 
-  constructor(address: string) {
+  /** @param tls none: without TLS. */
+  constructor(address: string, tls?: PeerTls) {
     this.#address = address
+    this.#tls = tls
     this.#client = this.#newClient()
   }
 
@@ -61,20 +65,13 @@ export class PeerConnection {
   }
 
   #newClient(): Client {
-    const plain = credentials.createInsecure()
-    const createConnector = plain._createSecureConnector.bind(plain)
-    plain._createSecureConnector = (...settings) => {
-      const connector = createConnector(...settings)
-      return {
-        connect: (socket) => {
-          this.#socket = socket
-          return connector.connect(socket)
-        },
-        waitForReady: () => connector.waitForReady(),
-        getCallCredentials: () => connector.getCallCredentials(),
-        destroy: () => connector.destroy(),
-      }
-    }
-    return new Client(this.#address, plain, CHANNEL_OPTIONS)
+    const host = this.#address.slice(0, this.#address.lastIndexOf(':')).replace(/^\[|\]$/g, '')
+    const credentials = peerCredentials(this.#tls && { ...this.#tls, host }, (socket) => {
+      this.#socket = socket
+    })
+    return new Client(this.#address, credentials, {
+      ...CHANNEL_OPTIONS,
+      ...(this.#tls && { 'grpc.ssl_target_name_override': this.#tls.name }),
+    })
   }
 }

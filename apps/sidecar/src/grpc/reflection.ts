@@ -6,6 +6,13 @@ import {
   file_grpc_health_v1_health,
   serialisedFileDescriptors,
 } from '@perigee/protocol'
+import { refusingUnreadable } from './readable-requests.ts'
+import { unhurried } from './unhurried.ts'
+
+/** The methods that {@link addReflection} registers. */
+export const REFLECTION_PATHS: readonly string[] = ['v1', 'v1alpha'].map(
+  (version) => `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
+)
 
 type PackageDefinition = ConstructorParameters<typeof ReflectionService>[0]
 
@@ -13,14 +20,18 @@ type PackageDefinition = ConstructorParameters<typeof ReflectionService>[0]
  * Registers `grpc.reflection.v1` and `v1alpha`, which describe the given files and what they import, the details of
  * errors, health (proto-loader's own description of its maps is one that grpcurl refuses), and themselves.
  */
-export function addReflection(server: Server, files: readonly DescFile[]): void {
+export function addReflection(server: Pick<Server, 'addService'>, files: readonly DescFile[]): void {
   const described = serialisedFileDescriptors([
     ...files,
     file_google_rpc_error_details,
     file_grpc_health_v1_health,
   ])
   const reflection = new ReflectionService(packageOf([...described, ...ownFiles()]))
-  reflection.addToServer(server)
+  const readable = refusingUnreadable(server)
+  const slowed: Pick<Server, 'addService'> = {
+    addService: (definition, implementation) => readable.addService(definition, unhurried(implementation)),
+  }
+  reflection.addToServer(slowed as Server)
 }
 
 /** `@grpc/reflection` takes proto-loader's packages, and of those reads the descriptors only. */

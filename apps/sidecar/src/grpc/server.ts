@@ -4,34 +4,46 @@ import type { GenService, GenServiceMethods } from '@bufbuild/protobuf/codegenv2
 import {
   type MethodDefinition,
   Server,
-  ServerCredentials,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js'
 import type { Limits } from '@perigee/core'
 import { grpcServiceDefinition } from '@perigee/protocol'
 import type { Logger } from 'pino'
+import { type Access, OPEN_ACCESS } from '../security/access.ts'
 import { checkMessage } from '../services/validation/message-walk.ts'
 import { StatusError } from '../status-error.ts'
+import type { TlsFiles } from '../tls/tls-files.ts'
 import type { AdapterContext } from './adapter.ts'
-import type { Handler, ServiceRegistration, StreamHandler, UnaryHandler } from './call.ts'
+import {
+  type Handler,
+  methodName,
+  type ServiceRegistration,
+  type StreamHandler,
+  type UnaryHandler,
+} from './call.ts'
 import { CallGate } from './call-gate.ts'
 import type { CallObserver } from './call-observer.ts'
 import { adaptFrames, type FramesHandler, OpenFrameStreams } from './frames-adapter.ts'
 import { Health } from './health.ts'
 import type { IncomingCall } from './incoming-call.ts'
+import { forKnownCallers } from './known-callers.ts'
 import { notYet } from './not-yet.ts'
 import { PauseWatch } from './pause-watch.ts'
-import { addReflection } from './reflection.ts'
+import { addReflection, REFLECTION_PATHS } from './reflection.ts'
 import { OversizedRequest, requestDecoder, UnreadableRequest } from './request-bytes.ts'
+import { serverCredentials } from './server-credentials.ts'
 import { adaptServerStream } from './stream-adapter.ts'
+import { Connections } from './traffic/connections.ts'
+import { Rates } from './traffic/rates.ts'
+import { DEFAULT_TRAFFIC_LIMITS, type TrafficLimits } from './traffic/traffic-limits.ts'
 import { adaptUnary } from './unary-adapter.ts'
 
 /** Room that a forwarded request takes beyond the request itself: method, region, framing. */
 const FORWARDING_BYTES = 4096
 
-/** Two-way streams carry frames, which their handlers read and write themselves. */
-const AS_BYTES = { requestDeserialize: (bytes: Buffer) => bytes, responseSerialize: (bytes: Buffer) => bytes }
+/** Unary answers are encoded by their adapter; two-way streams carry frames, which their handlers read and write themselves. */
+const asIs = (bytes: Buffer) => bytes
 
 /** How long callers have to take the news that their call was given up. */
 const GIVE_UP_MS = 250
@@ -42,19 +54,21 @@ export interface GrpcServerOptions {
   readonly listen: string
   readonly limits: Limits
   readonly log: Logger
+  /** Default: without TLS. */
+  readonly tls?: TlsFiles | undefined
   readonly observer?: CallObserver
+  /** Who may do what. Default: everybody everything. */
+  readonly access?: Access
+  /** Who may ask what the server can do. Default: everybody. */
+  readonly reflection?: 'on' | 'off' | 'auth'
   /** For unary calls that bring no deadline. Default 10,000. */
   readonly unaryDeadlineMs?: number
   /** How often an idle connection is pinged. Default 30,000. */
   readonly keepaliveMs?: number
   /** How long a ping may go unanswered before the connection is closed. Default 10,000. */
   readonly keepaliveTimeoutMs?: number
-  /** Connections without a call for this long are closed. Default 300,000. */
-  readonly connectionIdleMs?: number
-  /** Connections this old are closed gracefully, so that clients spread anew. Default: never. */
-  readonly connectionAgeMs?: number
-  /** How long calls may still run on a connection that is too old. Default 60,000. */
-  readonly connectionAgeGraceMs?: number
+  /** What it takes from the network. Default: {@link DEFAULT_TRAFFIC_LIMITS}. */
+  readonly traffic?: TrafficLimits
 }
 
 /**
@@ -72,23 +86,32 @@ export class GrpcServer {
   readonly #frames = new OpenFrameStreams()
   readonly #services: DescService[] = []
   readonly #pauses = new PauseWatch()
+  readonly #lastingPaths = new Set(REFLECTION_PATHS)
+  readonly #connections: Connections
+  readonly #rates: Rates | undefined
   #draining: Promise<void> | undefined
 
   constructor(options: GrpcServerOptions) {
     this.#options = options
-    this.#gate = new CallGate(options.limits.callsInFlightMax)
+    const traffic = options.traffic ?? DEFAULT_TRAFFIC_LIMITS
+    const { callsInFlightMax } = options.limits
+    this.#gate = new CallGate(callsInFlightMax, traffic.callsPerPeerMax || Math.ceil(callsInFlightMax * 0.9))
+    this.#rates = Rates.of(traffic)
+    this.#connections = new Connections({
+      ...{ limits: traffic, messageBytesMax: options.limits.messageBytesMax + FORWARDING_BYTES },
+      ...{ lastingPaths: this.#lastingPaths, log: options.log },
+    })
     this.#server = new Server({
       'grpc.max_receive_message_length': options.limits.messageBytesMax + FORWARDING_BYTES,
       'grpc.max_send_message_length': -1,
-      // Above the limit of calls in flight, so that a client on one connection is told OVERLOADED instead of waiting.
-      'grpc.max_concurrent_streams': options.limits.callsInFlightMax + 1000,
       'grpc.keepalive_time_ms': options.keepaliveMs ?? 30_000,
       'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs ?? 10_000,
-      'grpc.max_connection_idle_ms': options.connectionIdleMs ?? 300_000,
+      'grpc.max_connection_idle_ms': traffic.connectionIdleMs,
       'grpc.enable_channelz': 0,
-      ...(options.connectionAgeMs && {
-        'grpc.max_connection_age_ms': options.connectionAgeMs,
-        'grpc.max_connection_age_grace_ms': options.connectionAgeGraceMs ?? 60_000,
+      interceptors: [this.#connections.interceptor],
+      ...(traffic.connectionAgeMs > 0 && {
+        'grpc.max_connection_age_ms': traffic.connectionAgeMs,
+        'grpc.max_connection_age_grace_ms': traffic.connectionAgeGraceMs,
       }),
     })
   }
@@ -98,12 +121,18 @@ export class GrpcServer {
     return this.#gate.inFlight
   }
 
+  /** Connections, and what their callers make the sidecar keep. */
+  get connections(): Pick<Connections, 'size' | 'bytesInFlight'> {
+    return this.#connections
+  }
+
   /** Registers a service. Its methods without a handler answer UNIMPLEMENTED, NOT_YET. */
   add(registration: ServiceRegistration): void {
     const { service, handlers } = registration
     const implementation: UntypedServiceImplementation = {}
     for (const method of service.methods) {
       implementation[method.localName] = this.#adapt(method, handlers[method.localName])
+      if (method.methodKind === 'bidi_streaming') this.#lastingPaths.add(`/${methodName(method)}`)
     }
     this.#server.addService(this.#definition(service), implementation)
     this.#services.push(service)
@@ -117,15 +146,24 @@ export class GrpcServer {
    */
   async start(): Promise<number> {
     this.#pauses.start()
-    this.health.addToServer(this.#server)
-    addReflection(
-      this.#server,
-      this.#services.map((service) => service.file),
-    )
-    return new Promise((resolve, reject) => {
-      this.#server.bindAsync(this.#options.listen, ServerCredentials.createInsecure(), (error, port) =>
-        error ? reject(error) : resolve(port),
+    const { log, access = OPEN_ACCESS, reflection = 'on' } = this.#options
+    this.health.addToServer(this.#server, { access, log })
+    if (reflection !== 'off') {
+      const guarded: Pick<Server, 'addService'> = {
+        addService: (definition, implementation) =>
+          this.#server.addService(definition, forKnownCallers(implementation, { access, log })),
+      }
+      addReflection(
+        reflection === 'auth' ? guarded : this.#server,
+        this.#services.map((service) => service.file),
       )
+    }
+    return new Promise((resolve, reject) => {
+      this.#server.bindAsync(this.#options.listen, serverCredentials(this.#options.tls), (error, port) => {
+        if (error) return reject(error)
+        this.#connections.start(this.#server)
+        resolve(port)
+      })
     })
   }
 
@@ -147,7 +185,7 @@ export class GrpcServer {
     for (const stream of this.#streams) stream.abort(away)
     this.#frames.drain()
     this.health.endWatches()
-    if (await settles(closed, boundMs)) return
+    if (await settles(closed, boundMs)) return this.#connections.stop()
     this.#options.log.warn(
       { calls: this.#gate.inFlight },
       'drain took too long, remaining calls are given up',
@@ -156,6 +194,7 @@ export class GrpcServer {
     this.#frames.abort(away)
     // Whoever doesn't take even that has lost its connection without our knowing.
     if (!(await settles(closed, GIVE_UP_MS))) this.#server.forceShutdown()
+    this.#connections.stop()
   }
 
   #definition(service: GenService<GenServiceMethods>): ServiceDefinition {
@@ -165,8 +204,12 @@ export class GrpcServer {
       Object.entries(grpcServiceDefinition(service)).map(([name, definition]) => {
         const { input, methodKind } = service.method[name] as DescMethod
         const decoder = requestDecoder(input, roomy ? bytesMax + FORWARDING_BYTES : bytesMax)
-        if (methodKind === 'bidi_streaming') return [name, { ...definition, ...AS_BYTES }]
-        return [name, { ...(definition as MethodDefinition<Message, Message>), requestDeserialize: decoder }]
+        const read = methodKind === 'bidi_streaming' ? asIs : decoder
+        const write = methodKind === 'server_streaming' ? {} : { responseSerialize: asIs }
+        return [
+          name,
+          { ...(definition as MethodDefinition<Message, Message>), requestDeserialize: read, ...write },
+        ]
       }),
     ) as ServiceDefinition
   }
@@ -186,11 +229,14 @@ export class GrpcServer {
   }
 
   get #context(): AdapterContext {
-    const { log, observer, unaryDeadlineMs } = this.#options
+    const { log, observer, access, unaryDeadlineMs } = this.#options
     return {
       log,
       gate: this.#gate,
+      connections: this.#connections,
+      rates: this.#rates,
       observer: observer ?? { callEnded: () => {} },
+      access: access ?? OPEN_ACCESS,
       unaryDeadlineMs: unaryDeadlineMs ?? 10_000,
       calls: this.#calls,
       streams: this.#streams,

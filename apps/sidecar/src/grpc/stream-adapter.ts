@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import type { DescMethod, Message } from '@bufbuild/protobuf'
 import { type handleServerStreamingCall, type ServerWritableStream, status } from '@grpc/grpc-js'
+import { watchIdentity } from '../security/identity-watch.ts'
 import type { AdapterContext } from './adapter.ts'
 import { methodName, type StreamHandler } from './call.ts'
+import { GrpcCaller } from './caller.ts'
 import { statusLabel, toGrpcStatus } from './error-boundary.ts'
 import { IncomingCall } from './incoming-call.ts'
 
@@ -13,22 +15,31 @@ export function adaptServerStream(
   context: AdapterContext,
 ): handleServerStreamingCall<Message, Message> {
   const name = methodName(method)
-  const { log, gate, observer, streams } = context
+  const { log, gate, observer, access, streams, connections } = context
 
   return (call) => {
     const startedMs = performance.now()
     const incoming = new IncomingCall(call, Number.POSITIVE_INFINITY)
+    const peer = connections.peerAt(call.getPeer())
     let entered = false
+    let unwatch = () => {}
 
     const end = (code: number) => {
       incoming.answered()
       observer.callEnded(name, statusLabel(code), performance.now() - startedMs)
     }
     const run = async () => {
-      gate.enter()
+      gate.enter(peer)
       entered = true
       streams.add(incoming)
+      const found = access.identify(new GrpcCaller(call))
+      const identity = found instanceof Promise ? await found : found
+      incoming.principal = identity.principal
+      context.rates?.take(identity.principal)
       context.checkRequest(method, call.request)
+      const check = () => access.check(identity.principal, method, call.request)
+      check()
+      unwatch = watchIdentity({ access, identity, check, onRefused: (error) => incoming.abort(error) })
       await pipe(handler(call.request as never, incoming), call, incoming.signal)
     }
     run()
@@ -46,7 +57,8 @@ export function adaptServerStream(
       )
       .finally(() => {
         streams.delete(incoming)
-        if (entered) gate.leave()
+        unwatch()
+        if (entered) gate.leave(peer)
       })
   }
 }

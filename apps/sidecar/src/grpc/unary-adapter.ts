@@ -1,8 +1,9 @@
-import type { DescMethod, Message } from '@bufbuild/protobuf'
+import { type DescMethod, type Message, toBinary } from '@bufbuild/protobuf'
 import { type handleUnaryCall, status } from '@grpc/grpc-js'
 import { StatusError } from '../status-error.ts'
 import type { AdapterContext } from './adapter.ts'
-import { methodName, type UnaryHandler } from './call.ts'
+import { isInternal, isRead, methodName, type UnaryHandler } from './call.ts'
+import { GrpcCaller } from './caller.ts'
 import { statusLabel, toGrpcStatus } from './error-boundary.ts'
 import { IncomingCall } from './incoming-call.ts'
 
@@ -11,9 +12,12 @@ export function adaptUnary(
   method: DescMethod,
   handler: UnaryHandler<never, unknown>,
   context: AdapterContext,
-): handleUnaryCall<Message, Message> {
+): handleUnaryCall<Message, Buffer> {
   const name = methodName(method)
-  const { log, gate, observer, calls, unaryDeadlineMs, pauses } = context
+  const { log, gate, observer, access, connections, calls, unaryDeadlineMs, pauses } = context
+  const internal = isInternal(method)
+  const rates = internal ? undefined : context.rates
+  const read = isRead(method)
 
   return (call, callback) => {
     const startedMs = performance.now()
@@ -21,6 +25,7 @@ export function adaptUnary(
     const deadline = callerSetDeadline(call)
       ? undefined
       : setTimeout(() => incoming.abort(tooLate(unaryDeadlineMs)), unaryDeadlineMs)
+    const peer = connections.peerAt(call.getPeer())
     let entered = false
     let ended = false
 
@@ -39,20 +44,31 @@ export function adaptUnary(
       callback(answer)
     }
     const run = async () => {
-      gate.enter()
+      gate.enter(peer)
       entered = true
+      if (!internal) peer.checkRoomForCall(0)
+      const identity = access.identify(new GrpcCaller(call))
+      incoming.principal = (identity instanceof Promise ? await identity : identity).principal
+      rates?.take(incoming.principal)
       context.checkRequest(method, call.request)
+      access.check(incoming.principal, method, call.request)
       const response = await handler(call.request as never, incoming)
       if (ended) return
       if (call.cancelled) return fail(undefined)
+      const bytes = toBinary(method.output, response as Message)
+      // A write was done, whether or not there is room to say so.
+      if (read && !internal) peer.checkRoom(bytes.length)
+      peer.hold(bytes.length)
+      // grpc-js says so once the answer is taken, or never will be.
+      call.on('cancelled', () => peer.release(bytes.length))
       end(status.OK)
-      callback(null, response as Message)
+      callback(null, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
     }
     calls.add(incoming)
     incoming.signal.addEventListener('abort', () => fail(incoming.signal.reason))
     run()
       .catch(fail)
-      .finally(() => entered && gate.leave())
+      .finally(() => entered && gate.leave(peer))
   }
 }
 
@@ -63,7 +79,7 @@ function tooLate(unaryDeadlineMs: number): StatusError {
   )
 }
 
-function callerSetDeadline(call: Parameters<handleUnaryCall<Message, Message>>[0]): boolean {
+function callerSetDeadline(call: Parameters<handleUnaryCall<Message, Buffer>>[0]): boolean {
   return Number.isFinite(Number(call.getDeadline()))
 }
 

@@ -11,6 +11,7 @@ import {
 import type { DataRedis } from '../redis/data-redis.ts'
 import type { StoredEntry } from '../redis/entry-codec.ts'
 import type { History } from '../redis/history.ts'
+import type { Rights } from '../security/rights.ts'
 import type { OwnState } from '../services/own-state.ts'
 import { includesToken, type State } from '../services/session.ts'
 import { checkKey, checkName } from '../services/validation/name.ts'
@@ -40,9 +41,12 @@ export interface GroupAnswer {
 export class GetGroups {
   readonly groups: GetGroup[] = []
   readonly #limits: Limits
+  readonly #rights: Rights
 
-  constructor(limits: Limits) {
+  /** @param rights of the one whose Gets they are. */
+  constructor(limits: Limits, rights: Rights) {
     this.#limits = limits
+    this.#rights = rights
   }
 
   /** Puts a call into its group. @returns false when it isn't for one. */
@@ -52,6 +56,7 @@ export class GetGroups {
     const { namespace, key } = plain
     let group = this.groups.findLast((candidate) => candidate.namespace === namespace)
     if (!group || group.keys.length >= KEYS_MAX) {
+      if (!this.#rights.may('read', namespace)) return false
       group = { namespace, calls: [], keys: [] }
       this.groups.push(group)
     }

@@ -1,6 +1,7 @@
 import type { Message } from '@bufbuild/protobuf'
 import { CacheService } from '@perigee/protocol'
 import type { AdapterContext } from '../grpc/adapter.ts'
+import type { Principal } from '../security/principal.ts'
 import { GetGroups } from './get-group.ts'
 import type { MultiplexOptions } from './multiplex-service.ts'
 import { SetGroups } from './set-group.ts'
@@ -14,8 +15,13 @@ export interface Groups {
 /** The groups of a frame, empty. */
 export function newGroups(
   { limits, defaultTtlMs }: MultiplexOptions,
-  { checkRequest }: AdapterContext,
+  { checkRequest, access }: AdapterContext,
+  principal: Principal,
 ): Groups {
+  const rights = access.rightsOf(principal)
   const check = (request: Message) => checkRequest(CacheService.method.set, request)
-  return { gets: new GetGroups(limits), sets: new SetGroups({ limits, defaultTtlMs, check }) }
+  return {
+    gets: new GetGroups(limits, rights),
+    sets: new SetGroups({ limits, defaultTtlMs, rights, check }),
+  }
 }

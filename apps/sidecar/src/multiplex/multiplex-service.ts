@@ -19,6 +19,7 @@ export interface MultiplexOptions {
 
 /** `perigee.v1.MultiplexService`: the unary methods, many calls to a stream and several to a frame. */
 export function createMultiplexService(options: MultiplexOptions): ServiceRegistration {
-  const multiplex: FramesHandler = (stream, context) => new MultiplexStream(stream, context, options)
+  const multiplex: FramesHandler = (stream, context, identity) =>
+    new MultiplexStream({ stream, context, options, identity })
   return { service: MultiplexService, handlers: { multiplex } }
 }

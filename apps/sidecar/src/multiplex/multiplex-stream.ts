@@ -12,11 +12,12 @@ import { formatPosition, STATUS } from '@perigee/core'
 import { MultiplexService, type RequestFrame } from '@perigee/protocol'
 import { innerDeadlineMs } from '../deadline.ts'
 import type { AdapterContext } from '../grpc/adapter.ts'
-import { methodName, writeDeadlineMs } from '../grpc/call.ts'
+import { isRead, methodName, writeDeadlineMs } from '../grpc/call.ts'
 import { statusLabel, toToldError } from '../grpc/error-boundary.ts'
 import type { FrameReader, FrameStream } from '../grpc/frame-stream.ts'
 import type { StoredEntry } from '../redis/entry-codec.ts'
 import { outcomeUnknown } from '../redis/redis-status.ts'
+import type { Identity } from '../security/identity.ts'
 import { invalidField, StatusError } from '../status-error.ts'
 import { callRequest, noSuchSession, requestless } from './call-request.ts'
 import { CallsInFlight } from './calls-in-flight.ts'
@@ -36,24 +37,41 @@ export class MultiplexStream implements FrameReader {
   readonly #stream: FrameStream
   readonly #context: AdapterContext
   readonly #options: MultiplexOptions
+  readonly #identity: Identity
   readonly #replies: Replies
   readonly #inFlight = new CallsInFlight((call, nowMs) => this.#due(call, nowMs))
   #draining = false
   #finishing = false
 
-  constructor(stream: FrameStream, context: AdapterContext, options: MultiplexOptions) {
+  constructor({
+    stream,
+    context,
+    options,
+    identity,
+  }: {
+    stream: FrameStream
+    context: AdapterContext
+    options: MultiplexOptions
+    identity: Identity
+  }) {
     this.#stream = stream
     this.#context = context
     this.#options = options
+    this.#identity = identity
     this.#replies = new Replies(stream)
   }
 
   read(bytes: Buffer): void {
     const frame = readFrame(bytes, this.#options.limits.messageBytesMax)
-    const calls = this.#callsOf(frame)
+    const calls = this.#callsOf(frame, bytes.length)
     for (const id of frame.cancels) this.#cancel(id)
-    const groups = newGroups(this.#options, this.#context)
-    for (const call of calls) if (!call.answered) this.#begin(call, frame, groups)
+    const groups = newGroups(this.#options, this.#context, this.#identity.principal)
+    const refused = this.#refusal(bytes.length)
+    for (const call of calls) {
+      if (call.answered) continue
+      if (refused) this.#fail(call, refused)
+      else this.#begin(call, frame, groups)
+    }
     for (const group of groups.gets.groups) void this.#readGroup(group)
     for (const group of groups.sets.groups) void this.#writeGroup(group)
   }
@@ -78,34 +96,51 @@ export class MultiplexStream implements FrameReader {
   }
 
   /** The calls of a frame, in flight from now on. @throws StatusError for an id that is taken. */
-  #callsOf({ calls, sessionTokens }: RequestFrame): MultiplexedCall[] {
+  #callsOf({ calls, sessionTokens }: RequestFrame, bytes: number): MultiplexedCall[] {
     const { pauses, unaryDeadlineMs } = this.#context
+    const { principal } = this.#identity
     const sessions = sessionTokens.map((token) => new FrameSession(token))
     const arrival: Arrival = {
       atMs: Date.now(),
       startedMs: performance.now(),
       waitedMsMax: pauses.waitedMsMax,
+      bytes,
+      inFlight: 0,
     }
     return calls.map((asked) => {
       const timeoutMs = asked.timeoutMs || unaryDeadlineMs
       const method = this.#options.methods.get(asked.field)
       const session = asked.session > 0 ? sessions[asked.session - 1] : undefined
-      const call = new MultiplexedCall(asked, { arrival, timeoutMs, method, session })
+      const call = new MultiplexedCall(asked, { arrival, timeoutMs, method, session, principal })
       if (!this.#inFlight.add(call)) throw invalidField('calls', `have the id ${call.id}, which is in flight`)
       return call
     })
   }
 
+  /** Why the stream's caller is let in no longer, or not with a frame of so many bytes; or nothing. */
+  #refusal(bytes: number): unknown {
+    try {
+      this.#context.access.checkStill(this.#identity)
+      this.#stream.peer.checkRoomForCall(bytes)
+      return undefined
+    } catch (error) {
+      return error
+    }
+  }
+
   #begin(call: MultiplexedCall, frame: RequestFrame, { gets, sets }: Groups): void {
-    const { gate } = this.#context
+    const { gate, rates } = this.#context
     try {
       if (this.#draining) throw notBegun()
       if (call.asked.session > 0 && !call.session) throw noSuchSession(call.asked, frame.sessionTokens.length)
-      gate.enter()
+      rates?.take(call.principal)
+      gate.enter(this.#stream.peer)
     } catch (error) {
       this.#fail(call, error)
       return
     }
+    if (call.arrival.inFlight === 0) this.#stream.peer.hold(call.arrival.bytes)
+    call.arrival.inFlight += 1
     if (gets.take(call)) {
       call.grouped = 'get'
       this.#inFlight.makeDue(call, call.deadlineMs - call.timeoutMs * (1 - GROUP_SHARE))
@@ -122,15 +157,17 @@ export class MultiplexStream implements FrameReader {
       if (!method) throw requestless(asked)
       const request = callRequest({ method, asked, session })
       this.#context.checkRequest(method.method, request)
+      this.#context.access.check(call.principal, method.method, request)
       const response = await method.handler(request as never, call)
       if (call.answered) return
       const bytes = toBinary(method.method.output, response as Message)
+      if (isRead(method.method)) this.#stream.peer.checkRoom(bytes.length)
       this.#replies.message(call.id, method.replyField, bytes)
       this.#ended(call, STATUS.OK)
     } catch (error) {
       this.#fail(call, error)
     } finally {
-      this.#context.gate.leave()
+      this.#leave(call)
     }
   }
 
@@ -187,7 +224,13 @@ export class MultiplexStream implements FrameReader {
 
   #leaveGroup(call: MultiplexedCall): void {
     call.grouped = undefined
-    this.#context.gate.leave()
+    this.#leave(call)
+  }
+
+  #leave({ arrival }: MultiplexedCall): void {
+    this.#context.gate.leave(this.#stream.peer)
+    arrival.inFlight -= 1
+    if (arrival.inFlight === 0) this.#stream.peer.release(arrival.bytes)
   }
 
   #goAlone(call: MultiplexedCall): void {

@@ -1,5 +1,6 @@
 import type { FrameCall } from '@perigee/protocol'
 import type { CallContext } from '../grpc/call.ts'
+import type { Principal } from '../security/principal.ts'
 import type { StatusError } from '../status-error.ts'
 import type { FrameSession } from './frame-session.ts'
 import type { MultiplexedMethod } from './methods.ts'
@@ -11,15 +12,21 @@ export interface Arrival {
   /** By the monotonic clock. */
   readonly startedMs: number
   readonly waitedMsMax: number
+  /** Of the frame, which is kept while any of its calls is answered. */
+  readonly bytes: number
+  /** Of its calls, how many are being answered. */
+  inFlight: number
 }
 
 /** One call of a stream on its way through the sidecar: what was asked, and the context that its handler sees. */
 export class MultiplexedCall implements CallContext {
   readonly asked: FrameCall
+  readonly arrival: Arrival
   /** `undefined` when the call asks for none that this version knows. */
   readonly method: MultiplexedMethod | undefined
   /** The session that the call names; `undefined`: the request's own options. */
   readonly session: FrameSession | undefined
+  readonly principal: Principal
   readonly timeoutMs: number
   readonly deadlineMs: number
   readonly waitedMsMax: number
@@ -44,11 +51,14 @@ export class MultiplexedCall implements CallContext {
       timeoutMs: number
       method: MultiplexedMethod | undefined
       session: FrameSession | undefined
+      principal: Principal
     },
   ) {
     this.asked = asked
+    this.arrival = arrival
     this.method = rest.method
     this.session = rest.session
+    this.principal = rest.principal
     this.timeoutMs = timeoutMs
     this.deadlineMs = arrival.atMs + timeoutMs
     this.dueMs = this.deadlineMs

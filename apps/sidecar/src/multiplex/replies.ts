@@ -21,9 +21,11 @@ export class Replies {
     this.#stream = stream
   }
 
-  /** The answer of a Get. */
+  /** The answer of a Get. @throws StatusError OVERLOADED when there is no room to keep it until it is taken. */
   entry(id: number, entry: EntryFields | undefined, receipt: Uint8Array): void {
-    this.#before(entry?.value.length ?? 0)
+    const bytes = entry?.value.length ?? 0
+    this.#stream.peer.checkRoom(bytes)
+    this.#before(bytes)
     this.#writer.entry(id, entry, receipt)
     this.#after()
   }

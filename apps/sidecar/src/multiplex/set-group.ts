@@ -9,6 +9,7 @@ import {
 } from '@perigee/core'
 import { CALL_FIELD, CacheService, ReceiptSchema, type SetRequest } from '@perigee/protocol'
 import type { SetEach, SetEachOutcome } from '../primary/set-each.ts'
+import type { Rights } from '../security/rights.ts'
 import { preconditionOf } from '../services/cache-service.ts'
 import type { PrimaryRegion } from '../services/primary-region.ts'
 import type { PrimaryWritePath } from '../services/primary-write-path.ts'
@@ -41,13 +42,22 @@ export interface SetGroup {
 /** What a Set is answered: its version and an encoded receipt; an error; or by the handler of Set, since nothing was done. */
 export type SetAnswer = { readonly version: string; readonly receipt: Uint8Array } | Error | 'alone'
 
+export interface SetGroupsOptions {
+  readonly limits: Limits
+  /** For entries set without a ttl; 0: they never expire. */
+  readonly defaultTtlMs: number
+  /** Of the one whose Sets they are. */
+  readonly rights: Rights
+  /** Refuses requests that no handler may see. */
+  readonly check: (request: Message) => void
+}
+
 /** Sorts a frame's Sets by namespace. One that is refused, or is to be REPLICATED, is left to the handler of Set. */
 export class SetGroups {
   readonly groups: SetGroup[] = []
-  readonly #options: { limits: Limits; defaultTtlMs: number; check: (request: Message) => void }
+  readonly #options: SetGroupsOptions
 
-  /** @param options.check refuses requests that no handler may see. */
-  constructor(options: { limits: Limits; defaultTtlMs: number; check: (request: Message) => void }) {
+  constructor(options: SetGroupsOptions) {
     this.#options = options
   }
 
@@ -59,6 +69,7 @@ export class SetGroups {
     const bytes = entry.value.length
     let group = this.groups.findLast((candidate) => candidate.namespace === namespace)
     if (!group || group.sets.length >= SETS_MAX || group.bytes + bytes > BYTES_MAX) {
+      if (!this.#options.rights.may('write', namespace)) return false
       group = { namespace, sets: [], bytes: 0 }
       this.groups.push(group)
     }

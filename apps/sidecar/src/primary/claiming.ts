@@ -6,6 +6,7 @@ import { FunctionLibrary } from '../redis/function-library.ts'
 import type { Keys } from '../redis/keys.ts'
 import { askToLetGo } from '../redis/let-go.ts'
 import { Sentinel } from '../redis/sentinel.ts'
+import type { TlsFiles } from '../tls/tls-files.ts'
 import { AbandonedRegions } from './abandoned-regions.ts'
 import { AppointedAuthority } from './appointed-authority.ts'
 import { Appointments } from './appointments.ts'
@@ -61,11 +62,13 @@ export class Claiming {
     control: RedisConnection
     /** The index Redis. */
     memory: RedisConnection
+    /** For `rediss://`. */
+    tls: TlsFiles
     others: OtherRegions
     redisTime: RedisTime
     log: Logger
   }) {
-    const { config, keys, control, others, redisTime, log } = options
+    const { config, keys, control, tls, others, redisTime, log } = options
     const { region, regions, leaseMs, renewMs, logEntriesMax, localAddress } = config
     const library = new FunctionLibrary(control)
     this.own = new OwnRedis({ library, keys, redisTime })
@@ -88,7 +91,7 @@ export class Claiming {
       const sentinels = config.sentinels.map(
         (url) =>
           new Sentinel({
-            ...{ url, localAddress, log, master: config.sentinelName },
+            ...{ url, localAddress, tls, log, master: config.sentinelName },
             timeoutMs: SENTINEL_TIMEOUT_MS,
           }),
       )
@@ -116,7 +119,7 @@ export class Claiming {
       farewells: new Farewells({
         ask: (address) =>
           askToLetGo({
-            ...{ url: config.dataRedis, address, localAddress, clockKey: keys.clock },
+            ...{ url: config.controlRedis, address, localAddress, tls, clockKey: keys.clock },
             // Elsewhere the role is all there is to go by: one who takes it would take the other's claim again and again.
             mayRelease: config.topology === 'sentinel',
             timeoutMs: LET_GO_TIMEOUT_MS,
@@ -130,7 +133,7 @@ export class Claiming {
       ...{ region, regions, leaseMs, others, log },
       look: (address) =>
         lookAtAbandoned({
-          ...{ url: config.dataRedis, address, localAddress, clockKey: keys.clock },
+          ...{ url: config.controlRedis, address, localAddress, tls, clockKey: keys.clock },
           ...{ gateUser: config.gateUser, timeoutMs: LOOK_TIMEOUT_MS },
         }),
       named: () => this.bySentinel?.watch.naming?.address,

@@ -80,9 +80,9 @@ export class SetEach {
   #keysOf(namespace: string, sets: readonly SetDemand[]): string[] {
     const keys = this.#keys
     const each = [keys.clock, keys.log, keys.doneTimes, keys.cleared(namespace)]
-    for (const { entry, requestId } of sets) {
+    for (const { entry, requestId, requester } of sets) {
       each.push(keys.entry(namespace, entry.key))
-      each.push(requestId ? keys.done('Set', namespace, requestId) : keys.doneTimes)
+      each.push(requestId ? keys.done('Set', namespace, requestId, requester) : keys.doneTimes)
     }
     return each
   }

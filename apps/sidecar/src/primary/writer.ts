@@ -18,6 +18,8 @@ export interface WriteDemand {
   readonly deadlineMs: number
   /** Remembered with its answer for 60 s; empty or absent: none. */
   readonly requestId?: string | undefined
+  /** Whose request id it is: the principal's name; empty or absent: nobody's in particular. */
+  readonly requester?: string | undefined
   /** A short hash of what is asked, remembered with the answer: a request id is for one body alone. */
   readonly bodyHash?: string | undefined
   /** The epoch that must be claimed for it; absent: the one that is. */
@@ -329,7 +331,9 @@ export class Writer {
     const epoch = demand.epoch ?? this.#claimedEpoch()
     const attemptMs = innerDeadlineMs(deadlineMs)
     const keys = this.#keys
-    const done = requestId ? keys.done(call.method, call.namespace, requestId) : keys.doneTimes
+    const done = requestId
+      ? keys.done(call.method, call.namespace, requestId, demand.requester)
+      : keys.doneTimes
     const shared = [
       epoch,
       Math.floor(attemptMs + this.#redisTime.offsetMs),

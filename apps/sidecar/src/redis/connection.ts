@@ -1,15 +1,13 @@
 import { Redis } from 'ioredis'
 import type { Logger } from 'pino'
-import { connectorFrom } from './local-connector.ts'
+import { connectorOf, type RedisWay } from './connector.ts'
 
 /** Where a Redis is and how its connection behaves. */
-export interface RedisConnectionOptions {
+export interface RedisConnectionOptions extends RedisWay {
   /** `redis://[user:password@]host:port[/db]`, or `rediss://`. */
   readonly url: string
   /** The connection's name in `CLIENT LIST` and in logs. */
   readonly name: string
-  /** Local address to connect from. */
-  readonly localAddress?: string | undefined
   /** How long replies may stay away before the connection is taken for dead, milliseconds. */
   readonly timeoutMs: number
   readonly log: Logger
@@ -51,7 +49,7 @@ export class RedisConnection {
       protocol: options.protocol ?? 3,
       enableReadyCheck: options.whileLoading !== true,
       retryStrategy: (attempt) => Math.min(25 * 2 ** Math.min(attempt, 10), RETRY_MS_MAX),
-      ...(options.localAddress !== undefined && { Connector: connectorFrom(options.localAddress) }),
+      ...connectorOf(options),
     })
     let down = false
     this.#redis.on('ready', () => {
@@ -176,7 +174,8 @@ export class RedisFailure extends Error {
     const { name, message } = error instanceof Error ? error : new Error(String(error))
     if (name === 'ReplyError' || name === 'ErrorReply' || name === 'SimpleError') {
       // Without its cause, which holds the command's arguments: callers' data doesn't belong in logs.
-      return new RedisFailure('refused', message)
+      const hint = message.startsWith('NOPERM') ? '; `perigee acl` prints what each user needs' : ''
+      return new RedisFailure('refused', `${message}${hint}`)
     }
     if (message.startsWith("Stream isn't writeable"))
       return new RedisFailure('down', message, { cause: error })

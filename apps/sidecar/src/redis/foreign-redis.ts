@@ -1,14 +1,13 @@
 import { Redis } from 'ioredis'
 import { RedisFailure } from './connection.ts'
-import { connectorFrom } from './local-connector.ts'
+import { connectorOf, type RedisWay } from './connector.ts'
 
 /** How another region's data Redis is reached. */
-export interface ForeignRedisOptions {
+export interface ForeignRedisOptions extends RedisWay {
   /** The own data Redis's URL: the same user and password serve in all regions. */
   readonly url: string
   /** `host:port` of the other one. */
   readonly address: string
-  readonly localAddress?: string | undefined
   readonly timeoutMs: number
 }
 
@@ -28,7 +27,7 @@ export class ForeignRedis implements Disposable {
       maxRetriesPerRequest: 0,
       protocol: 2,
       retryStrategy: () => null,
-      ...(options.localAddress !== undefined && { Connector: connectorFrom(options.localAddress) }),
+      ...connectorOf(options),
     })
     this.#redis.on('error', (error: NodeJS.ErrnoException) => {
       this.#code = error.code

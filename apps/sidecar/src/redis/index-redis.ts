@@ -1,6 +1,7 @@
 import { Redis, ReplyError } from 'ioredis'
 import type { Logger } from 'pino'
 import { refusal, StatusError } from '../status-error.ts'
+import { connectorOf, type RedisWay } from './connector.ts'
 import { configGetCommand, configSetCommand, type SearchCommand } from './search-commands.ts'
 
 /** One word of a command. */
@@ -9,7 +10,7 @@ type Argument = string | Buffer | number
 /** One command, for a batch that is sent at once. */
 export type Command = readonly [name: string, ...args: Argument[]]
 
-export interface IndexRedisOptions {
+export interface IndexRedisOptions extends RedisWay {
   readonly url: string
   readonly log: Logger
   /** What CLIENT LIST calls the connection. */
@@ -33,7 +34,7 @@ export class IndexRedis {
   #workers = 0
   #listeners = new Set<() => void>()
 
-  constructor({ url, log, name, commandTimeoutMs = 5_000 }: IndexRedisOptions) {
+  constructor({ url, log, name, commandTimeoutMs = 5_000, ...way }: IndexRedisOptions) {
     this.#log = log
     this.#redis = new Redis(url, {
       protocol: 2,
@@ -46,6 +47,7 @@ export class IndexRedis {
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
       retryStrategy: (attempt) => Math.min(50 * attempt, 500),
+      ...connectorOf(way),
     })
     this.#redis.on('ready', () => void this.#prepare())
     this.#redis.on('close', () => {
@@ -121,37 +123,48 @@ export class IndexRedis {
 
   async #prepare(): Promise<void> {
     try {
-      const set = configSetCommand('ON_TIMEOUT', 'FAIL')
-      const get = configGetCommand('ON_TIMEOUT')
-      const workers = configGetCommand('WORKERS')
-      const [, answer, count] = await Promise.all(
-        [set, get, workers].map(async (command) => {
-          const [name, ...args] = command.args
-          return command.decode(await this.#redis.callBuffer(name as string, ...args))
-        }),
-      )
-      if (String(answer).toLowerCase() !== 'fail') {
-        throw new Error(`it keeps ON_TIMEOUT at ${answer}; searches it cuts short would go unnoticed`)
-      }
+      const [onTimeout, workers] = await Promise.all([
+        this.#send(configGetCommand('ON_TIMEOUT')),
+        this.#send(configGetCommand('WORKERS')),
+      ])
+      if (!isFail(onTimeout)) await this.#failOnTimeout()
       await this.#warnOfEviction()
-      this.#workers = Number(count ?? 0)
+      this.#workers = Number(workers ?? 0)
       this.#usable = true
       this.#log.info({ workers: this.#workers }, 'index Redis is usable')
       this.#tell()
     } catch (error) {
-      const hint = 'the index Redis needs RediSearch and must allow FT.CONFIG'
+      const hint = 'the index Redis needs RediSearch and must allow FT.CONFIG GET'
       this.#lost(`${error instanceof Error ? error.message : error} (${hint})`)
       this.#redis.disconnect(true)
     }
   }
 
+  /** Sets it where its own configuration doesn't, if this user may. */
+  async #failOnTimeout(): Promise<void> {
+    const set = await this.#send(configSetCommand('ON_TIMEOUT', 'FAIL')).catch((error: Error) => error)
+    const now = await this.#send(configGetCommand('ON_TIMEOUT'))
+    if (isFail(now)) return
+    const why = set instanceof Error ? ` and won't have it changed: ${set.message}` : ''
+    const advice =
+      'set search-on-timeout to fail in its configuration, or before Redis 8 `loadmodule …/redisearch.so ON_TIMEOUT FAIL`'
+    throw new Error(
+      `it keeps ON_TIMEOUT at ${now}${why}; searches it cuts short would go unnoticed: ${advice}`,
+    )
+  }
+
+  async #send<T>(command: SearchCommand<T>): Promise<T> {
+    const [name, ...args] = command.args
+    return command.decode(await this.#redis.callBuffer(name as string, ...args))
+  }
+
   /** Copies that Redis evicts are lost without a trace until they are compared with the chunks. */
   async #warnOfEviction(): Promise<void> {
-    const policy = await this.#redis.config('GET', 'maxmemory-policy').catch(() => undefined)
-    const [, value] = Array.isArray(policy) ? policy : []
-    if (value !== undefined && value !== 'noeviction') {
+    const info = await this.#redis.info('memory').catch(() => '')
+    const policy = /^maxmemory_policy:([\w-]+)/m.exec(info)?.[1]
+    if (policy !== undefined && policy !== 'noeviction') {
       this.#log.warn(
-        { policy: value },
+        { policy },
         'set the maxmemory-policy of the index Redis to noeviction: it must not drop copies',
       )
     }
@@ -168,6 +181,10 @@ export class IndexRedis {
   #tell(): void {
     for (const listener of this.#listeners) listener()
   }
+}
+
+function isFail(onTimeout: string | undefined): boolean {
+  return onTimeout?.toLowerCase() === 'fail'
 }
 
 function fail(error: unknown): never {

@@ -99,9 +99,14 @@ export class Keys {
     return `${this.#root}chunk:${indexUid}:${id}`
   }
 
-  /** First answer of a write that came with a request id. */
-  done(method: string, namespace: string, requestId: string): string {
-    return `${this.#root}done:${method}:${namespace}:${requestId}`
+  /**
+   * First answer of a write that came with a request id.
+   *
+   * @param requester the principal's name, whose request ids are its own; empty: nobody in particular.
+   */
+  done(method: string, namespace: string, requestId: string, requester = ''): string {
+    const by = requester === '' ? '' : `@${encodeURIComponent(requester)}`
+    return `${this.#root}done:${method}${by}:${namespace}:${requestId}`
   }
 
   /** In the index Redis: a copy of a chunk. */

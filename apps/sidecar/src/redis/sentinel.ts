@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { RedisFailure } from './connection.ts'
-import { connectorFrom } from './local-connector.ts'
+import { connectorOf, type RedisWay } from './connector.ts'
 
 /** What one Sentinel says of the master that it watches. */
 export interface SentinelAnswer {
@@ -48,17 +48,18 @@ export class Sentinel {
   readonly #redis: Redis
   readonly #master: string
 
-  constructor(options: {
-    /** `redis://[user:password@]host:port` */
-    url: string
-    /** The name under which it watches the master. */
-    master: string
-    localAddress?: string | undefined
-    /** A Sentinel that is silent for this long is asked anew. */
-    timeoutMs: number
-    log: Logger
-  }) {
-    this.title = options.url.replace(/^.*\/\/([^/]*@)?/, '').replace(/\/.*$/, '')
+  constructor(
+    options: RedisWay & {
+      /** `redis://[user:password@]host:port`, or `rediss://` */
+      url: string
+      /** The name under which it watches the master. */
+      master: string
+      /** A Sentinel that is silent for this long is asked anew. */
+      timeoutMs: number
+      log: Logger
+    },
+  ) {
+    this.title = new URL(options.url).host
     this.#master = options.master
     this.#redis = new Redis(options.url, {
       connectionName: 'perigee-sentinel',
@@ -71,7 +72,7 @@ export class Sentinel {
       socketTimeout: options.timeoutMs,
       protocol: 2,
       retryStrategy: (attempt) => Math.min(25 * 2 ** Math.min(attempt, 10), RETRY_MS_MAX),
-      ...(options.localAddress !== undefined && { Connector: connectorFrom(options.localAddress) }),
+      ...connectorOf(options),
     })
     const log = options.log.child({ sentinel: this.title })
     let down = false

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { RedisConnection } from './connection.ts'
+import type { RedisWay } from './connector.ts'
 import type { Keys } from './keys.ts'
 
 /** What tracking tells of. */
@@ -22,13 +23,14 @@ export class Tracking {
   readonly #listeners = new Set<Listener>()
   #poll: NodeJS.Timeout | undefined
 
-  constructor(options: {
-    url: string
-    localAddress?: string | undefined
-    keys: Keys
-    timeoutMs: number
-    log: Logger
-  }) {
+  constructor(
+    options: RedisWay & {
+      url: string
+      keys: Keys
+      timeoutMs: number
+      log: Logger
+    },
+  ) {
     const { keys, ...connection } = options
     this.#log = options.log
     this.#names = new Map([

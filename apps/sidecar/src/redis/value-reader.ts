@@ -6,16 +6,16 @@
  * Invariant: values are given to `take` and to nobody else; when it returns, their memory is used again.
  */
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import type { Logger } from 'pino'
 import { RedisFailure } from './connection.ts'
+import { type RedisWay, tlsOptions } from './connector.ts'
 
-export interface ValueReaderOptions {
-  /** `redis://[user:password@]host:port[/db]`. */
+export interface ValueReaderOptions extends RedisWay {
+  /** `redis://[user:password@]host:port[/db]`, or `rediss://`. */
   readonly url: string
   /** The connection's name in `CLIENT LIST` and in logs. */
   readonly name: string
-  /** Local address to connect from. */
-  readonly localAddress?: string | undefined
   /** How long replies may stay away before the connection is taken for dead, milliseconds. */
   readonly timeoutMs: number
   readonly log: Logger
@@ -107,10 +107,11 @@ export class ValueReader {
   }
 
   #connect(): void {
-    const { url, localAddress } = this.#options
-    const { hostname, port } = new URL(url)
-    const socket = connect({
-      host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    const { url, localAddress, tls } = this.#options
+    const { protocol, hostname, port } = new URL(url)
+    const host = hostname.replace(/^\[(.*)\]$/, '$1')
+    const options = {
+      host,
       port: Number(port || 6379),
       noDelay: true,
       keepAlive: true,
@@ -118,15 +119,17 @@ export class ValueReader {
       ...(localAddress !== undefined && { localAddress }),
       onread: {
         buffer: Buffer.allocUnsafeSlow(READ_BYTES),
-        callback: (length, bytes) => {
+        callback: (length: number, bytes: Uint8Array) => {
           this.#receive(bytes as Buffer, length)
           return true
         },
       },
-    })
+    }
+    const secure = protocol === 'rediss:'
+    const socket = secure ? connectTls({ ...options, ...tlsOptions(host, tls) }) : connect(options)
     this.#socket = socket
     this.#heardMs = performance.now()
-    socket.on('connect', () => this.#greet())
+    socket.on(secure ? 'secureConnect' : 'connect', () => this.#greet())
     socket.on('error', (error) => this.#failed(error.message))
     socket.on('close', () => this.#closed())
   }
@@ -181,7 +184,7 @@ export class ValueReader {
 
   /** A Redis that says nothing is left. */
   #look(): void {
-    const waits = this.#next < this.#waiting.length || (!this.#ready && this.#socket?.connecting)
+    const waits = this.#next < this.#waiting.length || (!this.#ready && this.#socket?.destroyed === false)
     if (!waits || performance.now() - this.#heardMs < this.#options.timeoutMs) return
     this.#failed('it is silent')
     this.#socket?.destroy()

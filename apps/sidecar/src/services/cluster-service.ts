@@ -10,6 +10,9 @@ import {
 } from '@perigee/protocol'
 import type { CallContext, ServiceHandlers, ServiceRegistration } from '../grpc/call.ts'
 import type { PrimaryClock } from '../primary-clock.ts'
+import type { Access } from '../security/access.ts'
+import type { Principal } from '../security/principal.ts'
+import { visibleStatus } from '../security/visible-status.ts'
 import { type ClusterView, changeKey } from '../status/cluster-view.ts'
 import { type ProbeOptions, type ProbeSummary, probeLag } from '../status/lag-probe.ts'
 import type { MarkWatch } from '../status/mark-watch.ts'
@@ -31,26 +34,29 @@ export interface ClusterServiceOptions extends IndexAuditHandlersOptions {
   /** Writes one lag probe at the primary. @throws StatusError */
   readonly writeProbe: ProbeOptions['write']
   readonly promote: Handlers['promote']
+  /** Who may see what. */
+  readonly access: Pick<Access, 'rightsOf'>
 }
 
 /** `perigee.v1.ClusterService`. */
 export function createClusterService(options: ClusterServiceOptions): ServiceRegistration {
-  const { view, clock, probes, writeProbe, promote } = options
+  const { view, clock, probes, writeProbe, promote, access } = options
+  const visible = (principal: Principal) => visibleStatus(view.status(), access.rightsOf(principal))
 
   const handlers: Handlers = {
     ...indexAuditHandlers(options),
     promote,
 
-    async getStatus() {
-      return view.status()
+    async getStatus(_, { principal }) {
+      return visible(principal)
     },
 
-    async *watchStatus(request, { signal }) {
+    async *watchStatus(request, { signal, principal }) {
       const intervalMs = checkWatchStatus(request)
       while (!signal.aborted) {
-        const status = view.status()
+        const status = visible(principal)
         yield create(WatchStatusResponseSchema, { status })
-        await changeOr(intervalMs, view, changeKey(status), signal)
+        await changeOr(intervalMs, () => changeKey(visible(principal)) !== changeKey(status), signal)
       }
     },
 
@@ -84,8 +90,7 @@ export function createClusterService(options: ClusterServiceOptions): ServiceReg
 /** Resolves when the status differs from the one told, or after `intervalMs`, or when the call ends. */
 async function changeOr(
   intervalMs: number,
-  view: ClusterView,
-  told: string,
+  hasChanged: () => boolean,
   signal: CallContext['signal'],
 ): Promise<void> {
   const untilMs = performance.now() + intervalMs
@@ -93,7 +98,7 @@ async function changeOr(
     const leftMs = untilMs - performance.now()
     if (leftMs <= 0) return
     await delay(Math.min(leftMs, COMPARE_MS), undefined, { signal }).catch(() => {})
-    if (signal.aborted || changeKey(view.status()) !== told) return
+    if (signal.aborted || hasChanged()) return
   }
 }
 

@@ -21,6 +21,7 @@ import { OtherPromotion, type WayMaker } from '../primary/way-maker.ts'
 import type { Writer } from '../primary/writer.ts'
 import type { PrimaryClock } from '../primary-clock.ts'
 import { readError } from '../redis/redis-status.ts'
+import { ANONYMOUS, isPrincipalName, type Principal } from '../security/principal.ts'
 import { invalidField, refusal } from '../status-error.ts'
 import { durationOf, timestampOf, unixMsOf } from '../wire-time.ts'
 import type { PrimaryRegion } from './primary-region.ts'
@@ -70,7 +71,7 @@ export function createPeerService(options: PeerServiceOptions): ServiceRegistrat
   const handlers: Handlers = {
     exchangeClock,
 
-    async forward({ method: name, request: bytes, fromRegion, deadline }, call) {
+    async forward({ method: name, request: bytes, fromRegion, deadline, principal }, call) {
       const found = methods.get(name)
       if (!found) throw refusal('NOT_YET', `This sidecar can't take forwarded calls of ${name}; update it.`)
       const { method, handler } = found
@@ -83,7 +84,10 @@ export function createPeerService(options: PeerServiceOptions): ServiceRegistrat
       checkMessage(method.input, request)
       const deadlineMs = Math.min(call.deadlineMs, hostMsOf(deadline, clock))
       const { signal, waitedMsMax = 0 } = call
-      const context = { deadlineMs, waitedMsMax, signal, forwardedFrom: fromRegion }
+      const context = {
+        ...{ deadlineMs, waitedMsMax, signal, forwardedFrom: fromRegion },
+        principal: forwardedPrincipal(principal),
+      }
       const response = await handler(request as never, context)
       return create(ForwardResponseSchema, { response: toBinary(method.output, response as Message) })
     },
@@ -173,4 +177,9 @@ function forwardableMethods(registrations: readonly ServiceRegistration[]) {
     }
   }
   return methods
+}
+
+/** Whom the region that forwards a call has let in. */
+function forwardedPrincipal(name: string): Principal {
+  return isPrincipalName(name) ? { name, kind: 'peer' } : ANONYMOUS
 }

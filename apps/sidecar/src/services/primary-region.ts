@@ -8,6 +8,7 @@ import type { PeerClient } from '../grpc/peer-client.ts'
 import type { Claim } from '../primary/claim.ts'
 import { whyNot } from '../primary/claim-state.ts'
 import type { PrimaryClock } from '../primary-clock.ts'
+import type { Principal } from '../security/principal.ts'
 import type { OtherRegion } from '../status/other-region.ts'
 import { refusal, StatusError } from '../status-error.ts'
 import { timestampOf } from '../wire-time.ts'
@@ -137,7 +138,7 @@ export class PrimaryRegion {
   async forward<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageShape<I>,
-    demand: { deadlineMs: number; signal?: AbortSignal },
+    demand: { deadlineMs: number; signal?: AbortSignal; principal: Principal },
   ): Promise<MessageShape<O>> {
     const uncertaintyMs = this.#clock.uncertaintyMs()
     const aheadMs = this.#clock.nowMs() - Date.now()
@@ -146,6 +147,7 @@ export class PrimaryRegion {
       method: methodName(method),
       request: toBinary(method.input, request),
       fromRegion: this.own,
+      principal: demand.principal.name,
       ...(known && { deadline: timestampOf(demand.deadlineMs + aheadMs + uncertaintyMs) }),
     })
     const { name } = this

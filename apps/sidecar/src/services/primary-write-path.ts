@@ -143,7 +143,8 @@ export class PrimaryWritePath implements WritePath {
     repeatable: boolean,
   ): Promise<MessageShape<O>> {
     // One deadline for all attempts, early enough for the outcome to be told.
-    const demand = { deadlineMs: innerDeadlineMs(writeDeadlineMs(call)), signal: call.signal }
+    const { signal, principal } = call
+    const demand = { deadlineMs: innerDeadlineMs(writeDeadlineMs(call)), signal, principal }
     // An attempt that may have arrived: whatever later ones say, this one may have done it.
     let maybeDone: PeerUnreachable | undefined
     for (let attempt = 1; ; attempt++) {

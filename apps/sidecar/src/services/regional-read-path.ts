@@ -170,7 +170,8 @@ export class RegionalReadPath implements ReadPath {
     const { call } = read
     let response: MessageShape<O>
     try {
-      const demand = { deadlineMs: innerDeadlineMs(call.deadlineMs), signal: call.signal }
+      const { signal, principal } = call
+      const demand = { deadlineMs: innerDeadlineMs(call.deadlineMs), signal, principal }
       response = await this.#primary.forward(method, request, demand)
     } catch (error) {
       const unanswered =

@@ -1,5 +1,6 @@
 import type { Position } from '@perigee/core'
 import { describe, expect, it } from 'vitest'
+import { ANONYMOUS } from '../security/principal.ts'
 import { WaitingRead } from './waiting-read.ts'
 
 const KNOWN = { epoch: 1, seq: 1 }
@@ -12,7 +13,7 @@ function readOf(options: {
   changed?: (known: Position, timeoutMs: number) => Promise<void>
 }) {
   const abort = new AbortController()
-  const call = { deadlineMs: Date.now() + options.deadlineMs, signal: abort.signal }
+  const call = { deadlineMs: Date.now() + options.deadlineMs, signal: abort.signal, principal: ANONYMOUS }
   const changed = options.changed ?? (() => Promise.resolve())
   const local = { answer: () => Promise.reject(new Error('not asked')), changed }
   const choice = { consistency: 'SESSION', whenBehind: 'FORWARD' } as const

@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf'
 import { DeleteRequestSchema, SetRequestSchema } from '@perigee/protocol'
 import { expect, it } from 'vitest'
+import { ANONYMOUS } from '../security/principal.ts'
 import { bodyHash, inOrder, writeDemand } from './write-demand.ts'
 
 const set = (more = {}) =>
@@ -31,7 +32,12 @@ it('puts the names of JSON objects in order, however deep, and leaves lists as t
 })
 
 it('ends a write earlier by as long as its call may have waited in a paused process', () => {
-  const call = { deadlineMs: 1_000_000, signal: new AbortController().signal, waitedMsMax: 300 }
+  const call = {
+    deadlineMs: 1_000_000,
+    signal: new AbortController().signal,
+    waitedMsMax: 300,
+    principal: ANONYMOUS,
+  }
   const asked = {
     schema: SetRequestSchema,
     request: set(),

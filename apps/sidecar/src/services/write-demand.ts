@@ -27,7 +27,7 @@ export function writeDemand<I extends DescMessage>(
   const demand = { deadlineMs: writeDeadlineMs(call), epoch, durability }
   return requestId === undefined
     ? demand
-    : { ...demand, requestId, bodyHash: bodyHash(schema, request, body) }
+    : { ...demand, requestId, requester: call.principal.name, bodyHash: bodyHash(schema, request, body) }
 }
 
 /**

@@ -1,6 +1,9 @@
+import { get, type RequestOptions } from 'node:https'
+import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { create } from '@bufbuild/protobuf'
 import { GetStatusResponseSchema } from '@perigee/protocol'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { authorities, certificateFiles, LOCAL } from '../tls/certificates.spec-support.ts'
 import { HttpServer } from './http-server.ts'
 
 let ready: boolean
@@ -51,5 +54,40 @@ describe('the HTTP port', () => {
   it.each(['POST', 'PUT', 'DELETE', 'PATCH'])('takes no %s', async (method) => {
     const response = await fetch(`${base}/livez`, { method })
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+  })
+})
+
+describe('the HTTP port with TLS', () => {
+  /** Asks for a path, trusting a CA. @returns the answer's text and whether its certificate is for a name. */
+  const ask = (port: number, options: RequestOptions) =>
+    new Promise<{ readonly text: string; readonly cert: PeerCertificate }>((resolve, reject) => {
+      const request = get(
+        { host: '127.0.0.1', port, path: '/livez', agent: false, ...options },
+        (response) => {
+          const cert = (response.socket as TLSSocket).getPeerCertificate()
+          let text = ''
+          response.on('data', (part) => (text += part)).on('end', () => resolve({ text, cert }))
+        },
+      )
+      request.on('error', reject)
+    })
+
+  it('speaks nothing else, needs no certificate of probes, and takes new ones of its own', async () => {
+    const { trusted, other } = await authorities()
+    const { files, replace } = certificateFiles(await trusted.issue(LOCAL), trusted.cert)
+    const secure = new HttpServer({
+      ...{ listen: '127.0.0.1:0', tls: files, ready: () => true },
+      status: () => create(GetStatusResponseSchema),
+      metrics: (_, response) => response.end(),
+    })
+    const port = await secure.start()
+    onTestFinished(() => secure.stop())
+    const first = await ask(port, { ca: trusted.cert })
+    expect(first.text).toBe('live\n')
+    await expect(ask(port, { ca: other.cert })).rejects.toThrow('certificate')
+    await expect(fetch(`http://127.0.0.1:${port}/livez`)).rejects.toThrow()
+    await replace(await trusted.issue(LOCAL))
+    const second = await ask(port, { ca: trusted.cert })
+    expect(second.cert.serialNumber).not.toBe(first.cert.serialNumber)
   })
 })

@@ -1,24 +1,43 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { type JsonValue, toJson } from '@bufbuild/protobuf'
 import { type GetStatusResponse, GetStatusResponseSchema } from '@perigee/protocol'
+import type { HttpGuard } from '../security/http-guard.ts'
+import { ALL_RIGHTS, type Rights } from '../security/rights.ts'
+import { StatusError } from '../status-error.ts'
+import { HANDSHAKE_TIMEOUT_MS, serverContext } from '../tls/server-context.ts'
+import type { TlsFiles } from '../tls/tls-files.ts'
+import { HTTP_LIMITS, limitHttp } from './http-limits.ts'
 
 export interface HttpServerOptions {
   /** `host:port`; port 0 takes a free one. */
   readonly listen: string
+  /** Default: without TLS. With a CA, a client may show its certificate, and need not: probes have none. */
+  readonly tls?: TlsFiles | undefined
   /** Whether the sidecar serves. */
   readonly ready: () => boolean
-  readonly status: () => GetStatusResponse
+  /** The status as somebody with those rights may see it. */
+  readonly status: (rights: Rights) => GetStatusResponse
+  /** Says who may see metrics and status. Default: everybody. */
+  readonly guard?: HttpGuard | undefined
+  /** How many connections there may be. Default 500. */
+  readonly connectionsMax?: number
   /** Answers with the metrics, in Prometheus's text format. */
   readonly metrics: (request: IncomingMessage, response: ServerResponse) => void
 }
 
-type Answer = (request: IncomingMessage, response: ServerResponse) => void
+type Answer = (request: IncomingMessage, response: ServerResponse, rights: Rights) => void
 
-const HEADERS_TIMEOUT_MS = 5000
-const REQUEST_TIMEOUT_MS = 10_000
+const CONNECTIONS_MAX = 500
 
-/** Plain HTTP for probes, scrapers and people: `/livez`, `/readyz`, `/metrics`, `/status.json`. Reading only. */
+/** HTTP, or HTTPS, for probes, scrapers and people: `/livez`, `/readyz`, `/metrics`, `/status.json`. Reading only. */
 export class HttpServer {
   readonly #options: HttpServerOptions
   readonly #server: Server
@@ -36,13 +55,21 @@ export class HttpServer {
             ? sendText(response, 200, 'ready')
             : sendText(response, 503, 'neither the data Redis nor a fallback answers, or the sidecar drains'),
       ],
-      ['/metrics', metrics],
-      ['/status.json', (_, response) => sendJson(response, toJson(GetStatusResponseSchema, status()))],
+      [
+        '/metrics',
+        (request, response, rights) =>
+          rights.mayEverywhere('read')
+            ? metrics(request, response)
+            : sendText(response, 403, 'metrics are for those who may read every namespace'),
+      ],
+      [
+        '/status.json',
+        (_, response, rights) => sendJson(response, toJson(GetStatusResponseSchema, status(rights))),
+      ],
     ])
-    this.#server = createServer(
-      { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
-      (...pair) => this.#answer(...pair),
-    )
+    const answer: RequestListener = (...pair) => this.#answer(...pair)
+    this.#server = options.tls ? secureServer(options.tls, answer) : createServer(HTTP_LIMITS, answer)
+    limitHttp(this.#server, options.connectionsMax ?? CONNECTIONS_MAX)
   }
 
   /**
@@ -79,8 +106,35 @@ export class HttpServer {
       return
     }
     response.setHeader('cache-control', 'no-store')
-    answer(request, response)
+    const { guard } = this.#options
+    if (!guard || OPEN_PATHS.has(path)) answer(request, response, ALL_RIGHTS)
+    else {
+      guard.rightsOf(request).then(
+        (rights) => answer(request, response, rights),
+        (error) => refuse(response, error),
+      )
+    }
   }
+}
+
+/** What probes ask: it says nothing but whether the sidecar serves. */
+const OPEN_PATHS = new Set(['/livez', '/readyz'])
+
+function refuse(response: ServerResponse, error: unknown): void {
+  if (!(error instanceof StatusError) || error.status !== 'UNAUTHENTICATED') {
+    sendText(response, 503, "who asks can't be told just now; try again shortly")
+    return
+  }
+  response.setHeader('www-authenticate', 'Bearer')
+  sendText(response, 401, error.message)
+}
+
+function secureServer(tls: TlsFiles, answer: RequestListener): SecureServer {
+  const asks = { requestCert: tls.current.ca !== undefined, rejectUnauthorized: false }
+  const options = { ...HTTP_LIMITS, ...serverContext(tls), ...asks, handshakeTimeout: HANDSHAKE_TIMEOUT_MS }
+  const server = createSecureServer(options, answer)
+  tls.onChange(() => server.setSecureContext(serverContext(tls)))
+  return server
 }
 
 function sendText(response: ServerResponse, status: number, text: string): void {

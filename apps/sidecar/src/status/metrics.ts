@@ -8,6 +8,7 @@ import type { CallObserver } from '../grpc/call-observer.ts'
 import type { PrimaryClock } from '../primary-clock.ts'
 import { bearings } from '../services/search/drift.ts'
 import type { DriftWatch, IndexProfile } from '../services/search/drift-watch.ts'
+import type { SidecarTls } from '../tls/sidecar-tls.ts'
 import { msOf } from '../wire-time.ts'
 import { CallMetrics } from './call-metrics.ts'
 import type { ClusterView } from './cluster-view.ts'
@@ -20,6 +21,8 @@ export interface MetricSources {
   readonly clock: PrimaryClock
   readonly skewMs: () => number
   readonly callsInFlight: () => number
+  /** gRPC's connections, and what their callers make the sidecar keep. */
+  readonly connections: () => { readonly size: number; readonly bytesInFlight: number }
   readonly dataRedisUp: () => boolean
   readonly indexRedisUp: () => boolean
 }
@@ -49,6 +52,10 @@ export class Metrics implements CallObserver {
 
     gauge('perigee_build_info', 'The version, as a label of a constant 1', (set) => set(1, { version }))
     gauge('perigee_calls_in_flight', 'Calls being answered', (set) => set(sources.callsInFlight()))
+    gauge('perigee_connections', 'Open gRPC connections', (set) => set(sources.connections().size))
+    gauge('perigee_bytes_in_flight', 'Bytes of requests and answers under way', (set) =>
+      set(sources.connections().bytesInFlight),
+    )
     gauge('perigee_redis_up', 'Whether a Redis takes commands', (set) => {
       set(sources.dataRedisUp() ? 1 : 0, { redis: 'data' })
       set(sources.indexRedisUp() ? 1 : 0, { redis: 'index' })
@@ -166,6 +173,17 @@ export class Metrics implements CallObserver {
       .addCallback((result) => {
         for (const { count, ...labels } of drift.warnings) result.observe(count, labels)
       })
+  }
+
+  /** Shows when certificates run out, at each scrape. */
+  observeCertificates(tls: Pick<SidecarTls, 'ends'>): void {
+    observeGauge(this.#meter, {
+      name: 'perigee_certificate_ends_timestamp_seconds',
+      description: 'When a certificate that is in use runs out',
+      read: (set) => {
+        for (const [use, at] of tls.ends) set(at.getTime() / 1000, { use })
+      },
+    })
   }
 
   /** Answers a scrape. */

@@ -21,8 +21,12 @@ import { type RedisConnection, RedisFailure } from '../redis/connection.ts'
 import type { Keys } from '../redis/keys.ts'
 import { readRedisInfo } from '../redis/redis-info.ts'
 import type { TrackedKey, Tracking } from '../redis/tracking.ts'
+import type { Access } from '../security/access.ts'
+import { HttpGuard } from '../security/http-guard.ts'
+import { visibleStatus } from '../security/visible-status.ts'
 import { type ClusterServiceOptions, createClusterService } from '../services/cluster-service.ts'
 import type { PrimaryRegion } from '../services/primary-region.ts'
+import type { TlsFiles } from '../tls/tls-files.ts'
 import { unixMsOf } from '../wire-time.ts'
 import { ClusterView } from './cluster-view.ts'
 import { HealthMonitor } from './health-monitor.ts'
@@ -45,6 +49,8 @@ const EXCHANGE_MS = 1000
 
 export interface MonitoringOptions {
   readonly config: Config
+  /** Of the HTTP port; none: without TLS. */
+  readonly tls: TlsFiles | undefined
   readonly log: Logger
   readonly keys: Keys
   /** The data Redis, for clients' reads: health is whether these are answered. */
@@ -70,6 +76,7 @@ export interface MonitoringOptions {
   readonly indexes: RegionalIndexes
   readonly audit: IndexAudit
   readonly promote: ClusterServiceOptions['promote']
+  readonly access: Access
 }
 
 /** All that watches over the sidecar and tells of it: clock estimate, lag, regions, health, metrics, HTTP. */
@@ -111,14 +118,17 @@ export class Monitoring {
     })
     this.clusterService = createClusterService({
       ...{ view: this.view, clock: skew, probes: this.#probes, indexes, audit: options.audit },
-      promote: options.promote,
+      ...{ promote: options.promote, access: options.access },
       writeProbe: (...probe) => this.#writeProbe(...probe),
     })
     this.#exchanges = new Poll(() => skew.measure(), EXCHANGE_MS)
     this.#http = new HttpServer({
       listen: config.httpListen,
+      connectionsMax: config.traffic.httpConnectionsMax,
+      tls: options.tls,
       ready: () => this.#server?.health.serves('') ?? false,
-      status: () => this.view.status(),
+      status: (rights) => visibleStatus(this.view.status(), rights),
+      guard: config.auth.httpAuth ? new HttpGuard(options.access) : undefined,
       metrics: (request, response) => metrics.answer(request, response),
     })
   }
@@ -150,6 +160,7 @@ export class Monitoring {
       ...{ version: VERSION, view: this.view, clock: skew, indexRedisUp },
       skewMs: () => skew.offsetMs(),
       callsInFlight: () => server.callsInFlight,
+      connections: () => server.connections,
       dataRedisUp: () => control.ready,
     })
     this.#health = new HealthMonitor({

@@ -6,13 +6,16 @@ export class Refusal extends Error {
   readonly code: number
   readonly reason: Reason | undefined
   readonly metadata: Readonly<Record<string, string>>
+  readonly retryDelayMs: number | undefined
 
   constructor(
     codeOrReason: number | Reason,
     message = 'refused by the test',
     metadata: Readonly<Record<string, string>> = {},
+    retryDelayMs?: number,
   ) {
     super(message)
+    this.retryDelayMs = retryDelayMs
     this.metadata = metadata
     this.code = typeof codeOrReason === 'number' ? codeOrReason : STATUS[STATUS_OF_REASON[codeOrReason]]
     this.reason = typeof codeOrReason === 'number' ? undefined : codeOrReason
@@ -29,8 +32,8 @@ export class BrokenOff extends Refusal {
 /** What an error is told as; `status` is an encoded `google.rpc.Status` where there is a reason. */
 export function refusalOf(error: unknown) {
   const refusal = error instanceof Refusal ? error : new Refusal(STATUS.INTERNAL, String(error))
-  const { code, message, reason, metadata } = refusal
+  const { code, message, reason, metadata, retryDelayMs } = refusal
   const fields = [{ field: 'a.field', description: 'is wrong' }]
-  const status = reason && encodeStatusDetails(code, message, { reason, metadata, fields })
+  const status = reason && encodeStatusDetails(code, message, { reason, metadata, fields, retryDelayMs })
   return { code, message, status }
 }

@@ -90,15 +90,19 @@ export class SmallSidecar implements AsyncDisposable {
     this.#cluster = cluster
   }
 
-  /** @param lacksMultiplex whether it answers UNIMPLEMENTED to that. */
+  /**
+   * @param lacksMultiplex whether it answers UNIMPLEMENTED to that.
+   * @param credentials by default without TLS.
+   */
   static async start(
     region: string,
     cluster = new SmallCluster(),
     port = 0,
     lacksMultiplex = LACKS_MULTIPLEX,
+    credentials = ServerCredentials.createInsecure(),
   ): Promise<SmallSidecar> {
     const sidecar = new SmallSidecar(region, cluster)
-    await sidecar.#listen(port, lacksMultiplex)
+    await sidecar.#listen(port, lacksMultiplex, credentials)
     return sidecar
   }
 
@@ -147,7 +151,7 @@ export class SmallSidecar implements AsyncDisposable {
     await this.kill()
   }
 
-  async #listen(port: number, lacksMultiplex: boolean): Promise<void> {
+  async #listen(port: number, lacksMultiplex: boolean, credentials: ServerCredentials): Promise<void> {
     const unary = (
       methods: readonly DescMethod[],
       handlers: Record<string, Handler>,
@@ -191,7 +195,6 @@ export class SmallSidecar implements AsyncDisposable {
       const multiplex = (call: MultiplexCall) => this.multiplex.serve(call)
       this.#server.addService(grpcServiceDefinition(MultiplexService), { multiplex })
     }
-    const credentials = ServerCredentials.createInsecure()
     this.#port = await new Promise<number>((resolve, reject) =>
       this.#server.bindAsync(`127.0.0.1:${port}`, credentials, (error, bound) =>
         error ? reject(error) : resolve(bound),

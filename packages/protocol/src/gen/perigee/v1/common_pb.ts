@@ -77,7 +77,7 @@ export type WriteOptions = Message<"perigee.v1.WriteOptions"> & {
 
   /**
    * Makes a write safe to send again: for 60 s, the same id of the same method
-   * gets the first answer. At most 64 bytes.
+   * and the same caller gets the first answer. At most 64 bytes.
    *
    * @generated from field: string request_id = 3;
    */
