@@ -1,6 +1,13 @@
 import { create } from '@bufbuild/protobuf'
 import { startRedis } from '@perigee/embedded-redis'
-import { type Filter, FilterListSchema, FilterSchema, TagInSchema, TextMatchSchema } from '@perigee/protocol'
+import {
+  type Filter,
+  FilterListSchema,
+  FilterSchema,
+  NumberRangeSchema,
+  TagInSchema,
+  TextMatchSchema,
+} from '@perigee/protocol'
 import fc from 'fast-check'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
