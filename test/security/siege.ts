@@ -84,7 +84,7 @@ export class Siege implements AsyncDisposable {
         for (const outcome of each) if (outcome.status === 'rejected') failures.push(String(outcome.reason))
         calls += each.length
         peakMib = Math.max(peakMib, this.#memoryMib())
-        bytesInFlightMib = Math.max(bytesInFlightMib, await this.#bytesInFlightMib())
+        bytesInFlightMib = Math.max(bytesInFlightMib, await this.bytesInFlightMib())
         await pause(BESIDE_EVERY_MS)
       }
     }
@@ -99,6 +99,12 @@ export class Siege implements AsyncDisposable {
     return { grownMib: peakMib - beforeMib, keptMib, bytesInFlightMib, calls, failures }
   }
 
+  /** What the sidecar says that it keeps of requests and answers. */
+  async bytesInFlightMib(): Promise<number> {
+    const metrics = await (await fetch(`${this.http}/metrics`)).text()
+    return Number(/^perigee_bytes_in_flight (\S+)/m.exec(metrics)?.[1]) / MIB
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#cluster.stop()
   }
@@ -107,11 +113,6 @@ export class Siege implements AsyncDisposable {
     const [region] = this.#cluster.state().regions
     if (!region) throw new Error('there is no region')
     return region
-  }
-
-  async #bytesInFlightMib(): Promise<number> {
-    const metrics = await (await fetch(`${this.http}/metrics`)).text()
-    return Number(/^perigee_bytes_in_flight (\S+)/m.exec(metrics)?.[1]) / MIB
   }
 
   #memoryMib(): number {

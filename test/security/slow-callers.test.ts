@@ -241,3 +241,8 @@ describe('what there is no room for', () => {
     expect(streams.slice(0, -1).filter(({ closed }) => closed)).toEqual([])
   })
 })
+
+it('nothing of all that is kept once its callers are gone', async () => {
+  // Of the clients that tests had, the last ones' connections close about now.
+  await waitFor('all to be released', async () => (await siege.bytesInFlightMib()) === 0)
+})
