@@ -323,6 +323,14 @@ describe('a search', () => {
     expect((await docs.search([1, 0])).receipt.region).toBe('us-east-1')
   })
 
+  it('goes on when it is heard late what the index is, while its client still connects', async () => {
+    const { docs, far } = await indexes(false)
+    const heardFrom = performance.now() + 1_100
+    far.intercept = (method) =>
+      method === 'GetIndex' && performance.now() < heardFrom ? new Promise(() => {}) : undefined
+    expect((await docs.search([1, 0], { timeoutMs: 2_000 })).receipt.region).toBe('us-east-1')
+  })
+
   it('of a region-scoped index stays where it was asked, since another region would answer otherwise', async () => {
     const { docs, far } = await indexes(true)
     const error = await failure(docs.search([1, 0]))

@@ -45,6 +45,8 @@ const BATCH_SIZE = 200
 const CONCURRENCY = 4
 /** A message's limit, less what isn't chunks. */
 const BATCH_BYTES_MAX = DEFAULT_LIMITS.messageBytesMax - 16 * 1024
+/** How often it is asked what an index is, each time for half of the time left, before a search is given up. */
+const QUESTIONS_MAX = 3
 
 /**
  * One vector index: written in the primary region, searched in the nearest region's own copy.
@@ -285,20 +287,24 @@ export class VectorIndex {
 
   /** A region-scoped index answers in the home region or not at all: another region's answer would be a different one. */
   #routing(): { readonly mayLeaveHome: (deadline: Deadline) => Promise<boolean> } {
-    return {
-      mayLeaveHome: async (deadline) => {
-        const known = this.#known.get(this)
-        if (known) return !known.regionScoped
-        const timeoutMs = Math.max(deadline.remainingMs / 2, 1)
-        try {
-          const definition = await this.#definitionIfAny({ timeoutMs })
-          return definition !== undefined && !this.#learn(definition).regionScoped
-        } catch (error) {
-          const last = PerigeeError.from(error).retryable ? this.#known.last(this) : undefined
-          return last !== undefined && !last.regionScoped
-        }
-      },
+    return { mayLeaveHome: (deadline) => this.#isEverywhere(deadline) }
+  }
+
+  /** Whether another region's answer will do. */
+  async #isEverywhere(deadline: Deadline): Promise<boolean> {
+    for (let asked = 0; asked < QUESTIONS_MAX; asked++) {
+      const known = this.#known.get(this)
+      if (known) return !known.regionScoped
+      try {
+        const definition = await this.#definitionIfAny({ timeoutMs: Math.max(deadline.remainingMs / 2, 1) })
+        return definition !== undefined && !this.#learn(definition).regionScoped
+      } catch (error) {
+        // A client that has just begun connects meanwhile: the next question is answered sooner.
+        if (!PerigeeError.from(error).retryable) return false
+        if (this.#known.last(this)) break
+      }
     }
+    return this.#known.last(this)?.regionScoped === false
   }
 
   #keepsFloat32(): boolean {
