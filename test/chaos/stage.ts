@@ -58,6 +58,8 @@ export class Stage {
   /** Whether this act's history is worth keeping: until it is judged, and when something is wrong with it. */
   #suspicious = true
   #sessions = 0
+  /** Whether there are sessions that search. */
+  #searching = false
   #drawn = 0
 
   private constructor(
@@ -176,6 +178,7 @@ export class Stage {
     const { recorder } = this
     const load = new Load({ clients, recorder, firstSession: this.#sessions, seed, sessionsOn }, mix)
     this.#sessions += load.sessions
+    this.#searching = load.sessionsOf('searcher').size > 0
     return load
   }
 
@@ -227,7 +230,7 @@ export class Stage {
     return this.scene.settled(this.cluster.state().regions.some(({ sentinel }) => sentinel !== undefined))
   }
 
-  /** Waits until each region's clients are answered at home, several times in a row, whatever they do. */
+  /** Waits until each region's clients are answered at home, several times in a row, their searches too. */
   async calm(regions: readonly string[] = this.regions, withinMs = WARM_WITHIN_MS): Promise<void> {
     for (const region of regions) {
       const since = this.nowMs() - DEADLINE_MS
@@ -240,7 +243,7 @@ export class Stage {
         const writes = last(here.writes)
         return (
           home(here.gets) &&
-          (here.searches.count === 0 || home(here.searches)) &&
+          (!this.#searching || home(here.searches)) &&
           writes.every(({ outcome }) => outcome.kind === 'ok')
         )
       }
