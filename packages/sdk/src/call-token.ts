@@ -1,5 +1,7 @@
 import { Metadata } from '@grpc/grpc-js'
 import { invalidArgument, PerigeeError } from './perigee-error.ts'
+import type { AttemptOptions } from './transport.ts'
+import { withinAttempt } from './within-attempt.ts'
 
 /** A token that calls show, or what makes one: it is asked when the first is needed, and again when that is refused. */
 export type TokenOption = string | (() => string | Promise<string>)
@@ -21,16 +23,12 @@ export class CallToken {
   }
 
   /**
-   * Makes a call with the token; once more with another one, if it is refused and there may be another.
-   *
-   * @param within waits no longer than the call may.
+   * Makes a call with the token; once more with another one, if it is refused and there may be another. A token is waited
+   * for no longer than the attempt may take.
    */
-  async call<T>(
-    make: (token: string) => Promise<T>,
-    within: (token: Promise<string>) => Promise<string>,
-  ): Promise<T> {
+  async call<T>(make: (token: string) => Promise<T>, options: AttemptOptions): Promise<T> {
     const first = this.#current()
-    const token = typeof first === 'string' ? first : await within(first)
+    const token = typeof first === 'string' ? first : await withinAttempt(first, options)
     let refusal: unknown
     try {
       return await make(token)
@@ -39,7 +37,7 @@ export class CallToken {
       refusal = error
     }
     const another = this.#current()
-    const renewed = typeof another === 'string' ? another : await within(another)
+    const renewed = typeof another === 'string' ? another : await withinAttempt(another, options)
     if (renewed === token) {
       this.refused(token)
       throw refusal

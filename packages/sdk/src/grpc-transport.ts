@@ -58,10 +58,7 @@ export class GrpcTransport implements Transport {
     options: AttemptOptions,
   ): Promise<MessageShape<O>> {
     return this.#token
-      ? this.#token.call(
-          (token) => this.unaryShowing(token, endpoint, method, request, options),
-          (token) => withinAttempt(token, options),
-        )
+      ? this.#token.call((token) => this.unaryShowing(token, endpoint, method, request, options), options)
       : this.unaryShowing(undefined, endpoint, method, request, options)
   }
 
@@ -92,9 +89,7 @@ export class GrpcTransport implements Transport {
       const stream = this.#serverStream(token, endpoint, method, request, options)
       return { stream, first: await stream.next() }
     }
-    const { stream, first } = this.#token
-      ? await this.#token.call(begin, (token) => withinAttempt(token, options))
-      : await begin()
+    const { stream, first } = this.#token ? await this.#token.call(begin, options) : await begin()
     if (first.done) return
     try {
       yield first.value

@@ -17,7 +17,6 @@ import { aborted } from './perigee-error.ts'
 import { ProcessHold } from './process-hold.ts'
 import type { AttemptOptions, Transport, TransportOptions } from './transport.ts'
 import { closedError } from './transport-errors.ts'
-import { withinAttempt } from './within-attempt.ts'
 
 /** Larger requests go by themselves: they gain nothing from sharing a frame, and others would wait for them. */
 const REQUEST_BYTES_MAX = 256 * 1024
@@ -46,10 +45,7 @@ export class MultiplexTransport implements Transport {
     options: AttemptOptions,
   ): Promise<MessageShape<O>> {
     return this.#token
-      ? this.#token.call(
-          (token) => this.#showing(token, endpoint, method, request, options),
-          (token) => withinAttempt(token, options),
-        )
+      ? this.#token.call((token) => this.#showing(token, endpoint, method, request, options), options)
       : this.#showing(undefined, endpoint, method, request, options)
   }
 
