@@ -16,6 +16,11 @@ export interface Ran {
   readonly error?: string
 }
 
+/** Why an experiment failed, or one of its rows; undefined when all went well. */
+export function failureOf({ error, rows }: Ran): string | undefined {
+  return error ?? rows.find((row) => row.error !== undefined)?.error
+}
+
 const REGIONS: Readonly<Record<Exclude<Experiment['regions'], 'own'>, LocalClusterOptions>> = {
   alone: { regions: ['us-east-1'] },
   pair: { regions: ['us-east-1', 'eu-west-1'] },

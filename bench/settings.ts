@@ -10,7 +10,7 @@ export const HELP = `npm run bench -- [options]
   --only A,B     these rows (all): ${rowNames().join(', ')}
                  or scale: how cost grows with calls in flight, k, chunks, indexes and regions; not part of all
   --json FILE    writes every row to a file
-  --quick        a minute's look: fails only when a ratio has collapsed, to half of what bench/recorded.json has
+  --quick        a minute's look: fails only when a ratio has collapsed at three looks, to half of what bench/recorded.json has
   --rounds N     turns of each side (5; quick 3)
   --data DIR     real chunks (../shared/data/pg beside the repository, else made ones)
   --report DIR   where tables and plots go (bench/report)

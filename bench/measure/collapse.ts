@@ -7,15 +7,14 @@ export type Recorded = Readonly<Record<string, number>>
 /** How many times worse a ratio may be than the recorded one before it has collapsed. */
 const COLLAPSED = 2
 
-/** What has collapsed, in words. Only ratios are judged, and only those recorded: anything else depends on the machine. */
-export function collapsedRows(rows: readonly Row[], recorded: Recorded): string[] {
-  return rows.flatMap(({ name, value, error }) => {
+/** Rows that have collapsed. Only ratios are judged, and only those recorded: anything else depends on the machine. */
+export function collapsedRows(rows: readonly Row[], recorded: Recorded): Row[] {
+  return rows.filter(({ name, value, error }) => {
     const was = recorded[name]
     const goal = goalOf(name)
-    if (was === undefined || goal.unit !== 'ratio' || error !== undefined) return []
+    if (was === undefined || goal.unit !== 'ratio' || error !== undefined) return false
     const worse = goal.is === 'at most' ? value / was : was / value
-    if (worse <= COLLAPSED) return []
-    return [`${name} is ${value.toPrecision(3)}; recorded: ${was}`]
+    return worse > COLLAPSED
   })
 }
 
