@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { create, toBinary } from '@bufbuild/protobuf'
-import { CacheService, GetRequestSchema, SetRequestSchema } from '@perigee/protocol'
+import { CacheService, GetRequestSchema, MultiplexService, SetRequestSchema } from '@perigee/protocol'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type RawAnswer, rawCall } from './raw-call.ts'
 import { message, RawConnection } from './raw-http2.ts'
@@ -10,6 +10,7 @@ const MIB = 1024 * 1024
 /** How much more memory a sidecar may have after an attack. */
 const GROWN_MIB_MAX = 50
 const GZIP = { 'grpc-encoding': 'gzip' }
+const NO_GZIP = Buffer.from('this is no gzip at all')
 const SET = `/${CacheService.typeName}/Set`
 const GET = `/${CacheService.typeName}/Get`
 const get = toBinary(GetRequestSchema, create(GetRequestSchema, { namespace: 'siege', key: 'kept' }))
@@ -57,7 +58,21 @@ describe('too much in one message', () => {
 
 describe('what is no message', () => {
   it.each([
-    ['corrupt gzip', 'INTERNAL', message(Buffer.from('this is no gzip at all'), { compressed: true }), GZIP],
+    ['corrupt gzip', 'INVALID_ARGUMENT', message(NO_GZIP, { compressed: true }), GZIP],
+    [
+      'gzip that is cut',
+      'INVALID_ARGUMENT',
+      message(gzipSync(get).subarray(0, -6), { compressed: true }),
+      GZIP,
+    ],
+    [
+      'corrupt deflate',
+      'INVALID_ARGUMENT',
+      message(NO_GZIP, { compressed: true }),
+      { 'grpc-encoding': 'deflate' },
+    ],
+    ['a timeout that is none', 'INVALID_ARGUMENT', message(get), { 'grpc-timeout': 'soon' }],
+    ['a timeout in the past', 'INVALID_ARGUMENT', message(get), { 'grpc-timeout': '-1S' }],
     ['an unknown encoding', 'UNIMPLEMENTED', message(get, { compressed: true }), { 'grpc-encoding': 'x' }],
     ['garbage', 'INVALID_ARGUMENT', message(Buffer.from([0xff, 0xff, 0xff, 1])), {}],
     ['nothing at all', 'UNIMPLEMENTED', Buffer.alloc(0), {}],
@@ -65,7 +80,20 @@ describe('what is no message', () => {
   ])('%s is %s, and the sidecar goes on', async (_, status, body, headers) => {
     const { answer, damage } = await answersTo(20, GET, body, headers)
     expect(answer.status).toBe(status)
+    expect(answer.reason).toBe(status === 'INVALID_ARGUMENT' ? 'INVALID_FIELD' : undefined)
     expect(damage.failures).toEqual([])
+  })
+
+  it('sound gzip, and a deadline in years, are taken', async () => {
+    const gzip = await answersTo(2, GET, message(gzipSync(get), { compressed: true }), GZIP)
+    const years = await answersTo(2, GET, message(get), { 'grpc-timeout': '99999H' })
+    expect([gzip.answer.status, years.answer.status]).toEqual(['OK', 'OK'])
+  })
+
+  it('on a Multiplex stream ends that with INVALID_ARGUMENT', async () => {
+    const body = message(NO_GZIP, { compressed: true })
+    const { answer } = await answersTo(5, `/${MultiplexService.typeName}/Multiplex`, body, GZIP)
+    expect([answer.status, answer.reason]).toEqual(['INVALID_ARGUMENT', 'INVALID_FIELD'])
   })
 
   it('an unknown method is UNIMPLEMENTED, another content type HTTP 415, HTTP/1 hung up on', async () => {

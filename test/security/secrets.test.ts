@@ -7,10 +7,14 @@ import { chunk, MODEL, vectorMessage, vectorOf } from '../support/chunks.ts'
 import { bytes } from '../support/two-regions.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { GuardedRegions } from './guarded-regions.ts'
+import { rawCall } from './raw-call.ts'
+import { message } from './raw-http2.ts'
 
 const REGIONS = ['us-east-1', 'eu-west-1'] as const
 /** What is neither a password nor a token, and yet nobody's but the callers'. */
 const CONTENT = ['canary-value-7391', 'canary-text-7391', 'canary-metadata-7391']
+/** In headers with a character that may not be in one. */
+const ODD_GUESS = 'canary-odd-7391'
 const GUESSES = ['canary-guess-7391', 'canary.jwt.7391', 'canary-basic-7391']
 
 let regions: GuardedRegions
@@ -36,7 +40,7 @@ async function secrets(): Promise<Map<string, string>> {
   return new Map<string, string>([
     ...passwords.map(([name, password]): [string, string] => [`password of ${name}`, password]),
     ...tokens.map(([name, token]): [string, string] => [`token of ${name}`, token]),
-    ...[...CONTENT, ...GUESSES].map((text): [string, string] => [text, text]),
+    ...[...CONTENT, ...GUESSES, ODD_GUESS].map((text): [string, string] => [text, text]),
     ['token of sidecars', peer],
     ['claims of a JWT', claims],
     ['signature of a JWT', signature],
@@ -80,6 +84,16 @@ async function callAll(): Promise<void> {
       await call(CacheService.method.get, { namespace: 'shop', key: 'k' }, `${scheme} ${guess}`)
       await call(PeerService.method.getRegion, {}, `${scheme} ${guess}`)
     }
+  }
+  for (const place of [0, 1] as const) {
+    const headers = { authorization: `Bearer ${ODD_GUESS}é`, 'x-other': `é${ODD_GUESS}` }
+    const path = `/${CacheService.typeName}/Get`
+    const { status, message: words } = await rawCall(regions.grpc(place), {
+      path,
+      body: message(Buffer.alloc(0)),
+      headers,
+    })
+    told.push(`${status} ${words}`)
   }
   await call(CacheService.method.set, entry, regions.bearer('reader'))
   await call(CacheService.method.set, { ...entry, namespace: 'NOT-ONE' }, operator)

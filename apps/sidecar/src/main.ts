@@ -1,6 +1,7 @@
 import './heap.ts'
 import './tls/least-version.ts'
 import { ConfigError, readConfig } from './config.ts'
+import { logOfLibrary } from './grpc/library-log.ts'
 import { createLog } from './log.ts'
 import { printedConfig } from './printed-config.ts'
 import { Sidecar } from './sidecar.ts'
@@ -26,6 +27,7 @@ try {
 
 async function run(config: ReturnType<typeof readConfig>): Promise<void> {
   const log = createLog(config)
+  logOfLibrary(log)
   const sidecar = new Sidecar(config, log)
   let stopping = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -1,6 +1,7 @@
 import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { StatusError } from '../../status-error.ts'
+import { timeoutRefusal } from './call-timeout.ts'
 import { GuardedStream, type StreamGuardOptions } from './guarded-stream.ts'
 import { noRoom, overloaded, type PeerTraffic } from './peer-traffic.ts'
 
@@ -14,6 +15,8 @@ interface StreamHead {
   /** See {@link StreamGuardOptions.essential}. */
   readonly essential: boolean
   readonly headerBytes: number
+  /** How long its caller waits, as it came. */
+  readonly timeout: string | undefined
 }
 
 /** One connection of a caller, from before its handshake until it is closed. */
@@ -39,17 +42,17 @@ export class Connection {
   }
 
   /** A call or a stream was opened on it. */
-  opened(stream: ServerHttp2Stream, { headerBytes, ...kind }: StreamHead): GuardedStream {
+  opened(stream: ServerHttp2Stream, head: StreamHead): GuardedStream {
     this.#used = true
-    const { lasting } = kind
-    const guarded = new GuardedStream(stream, { ...this.#options, peer: this.peer, ...kind })
+    const { lasting, essential } = head
+    const guarded = new GuardedStream(stream, { ...this.#options, peer: this.peer, lasting, essential })
     this.#streams.add(guarded)
     stream.once('close', () => {
       this.#streams.delete(guarded)
       if (lasting) this.#lasting -= 1
     })
     if (lasting) this.#lasting += 1
-    const refused = guarded.fits ? this.#refusal(headerBytes, lasting) : noRoom(this.#options.limits)
+    const refused = guarded.fits ? this.#refusal(head) : noRoom(this.#options.limits)
     // By then grpc-js has it.
     if (refused) process.nextTick(() => guarded.refuse(refused))
     return guarded
@@ -69,12 +72,12 @@ export class Connection {
     return false
   }
 
-  #refusal(headerBytes: number, lasting: boolean): StatusError | undefined {
+  #refusal({ headerBytes, lasting, timeout }: StreamHead): StatusError | undefined {
     const { multiplexStreamsMax, headerBytesMax } = this.#options.limits
     // Until a client has heard of the limit, Node takes more.
     if (headerBytes > headerBytesMax) return headersTooLarge(headerBytes, headerBytesMax)
     if (lasting && this.#lasting > multiplexStreamsMax) return tooManyStreams(multiplexStreamsMax)
-    return undefined
+    return timeoutRefusal(timeout)
   }
 
   /** Ends it at once. */

@@ -6,11 +6,20 @@
  * what it neither asks for nor takes is closed in time. `docs/limits.md` has the limits.
  */
 
-import { constants, type Http2Server, type Http2Session, type ServerHttp2Stream } from 'node:http2'
+import {
+  constants,
+  type Http2Server,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Server, ServerInterceptingCall, ServerInterceptor } from '@grpc/grpc-js'
 import type { Logger } from 'pino'
+import type { StatusError } from '../../status-error.ts'
+import { refusingCorrupt } from '../corrupt-messages.ts'
 import { toGrpcStatus } from '../error-boundary.ts'
+import { countableTimeout } from './call-timeout.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import type { GuardedStream } from './guarded-stream.ts'
 import { http2Servers } from './http2-servers.ts'
@@ -44,6 +53,8 @@ export class Connections {
   readonly #strangers: PeerTraffic
   #turnedAway = NOBODY
   #justOpened: GuardedStream | undefined
+  /** Whether its messages may be compressed. */
+  #compressed = false
   #sweeper: NodeJS.Timeout | undefined
   #sweeps = 0
   #sweptAt = 0
@@ -76,7 +87,9 @@ export class Connections {
     return (_, call) => {
       const { log } = this.#options
       if (this.#justOpened) {
-        this.#justOpened.call = { refuse: (error) => call.sendStatus(toGrpcStatus(error, log, 'any')) }
+        const refuse = (error: StatusError) => call.sendStatus(toGrpcStatus(error, log, 'any'))
+        this.#justOpened.call = { refuse }
+        if (this.#compressed) refusingCorrupt(call, refuse)
       }
       this.#justOpened = undefined
       // As it is: one that listens costs every message.
@@ -108,9 +121,7 @@ export class Connections {
     // Before Node makes a session of it, and grpc-js a call.
     server.prependListener('connection', (socket: Socket) => this.#connected(socket))
     server.prependListener('session', (session: Http2Session) => this.#began(session))
-    server.prependListener('stream', (...[stream, headers, , raw]) =>
-      this.#opened(stream, headers[':path'], raw),
-    )
+    server.prependListener('stream', (...[stream, headers, , raw]) => this.#opened(stream, headers, raw))
   }
 
   #connected(socket: Socket): void {
@@ -137,13 +148,20 @@ export class Connections {
     connection.began(session)
   }
 
-  #opened(stream: ServerHttp2Stream, path: string | undefined, headers: readonly string[]): void {
+  #opened(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]): void {
     this.#justOpened = undefined
     const connection = stream.session && this.#bySession.get(stream.session)
     if (!connection) return
-    const lasting = path !== undefined && this.#options.lastingPaths.has(path)
-    const essential = path?.startsWith(ESSENTIAL_PATHS) ?? false
-    this.#justOpened = connection.opened(stream, { lasting, essential, headerBytes: headerBytes(headers) })
+    const path = headers[':path']
+    const timeout = headers['grpc-timeout'] as string | undefined
+    const kind = {
+      lasting: path !== undefined && this.#options.lastingPaths.has(path),
+      essential: path?.startsWith(ESSENTIAL_PATHS) ?? false,
+    }
+    this.#compressed = headers['grpc-encoding'] !== undefined
+    this.#justOpened = connection.opened(stream, { ...kind, headerBytes: headerBytes(raw), timeout })
+    // grpc-js reads it after this.
+    if (timeout !== undefined) headers['grpc-timeout'] = countableTimeout(timeout)
   }
 
   #sweep(): void {
