@@ -108,14 +108,34 @@ describe('a list', () => {
     const { nextPageToken } = (await list('shop-2', '', 'shop')).answer as ListKeysResponse
     expect(nextPageToken).not.toBe('')
     expect(await list('shop', nextPageToken, 'reader')).toMatchObject({ status: 'INVALID_ARGUMENT' })
-    // Made up: it names keys of another namespace as left over from the page before.
-    const [method, , prefix, cursor] = JSON.parse(Buffer.from(nextPageToken, 'base64url').toString())
-    const left = { ...JSON.parse(cursor), cursor: '', left: ['../shop-2:b', '2:b', 'a'] }
-    const made = Buffer.from(JSON.stringify([method, 'shop', prefix, JSON.stringify(left)])).toString(
-      'base64url',
+  })
+
+  it('has page tokens that nobody can make, and that tell nothing of what others store', async () => {
+    const shop = regions.bearer('shop')
+    const listed = async (pageToken: string) => {
+      const asked = { namespace: 'shop-2', pageSize: 1, pageToken }
+      const outcome = await regions.us.call(CacheService.method.listKeys, asked, shop)
+      return { ...outcome, answer: outcome.answer as ListKeysResponse | undefined }
+    }
+    const bytesOf = (token: string) => Buffer.from(token, 'base64url')
+    const before = (await listed('')).answer?.nextPageToken ?? ''
+    const entries = Array.from({ length: 1000 }, (_, i) => ({ key: `much-${i}`, value: Buffer.from('1') }))
+    await regions.us.call(
+      CacheService.method.setMany,
+      { namespace: 'other', entries },
+      regions.bearer('other'),
     )
-    const forged = await list('shop', made, 'reader')
-    expect((forged.answer as ListKeysResponse).keys).toEqual(['a'])
+    const after = (await listed('')).answer?.nextPageToken ?? ''
+    for (const token of [before, after]) expect(bytesOf(token).toString('latin1')).not.toMatch(/cursor|shop/)
+
+    const damaged = bytesOf(after)
+    damaged[damaged.length - 1] = (damaged.at(-1) as number) ^ 1
+    expect(await listed(damaged.toString('base64url'))).toMatchObject({ status: 'INVALID_ARGUMENT' })
+    // As an earlier version had them: it could name keys of another namespace, and as many as it liked.
+    const left = JSON.stringify({ cursor: '', left: ['../other:much-1', 'much-1'] })
+    const made = Buffer.from(JSON.stringify(['ListKeys', 'shop-2', '', left])).toString('base64url')
+    const keys = (await listed(made)).answer?.keys ?? []
+    expect(keys.filter((key) => key.includes('much'))).toEqual([])
   })
 })
 

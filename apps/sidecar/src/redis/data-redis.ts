@@ -108,10 +108,10 @@ export class DataRedis implements ChangeLog {
     return clockOf((reply as unknown[])[0])
   }
 
-  /** Names the Redis process that answers; another one doesn't understand its scan cursors. */
-  async processName(): Promise<string> {
+  /** The Redis process that answers, by what only those know who may ask it; another one doesn't understand its scan cursors. */
+  async processId(): Promise<string> {
     const info = String(await this.#ask(() => this.#reads.call('INFO', 'server')))
-    return /run_id:([0-9a-f]{8})/.exec(info)?.[1] ?? ''
+    return /run_id:(\w+)/.exec(info)?.[1] ?? ''
   }
 
   /**

@@ -13,13 +13,12 @@ import {
   SetManyResponseSchema,
   SetResponseSchema,
 } from '@perigee/protocol'
-import { z } from 'zod'
 import type { ServiceHandlers, ServiceRegistration } from '../grpc/call.ts'
 import type { WriteOutcome, Writer } from '../primary/writer.ts'
-import type { DataRedis, KeyListPlace } from '../redis/data-redis.ts'
+import type { DataRedis } from '../redis/data-redis.ts'
 import type { StoredEntry } from '../redis/entry-codec.ts'
-import { invalidField } from '../status-error.ts'
 import { timestampOf } from '../wire-time.ts'
+import { keyListCursor, keyListPlace } from './key-list-cursor.ts'
 import type { ReadPath } from './read-path.ts'
 import {
   checkClearNamespace,
@@ -31,7 +30,7 @@ import {
   checkSetMany,
   type EntryCondition,
 } from './validation/cache-requests.ts'
-import { readPageToken, writePageToken } from './validation/page-token.ts'
+import { SEALED_ELSEWHERE, SealedPageTokens } from './validation/sealed-page-token.ts'
 import { writeDemand } from './write-demand.ts'
 import type { WritePath } from './write-path.ts'
 
@@ -130,11 +129,12 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
     listKeys(request, call) {
       const { namespace, prefix, pageSize, pageToken } = checkListKeys(request, limits)
       const list = ['ListKeys', namespace, prefix]
-      const place = placeOf(readPageToken(list, pageToken))
       const answer = async (primary: boolean) => {
-        const process = await data.processName()
-        const moved = place !== undefined && place.process !== process
-        const from = moved ? undefined : place
+        // How far a scan is tells how much others store. And only the process that began it can go on with it.
+        const tokens = new SealedPageTokens(await data.processId())
+        const cursor = tokens.read(list, pageToken)
+        const moved = cursor === SEALED_ELSEWHERE
+        const from = moved || cursor === undefined ? undefined : keyListPlace(cursor)
         const { keys, next, clock, seen } = await data.listKeys(namespace, prefix, {
           primary,
           pageSize,
@@ -142,7 +142,7 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
         })
         const response = create(ListKeysResponseSchema, {
           keys: [...keys],
-          nextPageToken: next ? writePageToken(list, JSON.stringify({ process, ...next })) : '',
+          nextPageToken: next ? tokens.write(list, keyListCursor(next)) : '',
         })
         return { ...(await answered(response, seen, moved ? [LIST_BEGUN_ANEW] : [])), applied: clock }
       }
@@ -172,27 +172,6 @@ function receiptOf({ clusterId, position }: WriteOutcome) {
 /** A condition as the writer takes it. */
 export function preconditionOf(condition: EntryCondition) {
   return condition.kind === 'exists' ? { exists: condition.exists } : { version: condition.version }
-}
-
-function placeOf(cursor: string | undefined): (KeyListPlace & { readonly process: string }) | undefined {
-  if (cursor === undefined) return undefined
-  const place = LIST_PLACE.safeParse(parsed(cursor))
-  if (!place.success) throw invalidField('page_token', 'must be a next_page_token as it was given')
-  return place.data
-}
-
-const LIST_PLACE = z.object({
-  process: z.string(),
-  cursor: z.string().regex(/^\d{0,20}$/),
-  left: z.array(z.string()),
-})
-
-function parsed(json: string): unknown {
-  try {
-    return JSON.parse(json)
-  } catch {
-    return undefined
-  }
 }
 
 function entryMessage(entry: StoredEntry): Entry {
