@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net'
 import { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { connectorOf, type RedisWay } from './connector.ts'
+import { SilenceWatch } from './silence-watch.ts'
 
 /** Where a Redis is and how its connection behaves. */
 export interface RedisConnectionOptions extends RedisWay {
@@ -30,6 +32,7 @@ const KEEPALIVE_MS = 5000
 export class RedisConnection {
   readonly #redis: Redis
   readonly #log: Logger
+  readonly #silence: SilenceWatch
   #started = false
   #connects = 0
 
@@ -43,7 +46,6 @@ export class RedisConnection {
       autoResubscribe: false,
       maxRetriesPerRequest: 0,
       connectTimeout: CONNECT_TIMEOUT_MS,
-      socketTimeout: options.timeoutMs,
       keepAlive: KEEPALIVE_MS,
       maxLoadingRetryTime: RETRY_MS_MAX,
       protocol: options.protocol ?? 3,
@@ -51,6 +53,12 @@ export class RedisConnection {
       retryStrategy: (attempt) => Math.min(25 * 2 ** Math.min(attempt, 10), RETRY_MS_MAX),
       ...connectorOf(options),
     })
+    const within = insideOf(this.#redis)
+    this.#silence = new SilenceWatch(
+      options.timeoutMs,
+      () => ({ socket: within.stream, waits: within.commandQueue.length > 0 }),
+      () => within.stream?.destroy(new Error(`it said nothing for ${options.timeoutMs} ms`)),
+    )
     let down = false
     this.#redis.on('ready', () => {
       this.#connects += 1
@@ -67,6 +75,7 @@ export class RedisConnection {
   start(): void {
     if (this.#started) return
     this.#started = true
+    this.#silence.start()
     this.#redis.connect().catch(() => {})
   }
 
@@ -136,6 +145,7 @@ export class RedisConnection {
 
   /** Closes it for good. */
   stop(): void {
+    this.#silence.stop()
     this.#redis.disconnect()
   }
 
@@ -147,6 +157,23 @@ export class RedisConnection {
       throw RedisFailure.from(error)
     }
   }
+}
+
+/** Its connection, and the commands that wait for their replies. */
+interface Inside {
+  readonly stream: Socket | undefined
+  readonly commandQueue: { readonly length: number }
+}
+
+/**
+ * What ioredis keeps to itself. Its own `socketTimeout` ends a connection whose replies have come and only weren't read yet.
+ *
+ * @throws when it isn't there: with another version of ioredis a silent Redis must not go unnoticed.
+ */
+function insideOf(redis: Redis): Inside {
+  const inside = redis as unknown as Inside
+  if (typeof inside.commandQueue?.length === 'number') return inside
+  throw new Error('This version of ioredis hides the commands that wait: a silent Redis would go unnoticed')
 }
 
 /** What commands take. */

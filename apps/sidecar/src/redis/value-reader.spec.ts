@@ -62,6 +62,18 @@ describe('a reader of values', () => {
     }
   })
 
+  it('takes no Redis for silent whose answers it hadn’t the time to read', async () => {
+    await using redis = await startRedis()
+    const values = await reader(redis.url, 200)
+    await connected(values)
+    await redis.command('SET', 'k', 'v')
+    for (let i = 0; i < 3; i++) {
+      const asked = values.mget(['k'], texts)
+      for (const untilMs = performance.now() + 500; performance.now() < untilMs; );
+      expect(await asked).toEqual(['v'])
+    }
+  })
+
   it('logs in, and says its name', async () => {
     await using redis = await startRedis()
     await redis.command(

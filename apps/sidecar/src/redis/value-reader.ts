@@ -10,6 +10,7 @@ import { connect as connectTls } from 'node:tls'
 import type { Logger } from 'pino'
 import { RedisFailure } from './connection.ts'
 import { type RedisWay, tlsOptions } from './connector.ts'
+import { whenRead } from './silence-watch.ts'
 
 export interface ValueReaderOptions extends RedisWay {
   /** `redis://[user:password@]host:port[/db]`, or `rediss://`. */
@@ -72,8 +73,7 @@ export class ValueReader {
   start(): void {
     this.#stopped = false
     this.#connect()
-    this.#watch = setInterval(() => this.#look(), this.#options.timeoutMs / 4)
-    this.#watch.unref()
+    this.#watch = whenRead((byMs) => this.#look(byMs), this.#options.timeoutMs / 4)
   }
 
   /** Closes it for good. */
@@ -183,9 +183,9 @@ export class ValueReader {
   }
 
   /** A Redis that says nothing is left. */
-  #look(): void {
+  #look(byMs: number): void {
     const waits = this.#next < this.#waiting.length || (!this.#ready && this.#socket?.destroyed === false)
-    if (!waits || performance.now() - this.#heardMs < this.#options.timeoutMs) return
+    if (!waits || byMs - this.#heardMs < this.#options.timeoutMs) return
     this.#failed('it is silent')
     this.#socket?.destroy()
   }
