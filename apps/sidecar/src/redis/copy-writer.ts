@@ -1,3 +1,4 @@
+import { CommandBytes } from './command-bytes.ts'
 import type { IndexDefinition } from './index-definition.ts'
 import type { Command, IndexRedis } from './index-redis.ts'
 import type { Keys } from './keys.ts'
@@ -14,6 +15,13 @@ export type CopyChange =
   | { readonly kind: 'remove'; readonly indexUid: string; readonly id: string }
   /** Of an index that is gone: it has no copies any more. */
   | { readonly kind: 'forget'; readonly indexUid: string }
+
+/** Changes of copies as the index Redis is sent them. */
+export interface EncodedChanges {
+  /** How many. */
+  readonly size: number
+  readonly commands: CommandBytes
+}
 
 /** What a follower calls its connection. */
 export function followerName(id: string): string {
@@ -42,30 +50,38 @@ export class CopyWriter {
     return fields
   }
 
-  /** Writes copies and checkpoint, all or none; false when the checkpoint has changed since it was watched. */
-  commit(changes: readonly CopyChange[], checkpoint: ReadonlyMap<string, string>): Promise<boolean> {
+  /** Changes as {@link commit} takes them. Of two of one copy the later one holds. */
+  encode(changes: readonly CopyChange[]): EncodedChanges {
     const keys = this.#keys
-    const commands: Command[] = []
+    const commands = new CommandBytes()
+    const copies = new Map<string, Exclude<CopyChange, { kind: 'forget' }>>()
     for (const change of changes) {
-      const { indexUid } = change
-      if (change.kind === 'forget') {
-        commands.push(['SREM', keys.copyIndexes, indexUid])
-        continue
-      }
-      const { id } = change
-      const key = keys.copy(indexUid, id)
-      // Unlinked first, so that no field of an earlier version stays.
-      commands.push(['UNLINK', key])
+      if (change.kind === 'forget') commands.add('SREM', keys.copyIndexes, change.indexUid)
+      else copies.set(keys.copy(change.indexUid, change.id), change)
+    }
+    // Unlinked first, so that no field of an earlier version stays.
+    if (copies.size > 0) commands.add('UNLINK', ...copies.keys())
+    const [listed, unlisted] = [new Map<string, (string | number)[]>(), new Map<string, string[]>()]
+    for (const [key, change] of copies) {
+      const { indexUid, id } = change
       if (change.kind === 'put') {
-        commands.push(['HSET', key, ...change.fields], ['ZADD', keys.copyIds(indexUid), 0, id])
+        commands.add('HSET', key, ...change.fields)
+        listOf(listed, indexUid).push(0, id)
       } else {
-        commands.push(['ZREM', keys.copyIds(indexUid), id])
+        listOf(unlisted, indexUid).push(id)
       }
     }
-    const put = new Set(changes.filter((c) => c.kind === 'put').map((c) => c.indexUid))
-    if (put.size > 0) commands.push(['SADD', keys.copyIndexes, ...put])
-    commands.push(['DEL', keys.checkpoint], ['HSET', keys.checkpoint, ...[...checkpoint].flat()])
-    return this.#redis.transaction(commands)
+    for (const [uid, ids] of listed) commands.add('ZADD', keys.copyIds(uid), ...ids)
+    for (const [uid, ids] of unlisted) commands.add('ZREM', keys.copyIds(uid), ...ids)
+    if (listed.size > 0) commands.add('SADD', keys.copyIndexes, ...listed.keys())
+    return { size: changes.length, commands }
+  }
+
+  /** Writes copies and checkpoint, all or none; false when the checkpoint has changed since it was watched. */
+  commit(changes: readonly EncodedChanges[], checkpoint: ReadonlyMap<string, string>): Promise<boolean> {
+    const key = this.#keys.checkpoint
+    const written = new CommandBytes().add('DEL', key).add('HSET', key, ...[...checkpoint].flat())
+    return this.#redis.transaction(...changes.map(({ commands }) => commands), written)
   }
 
   /** The versions of copies; `undefined` for those that aren't there, or not whole. */
@@ -137,6 +153,13 @@ export class CopyWriter {
   async filled(indexUid: string): Promise<boolean> {
     return (await this.#redis.search(infoCommand(this.#keys.searchIndex(indexUid)))).filled
   }
+}
+
+/** The list of an index, which begins empty. */
+function listOf<T>(lists: Map<string, T[]>, indexUid: string): T[] {
+  const list = lists.get(indexUid) ?? []
+  lists.set(indexUid, list)
+  return list
 }
 
 /** Overlooks an error when what was wanted is so: another sidecar was first. */

@@ -1,11 +1,10 @@
 import { Redis, ReplyError } from 'ioredis'
 import type { Logger } from 'pino'
 import { refusal, StatusError } from '../status-error.ts'
+import type { Argument, CommandBytes } from './command-bytes.ts'
 import { connectorOf, type RedisWay } from './connector.ts'
+import { encodedTransaction } from './encoded-transaction.ts'
 import { configGetCommand, configSetCommand, type SearchCommand } from './search-commands.ts'
-
-/** One word of a command. */
-type Argument = string | Buffer | number
 
 /** One command, for a batch that is sent at once. */
 export type Command = readonly [name: string, ...args: Argument[]]
@@ -107,13 +106,9 @@ export class IndexRedis {
   }
 
   /** Runs commands in one MULTI; false when a key that this connection watched has changed. */
-  async transaction(commands: readonly Command[]): Promise<boolean> {
+  async transaction(...parts: readonly CommandBytes[]): Promise<boolean> {
     this.#demandUsable()
-    const multi = this.#redis.multi()
-    for (const [name, ...args] of commands) multi.callBuffer(name, ...args)
-    const results = await multi.exec().catch(fail)
-    for (const [error] of results ?? []) if (error) fail(error)
-    return results !== null
+    return (await encodedTransaction(this.#redis, parts).catch(fail)) !== null
   }
 
   #demandUsable(): void {
