@@ -2,6 +2,9 @@
  * Writes copies and checkpoint, both in one MULTI, under WATCH of the checkpoint: all or nothing, and nothing when another
  * follower was first. What goes into one commit was read from one history of the data, later reads going on from earlier
  * ones.
+ *
+ * While it catches up, the index Redis is what should be busy: as it writes one batch, the next is read, encoded and sent
+ * behind it, in a MULTI of its own whose EXEC follows once the checkpoint was looked at, or never.
  */
 import type { Position } from '@perigee/core'
 import { comparePositions, ORIGIN, parsePosition } from '@perigee/core'
@@ -17,6 +20,7 @@ import type { LogReader } from './log-reader.ts'
 import { Mending } from './mending.ts'
 import type { Pace } from './pace.ts'
 import { RepairScan } from './repair-scan.ts'
+import { situationOf } from './situation.ts'
 
 export interface IndexWriterOptions {
   /** The follower that writes. */
@@ -59,6 +63,8 @@ export class IndexWriter {
   readonly #leftovers: Leftovers
   #repair: RepairScan | undefined
   #prepared: Prepared | undefined
+  /** The checkpoint of the commit that is under way. */
+  #committing: Checkpoint | undefined
   /** How long the index Redis took to read the checkpoint. */
   #idleMs = 0
 
@@ -150,7 +156,8 @@ export class IndexWriter {
     const mend = await this.mending.next(pace.count, batch.clock, catalogue.definitions)
     const next = followed(checkpoint, this.#turn(batch), [...shown, mend.seen])
     // While the index Redis writes this batch, the next one is read and made ready.
-    if (!reaches(next, batch)) reader.readAhead(next.log, pace.count, (ahead) => this.#prepareAhead(ahead))
+    if (!reaches(next, batch))
+      reader.readAhead(next.log, pace.count, (ahead) => this.#prepareAhead(ahead, next))
     const outcome = await this.#commit([changes, copies.encode(mend.changes)], next)
     if (outcome !== 'beaten') mend.done()
     return outcome
@@ -178,8 +185,17 @@ export class IndexWriter {
     return current ? prepared : this.#prepare(batch)
   }
 
-  #prepareAhead(batch: LogBatch): void {
-    this.#prepared = definesIndexes(batch) ? undefined : this.#prepare(batch)
+  /** Makes a batch ready that is read before its turn. @param checkpoint that it will most likely follow. */
+  #prepareAhead(batch: LogBatch, checkpoint: Checkpoint): void {
+    if (definesIndexes(batch)) return
+    const prepared = this.#prepare(batch)
+    this.#prepared = prepared
+    const { copies, pace, region } = this.#options
+    const goesOn = situationOf(checkpoint, batch, region) === 'follow' && !this.mending.waiting
+    // While someone searches, what is committed at once stays small.
+    if (this.#committing !== checkpoint || pace.busy || !goesOn || prepared.changes.size === 0) return
+    const next = followed(checkpoint, this.#turn(batch), prepared.shown)
+    if (!reaches(next, batch)) copies.commitAhead(prepared.changes, checkpointFields(next))
   }
 
   #prepare(batch: LogBatch): Prepared {
@@ -205,7 +221,11 @@ export class IndexWriter {
   async #commit(changes: readonly EncodedChanges[], checkpoint: Checkpoint): Promise<Outcome> {
     const { copies, pace } = this.#options
     const startedAt = performance.now()
-    if (!(await copies.commit(changes, checkpointFields(checkpoint)))) {
+    this.#committing = checkpoint
+    const isCommitted = await copies.commit(changes, checkpointFields(checkpoint)).finally(() => {
+      this.#committing = undefined
+    })
+    if (!isCommitted) {
       this.forget()
       return 'beaten'
     }

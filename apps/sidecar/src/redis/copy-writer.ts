@@ -23,6 +23,19 @@ export interface EncodedChanges {
   readonly commands: CommandBytes
 }
 
+/** A checkpoint's fields by name. */
+type CheckpointFields = ReadonlyMap<string, string>
+
+/** A commit that was sent ahead. */
+interface CommitAhead {
+  readonly changes: EncodedChanges
+  readonly writes: CheckpointFields
+  /** As it was when the watch began. */
+  readonly checkpoint: Promise<CheckpointFields>
+  /** Whether that was read. */
+  isRead: boolean
+}
+
 /** What a follower calls its connection. */
 export function followerName(id: string): string {
   return `perigee-follow-${id}`
@@ -33,6 +46,9 @@ export class CopyWriter {
   readonly #redis: IndexRedis
   readonly #keys: Keys
   readonly #tagSeparator: string
+  /** The checkpoint as of the watch that is in force. */
+  #watched: CheckpointFields = new Map()
+  #ahead: CommitAhead | undefined
 
   constructor({ redis, keys, tagSeparator }: { redis: IndexRedis; keys: Keys; tagSeparator: string }) {
     this.#redis = redis
@@ -41,7 +57,19 @@ export class CopyWriter {
   }
 
   /** Reads the checkpoint's fields, and watches it until the next commit. */
-  async watchCheckpoint(): Promise<Map<string, string>> {
+  async watchCheckpoint(): Promise<CheckpointFields> {
+    const ahead = this.#ahead
+    if (ahead && !ahead.isRead && this.#redis.isOpen) {
+      ahead.isRead = true
+      this.#watched = await ahead.checkpoint
+    } else {
+      this.#ahead = undefined
+      this.#watched = await this.#watch()
+    }
+    return this.#watched
+  }
+
+  async #watch(): Promise<CheckpointFields> {
     const key = this.#keys.checkpoint
     const [, , flat] = await this.#redis.batch([['UNWATCH'], ['WATCH', key], ['HGETALL', key]])
     const values = (flat as Buffer[]).map(String)
@@ -78,10 +106,34 @@ export class CopyWriter {
   }
 
   /** Writes copies and checkpoint, all or none; false when the checkpoint has changed since it was watched. */
-  commit(changes: readonly EncodedChanges[], checkpoint: ReadonlyMap<string, string>): Promise<boolean> {
+  async commit(changes: readonly EncodedChanges[], checkpoint: CheckpointFields): Promise<boolean> {
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    const [only, ...more] = changes.filter(({ size }) => size > 0)
+    const isThere = ahead && this.#redis.isOpen && only === ahead.changes && more.length === 0
+    if (isThere && sameFields(checkpoint, ahead.writes)) return await this.#redis.run()
+    // What is taken back takes the watch along.
+    if (ahead && !sameFields(this.#watched, await this.#watch())) return false
+    return await this.#redis.transaction(...this.#commands(changes, checkpoint))
+  }
+
+  /**
+   * To be called while a commit is under way: sends the next one behind it, so that the index Redis has all of it as soon as
+   * it is done, under a watch that begins right then. If that is what is committed next, it need only be run; else it is
+   * taken back.
+   */
+  commitAhead(changes: EncodedChanges, checkpoint: CheckpointFields): void {
+    const watched = this.#watch()
+    // It is told to whoever reads the checkpoint next.
+    watched.catch(() => {})
+    this.#redis.open(...this.#commands([changes], checkpoint))
+    this.#ahead = { changes, writes: checkpoint, checkpoint: watched, isRead: false }
+  }
+
+  #commands(changes: readonly EncodedChanges[], checkpoint: CheckpointFields): CommandBytes[] {
     const key = this.#keys.checkpoint
     const written = new CommandBytes().add('DEL', key).add('HSET', key, ...[...checkpoint].flat())
-    return this.#redis.transaction(...changes.map(({ commands }) => commands), written)
+    return [...changes.map(({ commands }) => commands), written]
   }
 
   /** The versions of copies; `undefined` for those that aren't there, or not whole. */
@@ -153,6 +205,10 @@ export class CopyWriter {
   async filled(indexUid: string): Promise<boolean> {
     return (await this.#redis.search(infoCommand(this.#keys.searchIndex(indexUid)))).filled
   }
+}
+
+function sameFields(a: CheckpointFields, b: CheckpointFields): boolean {
+  return a.size === b.size && [...a].every(([name, value]) => b.get(name) === value)
 }
 
 /** The list of an index, which begins empty. */
