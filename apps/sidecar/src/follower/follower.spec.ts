@@ -24,6 +24,23 @@ it('follows creations, upserts, updates, deletions and drops', async () => {
   await vi.waitFor(async () => expect(await copiesOf(r, docs.uid)).toEqual({}))
 })
 
+it('reads each entry of the log once while it catches up', async () => {
+  const { data, index, primary } = await cluster()
+  const r = region(data.url, index.url)
+  const docs = await primary.createIndex('docs')
+  await level(r, docs.uid)
+  const read = r.data.read.bind(r.data)
+  let entries = 0
+  r.data.read = async (after, countMax) => {
+    const batch = await read(after, countMax)
+    entries += batch.entries.length
+    return batch
+  }
+  await primary.upsert(docs, rows(0, 1_000))
+  await level(r, docs.uid)
+  expect(entries).toBe(1_000)
+})
+
 it('includes a write in the cache, which the log does not name', async () => {
   const { data, index, primary } = await cluster()
   const r = region(data.url, index.url)

@@ -192,7 +192,9 @@ export class Follower {
   async #nothingNew(): Promise<boolean> {
     const level = this.#level
     const { mending } = this.#writer
-    if (!level || performance.now() - this.#checkedAtMs > CHECK_EVERY_MS || mending.waiting) return false
+    // While it catches up there surely is more, and the next batch may have been read already.
+    const isLevel = level && this.#checkpoint && samePosition(this.#checkpoint.log, level.log)
+    if (!isLevel || performance.now() - this.#checkedAtMs > CHECK_EVERY_MS || mending.waiting) return false
     const { signal } = this.#abort
     const { log, pace } = this.#options
     await log.changed(level.clock, BLOCK_MS, AbortSignal.any([signal, mending.ordered]))

@@ -2,12 +2,15 @@
  * Writes copies and checkpoint, both in one MULTI, under WATCH of the checkpoint: all or nothing, and nothing when another
  * follower was first. What goes into one commit was read from one history of the data, later reads going on from earlier
  * ones.
+ *
+ * While it catches up, the index Redis is what should be busy: as it writes one batch, the next is read, encoded and sent
+ * behind it, in a MULTI of its own whose EXEC follows once the checkpoint was looked at, or never.
  */
 import type { Position } from '@perigee/core'
 import { comparePositions, ORIGIN, parsePosition } from '@perigee/core'
 import type { PrimaryClock } from '../primary-clock.ts'
 import type { ChangeLog, LogBatch, LogOperation } from '../redis/change-log.ts'
-import type { CopyChange, CopyWriter } from '../redis/copy-writer.ts'
+import type { CopyWriter, EncodedChanges } from '../redis/copy-writer.ts'
 import type { Catalogue } from './catalogue.ts'
 import { type Checkpoint, checkpointFields, checkpointFrom, type RepairReason } from './checkpoint.ts'
 import { compared, followed, reaches, repairBegun, type Turn } from './checkpoint-steps.ts'
@@ -17,6 +20,7 @@ import type { LogReader } from './log-reader.ts'
 import { Mending } from './mending.ts'
 import type { Pace } from './pace.ts'
 import { RepairScan } from './repair-scan.ts'
+import { situationOf } from './situation.ts'
 
 export interface IndexWriterOptions {
   /** The follower that writes. */
@@ -33,6 +37,16 @@ export interface IndexWriterOptions {
 /** A checkpoint that was written, and how long to pause after it; or that another follower was first. */
 export type Outcome = { readonly checkpoint: Checkpoint; readonly pauseMs: number } | 'beaten'
 
+/** What a batch of the log asks of the copies, ready to be written. */
+interface Prepared {
+  readonly batch: LogBatch
+  /** Those it was prepared by. */
+  readonly definitions: Catalogue['definitions']
+  readonly changes: EncodedChanges
+  /** The newest things that the changes may show. */
+  readonly shown: readonly Position[]
+}
+
 const FILLING_PAUSE_MS = 50
 const SWEEP_COUNT = 500
 const DEFINING: ReadonlySet<LogOperation> = new Set([
@@ -48,6 +62,9 @@ export class IndexWriter {
   readonly #options: IndexWriterOptions
   readonly #leftovers: Leftovers
   #repair: RepairScan | undefined
+  #prepared: Prepared | undefined
+  /** The checkpoint of the commit that is under way. */
+  #committing: Checkpoint | undefined
   /** How long the index Redis took to read the checkpoint. */
   #idleMs = 0
 
@@ -70,6 +87,7 @@ export class IndexWriter {
   /** Gives up what was known of copies and comparisons: somebody else wrote. */
   forget(): void {
     this.#repair = undefined
+    this.#prepared = undefined
     this.#leftovers.forget()
   }
 
@@ -114,6 +132,7 @@ export class IndexWriter {
 
   /** Takes over a batch of the log and a step of the comparison; the last one ends it. */
   async compare(checkpoint: Checkpoint, batch: LogBatch): Promise<Outcome> {
+    const { copies } = this.#options
     const repair = this.#repair
     if (!repair) throw new Error('no comparison was begun')
     const { changes, shown } = await this.#logged(batch)
@@ -121,7 +140,7 @@ export class IndexWriter {
     const done = steps === undefined && (await this.#allFilled(repair))
     const step = { shown: [...shown, repair.seen], progress: repair.progress, done }
     const outcome = await this.#commit(
-      [...changes, ...(steps ?? [])],
+      [changes, copies.encode(steps ?? [])],
       compared(checkpoint, this.#turn(batch), step),
     )
     if (outcome === 'beaten') return outcome
@@ -132,12 +151,14 @@ export class IndexWriter {
 
   /** Takes over a batch of the log, and copies that are to be mended. */
   async follow(checkpoint: Checkpoint, batch: LogBatch): Promise<Outcome> {
-    const { pace, catalogue, reader } = this.#options
+    const { pace, catalogue, reader, copies } = this.#options
     const { changes, shown } = await this.#logged(batch)
     const mend = await this.mending.next(pace.count, batch.clock, catalogue.definitions)
     const next = followed(checkpoint, this.#turn(batch), [...shown, mend.seen])
-    if (!reaches(next, batch)) reader.readAhead(next.log, pace.count)
-    const outcome = await this.#commit([...changes, ...mend.changes], next)
+    // While the index Redis writes this batch, the next one is read and made ready.
+    if (!reaches(next, batch))
+      reader.readAhead(next.log, pace.count, (ahead) => this.#prepareAhead(ahead, next))
+    const outcome = await this.#commit([changes, copies.encode(mend.changes)], next)
     if (outcome !== 'beaten') mend.done()
     return outcome
   }
@@ -147,18 +168,41 @@ export class IndexWriter {
     const changes = await this.#leftovers.next(SWEEP_COUNT)
     if (changes.length === 0) return undefined
     const next = { ...checkpoint, revision: checkpoint.revision + 1, by: this.#options.id }
-    return await this.#commit(changes, next)
+    return await this.#commit([this.#options.copies.encode(changes)], next)
   }
 
   /** What a batch asks of the copies, by definitions that are as new as it. */
-  async #logged(batch: LogBatch): Promise<{ changes: CopyChange[]; shown: readonly Position[] }> {
-    const { catalogue, region } = this.#options
-    if (batch.entries.some(({ operation }) => DEFINING.has(operation))) {
+  async #logged(batch: LogBatch): Promise<Prepared> {
+    const { catalogue } = this.#options
+    if (definesIndexes(batch)) {
       await catalogue.load()
       await catalogue.makeMissing()
       this.#leftovers.forget()
     }
-    return changesOf(batch, catalogue.definitions, region)
+    const prepared = this.#prepared
+    this.#prepared = undefined
+    const current = prepared?.batch === batch && prepared.definitions === catalogue.definitions
+    return current ? prepared : this.#prepare(batch)
+  }
+
+  /** Makes a batch ready that is read before its turn. @param checkpoint that it will most likely follow. */
+  #prepareAhead(batch: LogBatch, checkpoint: Checkpoint): void {
+    if (definesIndexes(batch)) return
+    const prepared = this.#prepare(batch)
+    this.#prepared = prepared
+    const { copies, pace, region } = this.#options
+    const goesOn = situationOf(checkpoint, batch, region) === 'follow' && !this.mending.waiting
+    // While someone searches, what is committed at once stays small.
+    if (this.#committing !== checkpoint || pace.busy || !goesOn || prepared.changes.size === 0) return
+    const next = followed(checkpoint, this.#turn(batch), prepared.shown)
+    if (!reaches(next, batch)) copies.commitAhead(prepared.changes, checkpointFields(next))
+  }
+
+  #prepare(batch: LogBatch): Prepared {
+    const { catalogue, copies, region } = this.#options
+    const { definitions } = catalogue
+    const { changes, shown } = changesOf(batch, definitions, region)
+    return { batch, definitions, changes: copies.encode(changes), shown }
   }
 
   async #allFilled(repair: RepairScan): Promise<boolean> {
@@ -174,14 +218,23 @@ export class IndexWriter {
     return { by: id, region, batch, definitions: catalogue.definitions, nowMs: clock.nowMs() }
   }
 
-  async #commit(changes: readonly CopyChange[], checkpoint: Checkpoint): Promise<Outcome> {
+  async #commit(changes: readonly EncodedChanges[], checkpoint: Checkpoint): Promise<Outcome> {
     const { copies, pace } = this.#options
     const startedAt = performance.now()
-    if (!(await copies.commit(changes, checkpointFields(checkpoint)))) {
+    this.#committing = checkpoint
+    const isCommitted = await copies.commit(changes, checkpointFields(checkpoint)).finally(() => {
+      this.#committing = undefined
+    })
+    if (!isCommitted) {
       this.forget()
       return 'beaten'
     }
-    const pauseMs = pace.wrote(changes.length, performance.now() - startedAt, this.#idleMs)
+    const count = changes.reduce((sum, { size }) => sum + size, 0)
+    const pauseMs = pace.wrote(count, performance.now() - startedAt, this.#idleMs)
     return { checkpoint, pauseMs }
   }
+}
+
+function definesIndexes({ entries }: LogBatch): boolean {
+  return entries.some(({ operation }) => DEFINING.has(operation))
 }

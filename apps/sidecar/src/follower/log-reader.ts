@@ -34,9 +34,12 @@ export class LogReader {
     return batch
   }
 
-  /** Begins to read the batch that comes after an entry. */
-  readAhead(after: Position, count: number): void {
-    const batch = this.#log.read(after, count)
+  /** Begins to read the batch that comes after an entry. @param prepare is given it first, as soon as it is there. */
+  readAhead(after: Position, count: number, prepare: (batch: LogBatch) => void): void {
+    const batch = this.#log.read(after, count).then((read) => {
+      prepare(read)
+      return read
+    })
     batch.catch(() => {})
     this.#ahead = { after, batch }
   }

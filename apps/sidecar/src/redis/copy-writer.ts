@@ -1,3 +1,4 @@
+import { CommandBytes } from './command-bytes.ts'
 import type { IndexDefinition } from './index-definition.ts'
 import type { Command, IndexRedis } from './index-redis.ts'
 import type { Keys } from './keys.ts'
@@ -15,6 +16,26 @@ export type CopyChange =
   /** Of an index that is gone: it has no copies any more. */
   | { readonly kind: 'forget'; readonly indexUid: string }
 
+/** Changes of copies as the index Redis is sent them. */
+export interface EncodedChanges {
+  /** How many. */
+  readonly size: number
+  readonly commands: CommandBytes
+}
+
+/** A checkpoint's fields by name. */
+type CheckpointFields = ReadonlyMap<string, string>
+
+/** A commit that was sent ahead. */
+interface CommitAhead {
+  readonly changes: EncodedChanges
+  readonly writes: CheckpointFields
+  /** As it was when the watch began. */
+  readonly checkpoint: Promise<CheckpointFields>
+  /** Whether that was read. */
+  isRead: boolean
+}
+
 /** What a follower calls its connection. */
 export function followerName(id: string): string {
   return `perigee-follow-${id}`
@@ -25,6 +46,9 @@ export class CopyWriter {
   readonly #redis: IndexRedis
   readonly #keys: Keys
   readonly #tagSeparator: string
+  /** The checkpoint as of the watch that is in force. */
+  #watched: CheckpointFields = new Map()
+  #ahead: CommitAhead | undefined
 
   constructor({ redis, keys, tagSeparator }: { redis: IndexRedis; keys: Keys; tagSeparator: string }) {
     this.#redis = redis
@@ -33,7 +57,19 @@ export class CopyWriter {
   }
 
   /** Reads the checkpoint's fields, and watches it until the next commit. */
-  async watchCheckpoint(): Promise<Map<string, string>> {
+  async watchCheckpoint(): Promise<CheckpointFields> {
+    const ahead = this.#ahead
+    if (ahead && !ahead.isRead && this.#redis.isOpen) {
+      ahead.isRead = true
+      this.#watched = await ahead.checkpoint
+    } else {
+      this.#ahead = undefined
+      this.#watched = await this.#watch()
+    }
+    return this.#watched
+  }
+
+  async #watch(): Promise<CheckpointFields> {
     const key = this.#keys.checkpoint
     const [, , flat] = await this.#redis.batch([['UNWATCH'], ['WATCH', key], ['HGETALL', key]])
     const values = (flat as Buffer[]).map(String)
@@ -42,30 +78,62 @@ export class CopyWriter {
     return fields
   }
 
-  /** Writes copies and checkpoint, all or none; false when the checkpoint has changed since it was watched. */
-  commit(changes: readonly CopyChange[], checkpoint: ReadonlyMap<string, string>): Promise<boolean> {
+  /** Changes as {@link commit} takes them. Of two of one copy the later one holds. */
+  encode(changes: readonly CopyChange[]): EncodedChanges {
     const keys = this.#keys
-    const commands: Command[] = []
+    const commands = new CommandBytes()
+    const copies = new Map<string, Exclude<CopyChange, { kind: 'forget' }>>()
     for (const change of changes) {
-      const { indexUid } = change
-      if (change.kind === 'forget') {
-        commands.push(['SREM', keys.copyIndexes, indexUid])
-        continue
-      }
-      const { id } = change
-      const key = keys.copy(indexUid, id)
-      // Unlinked first, so that no field of an earlier version stays.
-      commands.push(['UNLINK', key])
+      if (change.kind === 'forget') commands.add('SREM', keys.copyIndexes, change.indexUid)
+      else copies.set(keys.copy(change.indexUid, change.id), change)
+    }
+    // Unlinked first, so that no field of an earlier version stays.
+    if (copies.size > 0) commands.add('UNLINK', ...copies.keys())
+    const [listed, unlisted] = [new Map<string, (string | number)[]>(), new Map<string, string[]>()]
+    for (const [key, change] of copies) {
+      const { indexUid, id } = change
       if (change.kind === 'put') {
-        commands.push(['HSET', key, ...change.fields], ['ZADD', keys.copyIds(indexUid), 0, id])
+        commands.add('HSET', key, ...change.fields)
+        listOf(listed, indexUid).push(0, id)
       } else {
-        commands.push(['ZREM', keys.copyIds(indexUid), id])
+        listOf(unlisted, indexUid).push(id)
       }
     }
-    const put = new Set(changes.filter((c) => c.kind === 'put').map((c) => c.indexUid))
-    if (put.size > 0) commands.push(['SADD', keys.copyIndexes, ...put])
-    commands.push(['DEL', keys.checkpoint], ['HSET', keys.checkpoint, ...[...checkpoint].flat()])
-    return this.#redis.transaction(commands)
+    for (const [uid, ids] of listed) commands.add('ZADD', keys.copyIds(uid), ...ids)
+    for (const [uid, ids] of unlisted) commands.add('ZREM', keys.copyIds(uid), ...ids)
+    if (listed.size > 0) commands.add('SADD', keys.copyIndexes, ...listed.keys())
+    return { size: changes.length, commands }
+  }
+
+  /** Writes copies and checkpoint, all or none; false when the checkpoint has changed since it was watched. */
+  async commit(changes: readonly EncodedChanges[], checkpoint: CheckpointFields): Promise<boolean> {
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    const [only, ...more] = changes.filter(({ size }) => size > 0)
+    const isThere = ahead && this.#redis.isOpen && only === ahead.changes && more.length === 0
+    if (isThere && sameFields(checkpoint, ahead.writes)) return await this.#redis.run()
+    // What is taken back takes the watch along.
+    if (ahead && !sameFields(this.#watched, await this.#watch())) return false
+    return await this.#redis.transaction(...this.#commands(changes, checkpoint))
+  }
+
+  /**
+   * To be called while a commit is under way: sends the next one behind it, so that the index Redis has all of it as soon as
+   * it is done, under a watch that begins right then. If that is what is committed next, it need only be run; else it is
+   * taken back.
+   */
+  commitAhead(changes: EncodedChanges, checkpoint: CheckpointFields): void {
+    const watched = this.#watch()
+    // It is told to whoever reads the checkpoint next.
+    watched.catch(() => {})
+    this.#redis.open(...this.#commands([changes], checkpoint))
+    this.#ahead = { changes, writes: checkpoint, checkpoint: watched, isRead: false }
+  }
+
+  #commands(changes: readonly EncodedChanges[], checkpoint: CheckpointFields): CommandBytes[] {
+    const key = this.#keys.checkpoint
+    const written = new CommandBytes().add('DEL', key).add('HSET', key, ...[...checkpoint].flat())
+    return [...changes.map(({ commands }) => commands), written]
   }
 
   /** The versions of copies; `undefined` for those that aren't there, or not whole. */
@@ -137,6 +205,17 @@ export class CopyWriter {
   async filled(indexUid: string): Promise<boolean> {
     return (await this.#redis.search(infoCommand(this.#keys.searchIndex(indexUid)))).filled
   }
+}
+
+function sameFields(a: CheckpointFields, b: CheckpointFields): boolean {
+  return a.size === b.size && [...a].every(([name, value]) => b.get(name) === value)
+}
+
+/** The list of an index, which begins empty. */
+function listOf<T>(lists: Map<string, T[]>, indexUid: string): T[] {
+  const list = lists.get(indexUid) ?? []
+  lists.set(indexUid, list)
+  return list
 }
 
 /** Overlooks an error when what was wanted is so: another sidecar was first. */

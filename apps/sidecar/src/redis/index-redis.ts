@@ -1,11 +1,10 @@
 import { Redis, ReplyError } from 'ioredis'
 import type { Logger } from 'pino'
 import { refusal, StatusError } from '../status-error.ts'
+import type { Argument, CommandBytes } from './command-bytes.ts'
 import { connectorOf, type RedisWay } from './connector.ts'
+import { EncodedTransaction } from './encoded-transaction.ts'
 import { configGetCommand, configSetCommand, type SearchCommand } from './search-commands.ts'
-
-/** One word of a command. */
-type Argument = string | Buffer | number
 
 /** One command, for a batch that is sent at once. */
 export type Command = readonly [name: string, ...args: Argument[]]
@@ -32,6 +31,7 @@ export class IndexRedis {
   #usable = false
   #problem = 'not connected yet'
   #workers = 0
+  #open: EncodedTransaction | undefined
   #listeners = new Set<() => void>()
 
   constructor({ url, log, name, commandTimeoutMs = 5_000, ...way }: IndexRedisOptions) {
@@ -107,16 +107,33 @@ export class IndexRedis {
   }
 
   /** Runs commands in one MULTI; false when a key that this connection watched has changed. */
-  async transaction(commands: readonly Command[]): Promise<boolean> {
+  async transaction(...parts: readonly CommandBytes[]): Promise<boolean> {
+    this.open(...parts)
+    return await this.run()
+  }
+
+  /** Begins a transaction: sends its commands, which {@link run} runs, and every other command takes back. */
+  open(...parts: readonly CommandBytes[]): void {
     this.#demandUsable()
-    const multi = this.#redis.multi()
-    for (const [name, ...args] of commands) multi.callBuffer(name, ...args)
-    const results = await multi.exec().catch(fail)
-    for (const [error] of results ?? []) if (error) fail(error)
-    return results !== null
+    this.#open = new EncodedTransaction(this.#redis, parts)
+  }
+
+  /** Whether a transaction is open. */
+  get isOpen(): boolean {
+    return this.#open !== undefined
+  }
+
+  /** Runs the transaction that is open; false when a key that this connection watched has changed. */
+  async run(): Promise<boolean> {
+    const open = this.#open
+    this.#open = undefined
+    if (!open) throw new Error('no transaction is open')
+    return (await open.run().catch(fail)) !== null
   }
 
   #demandUsable(): void {
+    this.#open?.discard()
+    this.#open = undefined
     if (this.#usable) return
     throw refusal('DATA_UNAVAILABLE', `this region's index Redis can't answer: ${this.#problem}`)
   }
@@ -173,6 +190,7 @@ export class IndexRedis {
   #lost(problem: string): void {
     if (this.#usable || problem !== this.#problem) this.#log.warn({ problem }, 'index Redis is not usable')
     this.#problem = problem
+    this.#open = undefined
     if (!this.#usable) return
     this.#usable = false
     this.#tell()

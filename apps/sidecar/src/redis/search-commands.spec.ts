@@ -1,6 +1,7 @@
 import { startRedis } from '@perigee/embedded-redis'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { CommandBytes } from './command-bytes.ts'
 import type { IndexDefinition } from './index-definition.ts'
 import { IndexRedis } from './index-redis.ts'
 import {
@@ -111,8 +112,8 @@ it('tells a transaction that lost its race from one that was done', async () => 
   await expect.poll(() => other.usable).toBe(true)
   await index.call('WATCH', 'race')
   await other.call('SET', 'race', '1')
-  expect(await index.transaction([['SET', 'race', '2']])).toBe(false)
-  expect(await index.transaction([['SET', 'race', '3']])).toBe(true)
+  expect(await index.transaction(new CommandBytes().add('SET', 'race', '2'))).toBe(false)
+  expect(await index.transaction(new CommandBytes().add('SET', 'race', '3'))).toBe(true)
   expect(String((await other.batch([['GET', 'race']]))[0])).toBe('3')
   other.stop()
 })

@@ -31,7 +31,7 @@ register_write('claim', function(keys, args)
   local position = text(epoch) .. '-' .. text(seq or 0)
   if old_epoch then redis.call('HSET', keys[3], text(old_epoch), text(seq)) end
   redis.call('SET', keys[4], args[4], 'NX')
-  append(keys[2], args[5], position, 'claim', '', '')
+  append(keys[2], args[5], position, 'claim', '', '', newest_of(keys[2]))
   if args[8] == 'appoint' then redis.call('SET', keys[5], text(epoch) .. ' ' .. args[7]) end
   redis.call('SET', keys[1], position)
   promotion.region, promotion.ways = nil, {}

@@ -127,17 +127,23 @@ local function take(write)
   return text(write.epoch) .. '-' .. text(write.seq)
 end
 
--- Adds an entry to the change log.
-local function append(log_key, entries_max, position, operation, uid, id)
-  local last = redis.call('XREVRANGE', log_key, '+', '-', 'COUNT', 1)[1]
+-- Adds an entry to the change log. `previous`: the position of the newest one there.
+local function append(log_key, entries_max, position, operation, uid, id, previous)
   redis.call('XADD', log_key, 'MAXLEN', '~', entries_max, position,
-    'op', operation, 'uid', uid, 'id', id, 'previous', last and last[1] or '0-0')
+    'op', operation, 'uid', uid, 'id', id, 'previous', previous)
+end
+
+-- The position of the newest entry of the change log.
+local function newest_of(log_key)
+  local last = redis.call('XREVRANGE', log_key, '+', '-', 'COUNT', 1)[1]
+  return last and last[1] or '0-0'
 end
 
 -- Takes the next position for a change of an index or a chunk and adds it to the log; gives its text.
 local function take_logged(write, operation, uid, id)
   local position = take(write)
-  append(write.keys[2], write.args[4], position, operation, uid, id)
+  append(write.keys[2], write.args[4], position, operation, uid, id, write.logged or newest_of(write.keys[2]))
+  write.logged = position
   return position
 end
 

@@ -13,6 +13,7 @@ register_write('upsert_chunks', function(keys, args)
   if index_uid(keys[5], args[6]) ~= uid then return redis.error_reply('INDEX_NOT_FOUND there is none, or another one') end
   local moved = alias_moved(keys[7], args[7], { args[6] })
   if moved then return redis.error_reply(moved) end
+  local written_us, lasting = text(write.us), {}
   for i = 8, #keys do
     local a = 8 + (i - 8) * 6
     local id, ttl_ms = args[a], args[a + 5]
@@ -24,12 +25,15 @@ register_write('upsert_chunks', function(keys, args)
         expires = text(expires_us)
         redis.call('ZADD', keys[6], text(expires_us / 1000), uid .. ':' .. id)
       else
-        redis.call('ZREM', keys[6], uid .. ':' .. id)
+        lasting[#lasting + 1] = uid .. ':' .. id
       end
       local position = take_logged(write, 'upsert', uid, id)
       redis.call('HSET', keys[i], 'text', args[a + 1], 'vector', args[a + 2], 'metadata', args[a + 3],
-        'tags', args[a + 4], 'position', position, 'written', text(write.us), 'expires', expires)
+        'tags', args[a + 4], 'position', position, 'written', written_us, 'expires', expires)
     end
+  end
+  for i = 1, #lasting, 1000 do
+    redis.call('ZREM', keys[6], unpack(lasting, i, math.min(i + 999, #lasting)))
   end
   return close_write(write)
 end)

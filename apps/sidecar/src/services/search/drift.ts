@@ -11,6 +11,7 @@
  * besides no more like the index's than a random direction is. An index whose vectors share no direction can't tell.
  */
 import type { IndexDefinition } from '../../redis/index-definition.ts'
+import { packedNumbers } from '../validation/packed-numbers.ts'
 
 /** Where an index's vectors point and how long they are, from a sample. */
 export interface VectorProfile {
@@ -31,6 +32,7 @@ interface Spread {
 }
 
 type VectorType = IndexDefinition['vectorType']
+type Numbers = Float32Array | Float64Array
 
 /** Fewer vectors than this say nothing of an index. */
 export const SAMPLED_MIN = 100
@@ -48,15 +50,18 @@ const NORM_TOLERANCE = 0.02
 /** The profile of packed vectors; `undefined` when they are too few. */
 export function profileOf(vectors: readonly Buffer[], type: VectorType): VectorProfile | undefined {
   if (vectors.length < SAMPLED_MIN) return undefined
-  const { directions, norms } = measured(vectors, type)
-  const mean = meanOf(directions)
+  const { mean, norms } = measured(vectors, type)
   const concentration = lengthOf(mean)
   const meanDirection = mean.map((x) => (concentration > 0 ? x / concentration : 0))
+  const cosines = vectors.flatMap((packed, i) => {
+    const norm = norms[i] ?? 0
+    return norm > 0 ? [dot(packedNumbers(packed, type), meanDirection) / norm] : []
+  })
   return {
     sampled: vectors.length,
     meanDirection,
     concentration,
-    alignment: spreadOf(directions.map((direction) => dot(direction, meanDirection))),
+    alignment: spreadOf(cosines),
     norm: spreadOf(norms),
   }
 }
@@ -88,8 +93,8 @@ export function departure(
   type: VectorType,
 ): string | undefined {
   if (batch.length < BATCH_MIN) return undefined
-  const { directions, norms } = measured(batch, type)
-  const ways = [longer(profile, norms), astray(profile, directions)].filter((way) => way !== undefined)
+  const { norms, ...pointing } = measured(batch, type)
+  const ways = [longer(profile, norms), astray(profile, pointing)].filter((way) => way !== undefined)
   return ways.length > 0 ? ways.join('; ') : undefined
 }
 
@@ -102,16 +107,15 @@ function longer({ norm }: VectorProfile, norms: readonly number[]): string | und
 
 function astray(
   { alignment, meanDirection }: VectorProfile,
-  directions: readonly Float64Array[],
+  { mean, directions }: { readonly mean: Float64Array; readonly directions: number },
 ): string | undefined {
-  const mean = meanOf(directions)
   const projection = dot(mean, meanDirection)
   const cosine = projection / (lengthOf(mean) || 1)
-  const expected = projection >= alignment.mean - tolerance(alignment.deviation, directions.length)
+  const expected = projection >= alignment.mean - tolerance(alignment.deviation, directions)
   const random = cosine < RANDOM_DEVIATIONS / Math.sqrt(meanDirection.length)
   if (expected || !random) return undefined
   return (
-    `its ${directions.length} vectors point elsewhere: their mean has a cosine of ${short(cosine)} to the index's mean ` +
+    `its ${directions} vectors point elsewhere: their mean has a cosine of ${short(cosine)} to the index's mean ` +
     `direction, to which the index's own vectors have ${shown(alignment)}`
   )
 }
@@ -121,42 +125,30 @@ function tolerance(deviation: number, count: number): number {
   return DEVIATIONS * deviation * Math.sqrt(SHARED_VARIANCE + (1 - SHARED_VARIANCE) / count)
 }
 
-/** Unit vectors of all but zero ones, and the lengths of all. */
+/** The mean of the vectors scaled to unit length, but for zero ones, and the lengths of all. */
 function measured(vectors: readonly Buffer[], type: VectorType) {
-  const directions: Float64Array[] = []
   const norms: number[] = []
+  let mean = new Float64Array(0)
+  let directions = 0
   for (const packed of vectors) {
-    const numbers = unpacked(packed, type)
+    const numbers = packedNumbers(packed, type)
     const norm = lengthOf(numbers)
     norms.push(norm)
-    if (norm > 0) directions.push(numbers.map((x) => x / norm))
+    if (norm === 0) continue
+    if (mean.length === 0) mean = new Float64Array(numbers.length)
+    for (let i = 0; i < mean.length; i++) mean[i] = (mean[i] ?? 0) + (numbers[i] ?? 0) / norm
+    directions += 1
   }
-  return { directions, norms }
+  return { mean: mean.map((sum) => sum / directions), directions, norms }
 }
 
-function unpacked(packed: Buffer, type: VectorType): Float64Array {
-  const bytes = type === 'FLOAT32' ? 4 : 8
-  const numbers = new Float64Array(packed.length / bytes)
-  for (let i = 0; i < numbers.length; i++) {
-    numbers[i] = type === 'FLOAT32' ? packed.readFloatLE(i * bytes) : packed.readDoubleLE(i * bytes)
-  }
-  return numbers
-}
-
-function meanOf(vectors: readonly Float64Array[]): Float64Array {
-  const mean = new Float64Array(vectors[0]?.length ?? 0)
-  for (const vector of vectors)
-    for (let i = 0; i < mean.length; i++) mean[i] = (mean[i] ?? 0) + (vector[i] ?? 0)
-  return mean.map((sum) => sum / vectors.length)
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
+function dot(a: Numbers, b: Numbers): number {
   let sum = 0
   for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0)
   return sum
 }
 
-function lengthOf(vector: Float64Array): number {
+function lengthOf(vector: Numbers): number {
   return Math.sqrt(dot(vector, vector))
 }
 
