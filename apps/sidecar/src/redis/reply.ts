@@ -9,7 +9,7 @@ export function lineEnd(memory: Buffer, from: number, to: number): number {
 }
 
 /** The number that digits from `from` to `to` stand for. */
-export function digits(memory: Buffer, from: number, to: number): number {
+function digits(memory: Buffer, from: number, to: number): number {
   let number = 0
   for (let at = from; at < to; at++) number = number * 10 + (memory[at] as number) - 0x30
   return number
