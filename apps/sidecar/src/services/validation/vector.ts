@@ -1,3 +1,4 @@
+import { endianness } from 'node:os'
 import type { Limits } from '@perigee/core'
 import type { Vector } from '@perigee/protocol'
 import type { IndexDefinition } from '../../redis/index-definition.ts'
@@ -5,6 +6,8 @@ import { invalidField, refusal, tooLarge } from '../../status-error.ts'
 
 /** Where vectors go: what an index demands of them. */
 export type VectorSpace = Pick<IndexDefinition, 'name' | 'dimensions' | 'metric' | 'vectorType'>
+
+const LITTLE_ENDIAN = endianness() === 'LE'
 
 const BYTES = { FLOAT32: 4, FLOAT64: 8 } as const
 
@@ -109,17 +112,15 @@ function bufferOf(bytes: Uint8Array): Buffer {
 
 function checkNumbers(field: string, packed: Buffer, space: VectorSpace): void {
   const { vectorType, metric } = space
-  const each = BYTES[vectorType]
+  const numbers = numbersOf(packed, vectorType)
   let square = 0
-  for (let offset = 0; offset < packed.length; offset += each) {
-    const number = vectorType === 'FLOAT32' ? packed.readFloatLE(offset) : packed.readDoubleLE(offset)
-    if (!Number.isFinite(number)) {
-      throw invalidField(
-        field,
-        `has ${number} at place ${offset / each} (as ${vectorType}); it must be finite`,
-      )
+  for (let i = 0; i < numbers.length; i++) square += (numbers[i] as number) ** 2
+  if (!Number.isFinite(square)) {
+    const place = numbers.findIndex((number) => !Number.isFinite(number))
+    if (place >= 0) {
+      const description = `has ${numbers[place]} at place ${place} (as ${vectorType}); it must be finite`
+      throw invalidField(field, description)
     }
-    square += number * number
   }
   if (square > SQUARE_MAX[vectorType]) {
     throw invalidField(field, `is too long to measure as ${vectorType}; scale it down`)
@@ -127,4 +128,14 @@ function checkNumbers(field: string, packed: Buffer, space: VectorSpace): void {
   if (metric === 'COSINE' && square < SQUARE_MIN[vectorType]) {
     throw invalidField(field, 'is zero, or too near it: under METRIC_COSINE it has no direction')
   }
+}
+
+/** The numbers of a packed vector, in memory of their own: there they are where typed arrays may read them. */
+function numbersOf(packed: Buffer, type: VectorSpace['vectorType']): Float32Array | Float64Array {
+  const copy = new Uint8Array(packed).buffer
+  if (LITTLE_ENDIAN) return type === 'FLOAT32' ? new Float32Array(copy) : new Float64Array(copy)
+  const swapped = Buffer.from(copy)
+  return type === 'FLOAT32'
+    ? new Float32Array(swapped.swap32().buffer)
+    : new Float64Array(swapped.swap64().buffer)
 }
