@@ -1,19 +1,22 @@
 /*
- * FT.SEARCH over a connection of its own, each between two looks at the checkpoint. Searches that are asked in one turn of the
- * event loop are sent together and share their looks: the one after some is the one before the next.
+ * FT.SEARCH over connections of its own, each between two looks at the checkpoint. Searches that are asked in one turn of the
+ * event loop go in waves, and those of a wave share their looks. Redis answers what it reads at once together: so a wave is
+ * small, and there are two connections with one wave each, for Redis to work on one while the other's answers are read.
  *
- * Invariant: on the one connection, in order, every search has a look before it and one after it that were both made for it or
- * its neighbours. The connection takes searches only once its Redis, the very process, says that it fails those that it would
- * cut short.
+ * Invariant: on its connection, in order, every search has a look before it and one after it. A connection takes searches only
+ * once its Redis, the very process, says that it fails those that it would cut short.
  */
+
+import { RedisFailure } from './connection.ts'
 import type { BetweenCheckpoints } from './copy-reader.ts'
 import { indexError } from './index-redis.ts'
 import { encodedCommand, ReplyWalk } from './reply.ts'
 import { type Awaited, ReplyConnection, type ReplyConnectionOptions } from './reply-connection.ts'
 import type { Found, FoundDocument } from './search-commands.ts'
 
-/** So many searches share a look: the first of them is answered no sooner than the last. */
-const SEARCHES_A_LOOK = 4
+const CONNECTIONS = 2
+/** Of a wave: the first of them is answered no sooner than the last. */
+const SEARCHES_MAX = 4
 /** So many different looks are remembered. */
 const LOOKS_MAX = 64
 
@@ -33,31 +36,42 @@ interface Asked {
   readonly search: Search
 }
 
+/** A connection, and whether a wave is under way on it. */
+interface Lane {
+  readonly connection: ReplyConnection
+  busy: boolean
+}
+
 export class SearchReader {
-  readonly #connection: ReplyConnection
+  readonly #lanes: readonly Lane[]
   readonly #looks = new Map<string, LastLook>()
   #asked: Asked[] = []
+  #scheduled = false
 
   constructor(options: ReplyConnectionOptions) {
     const check = (reply: string) => {
       if (!/\bfail\b/i.test(reply)) throw new Error('it would cut searches short')
     }
-    this.#connection = new ReplyConnection(options, { command: ['FT.CONFIG', 'GET', 'ON_TIMEOUT'], check })
+    const condition = { command: ['FT.CONFIG', 'GET', 'ON_TIMEOUT'], check }
+    this.#lanes = Array.from({ length: CONNECTIONS }, (_, i) => ({
+      connection: new ReplyConnection({ ...options, name: `${options.name}-${i}` }, condition),
+      busy: false,
+    }))
   }
 
-  /** Whether a search would be sent now. */
+  /** Whether a search would be sent now, or as soon as those before it are answered. */
   get ready(): boolean {
-    return this.#connection.ready
+    return this.#lanes.some(({ connection }) => connection.ready)
   }
 
   /** Starts to connect, and goes on for ever; returns at once. */
   start(): void {
-    this.#connection.start()
+    for (const { connection } of this.#lanes) connection.start()
   }
 
   /** Closes it for good. */
   stop(): void {
-    this.#connection.stop()
+    for (const { connection } of this.#lanes) connection.stop()
   }
 
   /**
@@ -68,9 +82,26 @@ export class SearchReader {
   search(look: readonly string[], command: readonly (string | Buffer)[]): Promise<BetweenCheckpoints<Found>> {
     return new Promise((resolve, reject) => {
       const search = new Search(resolve, reject)
-      if (this.#asked.push({ look: this.#lookOf(look), command: bytesOf(command), search }) > 1) return
-      process.nextTick(() => this.#send())
+      this.#asked.push({ look: this.#lookOf(look), command: bytesOf(command), search })
+      if (this.#scheduled) return
+      this.#scheduled = true
+      process.nextTick(() => {
+        this.#scheduled = false
+        this.#dispatch()
+      })
     })
+  }
+
+  /** Sends what waits over the connections that are free. */
+  #dispatch(): void {
+    if (!this.ready) {
+      const down = new RedisFailure('down', 'the connection is down')
+      for (const { search } of this.#asked.splice(0)) search.fail(down)
+    }
+    for (const lane of this.#lanes) {
+      if (this.#asked.length === 0) return
+      if (!lane.busy && lane.connection.ready) this.#send(lane, this.#asked.splice(0, SEARCHES_MAX))
+    }
   }
 
   #lookOf(words: readonly string[]): LastLook {
@@ -84,29 +115,31 @@ export class SearchReader {
     return last
   }
 
-  #send(): void {
-    const asked = this.#asked
-    this.#asked = []
+  #send(lane: Lane, wave: readonly Asked[]): void {
     const commands: Buffer[] = []
     const waiting: Awaited[] = []
     let look: Look | undefined
-    const lookAt = (last: LastLook) => {
+    const lookAt = (last: LastLook, precede: readonly Search[]) => {
+      look = new Look(last, precede)
       commands.push(Buffer.from(last.command))
-      look = new Look(last)
       waiting.push(look)
       return look
     }
-    for (const [i, { look: last, command, search }] of asked.entries()) {
-      const before = look?.last === last ? look : lookAt(last)
+    for (const [i, { look: last, command, search }] of wave.entries()) {
+      const before = look?.last === last ? look : lookAt(last, [])
+      before.follow.push(search)
+      search.before = before
       commands.push(command)
       waiting.push(search)
-      search.before = before
-      before.follow.push(search)
-      const next = asked[i + 1]
-      if (next?.look === last && before.follow.length < SEARCHES_A_LOOK) continue
-      lookAt(last).precede = before.follow
+      if (wave[i + 1]?.look !== last) lookAt(last, before.follow)
     }
-    this.#connection.send(Buffer.concat(commands), waiting)
+    const over = () => {
+      lane.busy = false
+      this.#dispatch()
+    }
+    lane.busy = true
+    if (look) look.over = over
+    lane.connection.send(Buffer.concat(commands), waiting)
   }
 }
 
@@ -115,12 +148,15 @@ class Look implements Awaited {
   readonly last: LastLook
   texts: Texts = []
   /** Searches that it was made after. */
-  precede: readonly Search[] = []
+  readonly precede: readonly Search[]
   /** Searches that come after it. */
   readonly follow: Search[] = []
+  /** Called once it was made, or failed. */
+  over: () => void = () => {}
 
-  constructor(last: LastLook) {
+  constructor(last: LastLook, precede: readonly Search[]) {
     this.last = last
+    this.precede = precede
   }
 
   read(memory: Buffer, from: number, to: number): number {
@@ -131,12 +167,14 @@ class Look implements Awaited {
     if (end < 0) return -1
     this.texts = last.texts
     for (const search of this.precede) search.seen(this.texts)
+    this.over()
     return end
   }
 
   fail(error: Error): void {
     for (const search of this.precede) search.fail(error)
     for (const search of this.follow) search.fail(error)
+    this.over()
   }
 
   #readAnew(memory: Buffer, from: number, to: number): number {
