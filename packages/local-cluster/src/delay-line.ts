@@ -9,15 +9,24 @@ type Parcel = Buffer | 'end' | 'reset'
 interface Queued {
   parcel: Parcel
   readonly arrivedAt: number
+  /** Nothing came shortly before it and what it came with. */
+  readonly alone: boolean
 }
 
 /** Above this much held, the source is paused; below half of it, resumed. */
 const heldBytesMax = 8 * 1024 * 1024
+/** What comes so long after anything before it is waited for to the point, */
+const quietMs = 5
+/** and so is what follows it so soon. */
+const togetherMs = 1
 
 /**
  * One direction of a relayed connection: takes what comes from one socket and gives it to the other when the link lets
  * it. Order is kept, and throughput isn't limited by the delay: everything carries its own time of arrival, and one timer
  * waits for the first.
+ *
+ * Timers know whole milliseconds only. What comes alone is on time all the same: the rest of its last millisecond is waited
+ * for by looking again in each turn of the event loop. In a stream of parcels that would take a whole core.
  */
 export class DelayLine {
   readonly #source: Socket
@@ -28,6 +37,9 @@ export class DelayLine {
   #head = 0
   #heldBytes = 0
   #timer: NodeJS.Timeout | undefined
+  #soon: NodeJS.Immediate | undefined
+  #newestAt = Number.NEGATIVE_INFINITY
+  #aloneFrom = 0
   #blocked = false
   #closed = false
 
@@ -49,7 +61,7 @@ export class DelayLine {
   /** Nobody takes what is held any more: drops it and lets the source go on to its own end. */
   #close(): void {
     this.#closed = true
-    clearTimeout(this.#timer)
+    this.#stopWaiting()
     this.#unwatch()
     this.#queue.length = 0
     this.#source.resume()
@@ -57,24 +69,26 @@ export class DelayLine {
 
   #accept(parcel: Parcel): void {
     if (this.#closed) return
-    this.#queue.push({ parcel, arrivedAt: performance.now() })
+    const arrivedAt = performance.now()
+    if (arrivedAt - this.#newestAt > quietMs) this.#aloneFrom = arrivedAt
+    this.#newestAt = arrivedAt
+    this.#queue.push({ parcel, arrivedAt, alone: arrivedAt - this.#aloneFrom < togetherMs })
     if (typeof parcel !== 'string') {
       this.#heldBytes += parcel.length
       if (this.#heldBytes > heldBytesMax) this.#source.pause()
     }
-    if (this.#timer === undefined) this.#drain()
+    if (this.#timer === undefined && this.#soon === undefined) this.#drain()
   }
 
   #drain(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#stopWaiting()
     while (!this.#closed && !this.#blocked) {
       const first = this.#queue[this.#head]
       if (first === undefined) break
       const now = performance.now()
       const dueAt = this.#link.dueAt(first.arrivedAt)
       if (dueAt > now) {
-        if (dueAt !== Number.POSITIVE_INFINITY) this.#wait(dueAt - now)
+        if (dueAt !== Number.POSITIVE_INFINITY) this.#wait(dueAt - now, first.alone)
         break
       }
       this.#deliver(first, now)
@@ -85,9 +99,17 @@ export class DelayLine {
     }
   }
 
-  #wait(ms: number): void {
+  #wait(ms: number, exactly: boolean): void {
+    if (exactly && ms < 1) this.#soon = setImmediate(() => this.#drain())
     // A timer may fire up to a millisecond early by the precise clock; then the rest is waited for again.
-    this.#timer = setTimeout(() => this.#drain(), Math.max(1, Math.floor(ms)))
+    else this.#timer = setTimeout(() => this.#drain(), Math.max(1, Math.floor(ms)))
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    clearImmediate(this.#soon)
+    this.#soon = undefined
   }
 
   #deliver(first: Queued, now: number): void {

@@ -6,6 +6,7 @@ import { CopyReader } from '../redis/copy-reader.ts'
 import { CopyWriter, followerName } from '../redis/copy-writer.ts'
 import { IndexRedis } from '../redis/index-redis.ts'
 import type { Keys } from '../redis/keys.ts'
+import { SearchReader } from '../redis/search-reader.ts'
 import type { TlsFiles } from '../tls/tls-files.ts'
 import { Follower } from './follower.ts'
 import { IndexAudit } from './index-audit.ts'
@@ -45,6 +46,7 @@ export class IndexKeeper {
   readonly audit: IndexAudit
   readonly #follow: IndexRedis
   readonly #search: readonly IndexRedis[]
+  readonly #searches: SearchReader
 
   constructor(options: IndexKeeperOptions) {
     const { region, url, tls, keys, changeLog, clock, searchTimeoutMs, staleAfterMs, replicationLagMs } =
@@ -64,8 +66,9 @@ export class IndexKeeper {
       { length: SEARCH_CONNECTIONS },
       (_, i) => new IndexRedis({ url, tls, log, name: `perigee-search-${i}`, commandTimeoutMs }),
     )
+    this.#searches = new SearchReader({ url, tls, log, name: 'searches', timeoutMs: commandTimeoutMs })
     const copies = new CopyWriter({ redis: this.#follow, keys, tagSeparator: TAG_SEPARATOR })
-    const reader = new CopyReader({ connections: this.#search, keys })
+    const reader = new CopyReader({ connections: this.#search, searches: this.#searches, keys })
     this.follower = new Follower({ id, region, log: changeLog, copies, clock, pace, logger: log })
     this.#follow.onChange(() => this.follower.indexRedisChanged())
     this.indexes = new RegionalIndexes({
@@ -85,12 +88,14 @@ export class IndexKeeper {
   /** Starts to connect and to follow; waits for nothing. */
   start(): void {
     for (const connection of this.#connections()) connection.start()
+    this.#searches.start()
     this.follower.start()
   }
 
   async stop(): Promise<void> {
     await this.follower.stop()
     for (const connection of this.#connections()) connection.stop()
+    this.#searches.stop()
   }
 
   #connections(): readonly IndexRedis[] {

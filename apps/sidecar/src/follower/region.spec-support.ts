@@ -13,6 +13,7 @@ import { HistoryReader } from '../redis/history.ts'
 import type { IndexDefinition } from '../redis/index-definition.ts'
 import { IndexRedis } from '../redis/index-redis.ts'
 import { Keys } from '../redis/keys.ts'
+import { SearchReader } from '../redis/search-reader.ts'
 import { Tracking } from '../redis/tracking.ts'
 import { Follower } from './follower.ts'
 import { IndexAudit } from './index-audit.ts'
@@ -129,16 +130,17 @@ export function region(dataUrl: string, indexUrl: string, name = 'us-east-1') {
   const clock = primaryClock
   const follower = new Follower({ ...{ id, region: name, log: data, copies, clock, pace }, logger: log })
   index.onChange(() => follower.indexRedisChanged())
-  const reader = new CopyReader({ connections: [searching], keys })
+  const searches = new SearchReader({ url: indexUrl, log, name: 'searches', timeoutMs: 5000 })
+  const reader = new CopyReader({ connections: [searching], searches, keys })
   const indexes = new RegionalIndexes({
     ...{ region: name, follower, log: data, reader, pace, clock },
     ...{ staleAfterMs: 10_000, replicationLagMs: () => 0 },
   })
   const audit = new IndexAudit({ region: name, log: data, reader, indexes, follower })
-  for (const each of [watching, bulk, tracking, index, searching, follower]) each.start()
+  for (const each of [watching, bulk, tracking, index, searching, searches, follower]) each.start()
   const stop = async () => {
     await follower.stop()
-    for (const each of [watching, bulk, tracking, index, searching]) each.stop()
+    for (const each of [watching, bulk, tracking, index, searching, searches]) each.stop()
   }
   cleanups.push(stop)
   return { id, follower, copies, data, index, indexUrl, indexes, audit, stop }

@@ -54,6 +54,8 @@ export interface RegionalIndexesOptions {
 export class RegionalIndexes {
   readonly #options: RegionalIndexesOptions
   readonly #rebuilds = new Map<string, number>()
+  #lastValues: readonly (string | undefined)[] | undefined
+  #lastState: AnswerState | undefined
 
   constructor(options: RegionalIndexesOptions) {
     this.#options = options
@@ -248,8 +250,13 @@ export class RegionalIndexes {
     return laterPosition(level?.clock ?? ORIGIN, checkpoint?.applied ?? ORIGIN)
   }
 
+  /** A look that found the same as the one before comes as the same array. */
   #state(values: readonly (string | undefined)[]): AnswerState | undefined {
-    return answerState(values, this.#options.region)
+    if (values !== this.#lastValues) {
+      this.#lastState = answerState(values, this.#options.region)
+      this.#lastValues = values
+    }
+    return this.#lastState
   }
 
   /** Where an answer was that was given between two looks at the checkpoint. @throws StatusError INDEX_BUILDING */

@@ -1,7 +1,8 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { HitSchema } from '@perigee/protocol'
+import { SearchResponseSchema } from '@perigee/protocol'
 import { expect, it } from 'vitest'
-import { hitOf, type Shown, shownBytes, shownChunk, shownFrom } from './shown-chunk.ts'
+import { answerBytes } from '../grpc/answer-bytes.ts'
+import { hitsField, type Shown, shownBytes, shownChunk, shownFrom } from './shown-chunk.ts'
 
 const chunk: Shown = {
   id: 'a\\b “c”',
@@ -18,11 +19,18 @@ it('reads back what it wrote', () => {
   expect(bytes && shownFrom(bytes)).toEqual(shownChunk(chunk))
 })
 
-it('makes a hit that is on the wire what a hit of the chunk is', () => {
-  const bytes = shownBytes(chunk) ?? Buffer.of()
-  const sent = toBinary(HitSchema, hitOf(bytes, 0.25))
-  const whole = create(HitSchema, { chunk: shownChunk(chunk), distance: 0.25 })
-  expect(fromBinary(HitSchema, sent)).toEqual(whole)
+it('makes hits that are on the wire what hits of the chunks are', () => {
+  const chunks = [0, 1, 20, 30_000].map((length) => ({ ...chunk, text: 'é'.repeat(length) }))
+  for (let count = 0; count <= chunks.length; count++) {
+    const some = chunks.slice(0, count)
+    const found = some.map((one, i) => ({ shown: shownBytes(one) ?? Buffer.of(), distance: 0.25 + i }))
+    const answer = create(SearchResponseSchema, { receipt: { region: 'r' } })
+    answer.$unknown = hitsField(found)
+    const hits = some.map((one, i) => ({ chunk: shownChunk(one), distance: 0.25 + i }))
+    const whole = create(SearchResponseSchema, { hits, receipt: { region: 'r' } })
+    for (const sent of [toBinary(SearchResponseSchema, answer), answerBytes(SearchResponseSchema, answer)])
+      expect(fromBinary(SearchResponseSchema, sent)).toEqual(whole)
+  }
 })
 
 it('has no bytes for metadata that is no JSON', () => {

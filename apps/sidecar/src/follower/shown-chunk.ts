@@ -1,7 +1,7 @@
-import { create, fromBinary, type JsonObject } from '@bufbuild/protobuf'
+import { create, fromBinary, type JsonObject, type UnknownField } from '@bufbuild/protobuf'
 import { sizeDelimitedEncode, sizeDelimitedPeek, WireType } from '@bufbuild/protobuf/wire'
 import { formatPosition, type Position } from '@perigee/core'
-import { type Chunk, ChunkSchema, type Hit, HitSchema } from '@perigee/protocol'
+import { type Chunk, ChunkSchema, HitSchema, SearchResponseSchema } from '@perigee/protocol'
 import { timestampOf } from '../wire-time.ts'
 
 /** What of a chunk every answer shows that shows more than its id and version. */
@@ -49,9 +49,46 @@ export function shownFrom(bytes: Buffer): Chunk {
   return fromBinary(ChunkSchema, bytes.subarray(offset))
 }
 
-/** A hit of such a chunk, which is written as it is. */
-export function hitOf(shown: Buffer, distance: number): Hit {
-  const hit = create(HitSchema, { distance })
-  hit.$unknown = [{ no: HitSchema.field.chunk.number, wireType: WireType.LengthDelimited, data: shown }]
-  return hit
+/**
+ * Hits of such chunks as a field of an answer that is encoded already: for its unknown fields, which are written as they are.
+ * After the first hit its tag stands before each.
+ */
+export function hitsField(
+  hits: readonly { readonly shown: Buffer; readonly distance: number }[],
+): UnknownField[] {
+  if (hits.length === 0) return []
+  const sizes = hits.map(({ shown }) => 1 + shown.length + 1 + DOUBLE_BYTES)
+  const data = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + 1 + VARINT_BYTES_MAX + size, 0))
+  let at = 0
+  for (const [i, { shown, distance }] of hits.entries()) {
+    if (i > 0) data[at++] = HITS_TAG
+    at = writeVarint(data, at, sizes[i] as number)
+    data[at++] = CHUNK_TAG
+    at += shown.copy(data, at)
+    data[at++] = DISTANCE_TAG
+    at = data.writeDoubleLE(distance, at)
+  }
+  return [{ no: HITS.number, wireType: WireType.LengthDelimited, data: data.subarray(0, at) }]
+}
+
+const HITS = SearchResponseSchema.field.hits
+const HITS_TAG = tagOf(HITS.number, WireType.LengthDelimited)
+const CHUNK_TAG = tagOf(HitSchema.field.chunk.number, WireType.LengthDelimited)
+const DISTANCE_TAG = tagOf(HitSchema.field.distance.number, WireType.Bit64)
+const DOUBLE_BYTES = 8
+/** Of a length below 2³². */
+const VARINT_BYTES_MAX = 5
+
+/** A tag of one byte. */
+function tagOf(field: number, type: WireType): number {
+  return (field << 3) | type
+}
+
+/** @returns where it ends. */
+function writeVarint(bytes: Buffer, from: number, value: number): number {
+  let at = from
+  let rest = value
+  for (; rest > 0x7f; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80
+  bytes[at++] = rest
+  return at
 }

@@ -1,7 +1,8 @@
-import { type DescMethod, type Message, toBinary } from '@bufbuild/protobuf'
+import type { DescMethod, Message } from '@bufbuild/protobuf'
 import { type handleUnaryCall, status } from '@grpc/grpc-js'
 import { StatusError } from '../status-error.ts'
 import type { AdapterContext } from './adapter.ts'
+import { answerBytes } from './answer-bytes.ts'
 import { isInternal, isRead, methodName, type UnaryHandler } from './call.ts'
 import { GrpcCaller } from './caller.ts'
 import { statusLabel, toGrpcStatus } from './error-boundary.ts'
@@ -55,7 +56,7 @@ export function adaptUnary(
       const response = await handler(call.request as never, incoming)
       if (ended) return
       if (call.cancelled) return fail(undefined)
-      const bytes = toBinary(method.output, response as Message)
+      const bytes = answerBytes(method.output, response as Message)
       // A write was done, whether or not there is room to say so.
       if (read && !internal) peer.checkRoom(bytes.length)
       peer.hold(bytes.length)

@@ -7,11 +7,12 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type Message, toBinary } from '@bufbuild/protobuf'
+import type { Message } from '@bufbuild/protobuf'
 import { formatPosition, STATUS } from '@perigee/core'
 import { MultiplexService, type RequestFrame } from '@perigee/protocol'
 import { innerDeadlineMs } from '../deadline.ts'
 import type { AdapterContext } from '../grpc/adapter.ts'
+import { answerBytes } from '../grpc/answer-bytes.ts'
 import { isRead, methodName, writeDeadlineMs } from '../grpc/call.ts'
 import { statusLabel, toToldError } from '../grpc/error-boundary.ts'
 import type { FrameReader, FrameStream } from '../grpc/frame-stream.ts'
@@ -160,7 +161,7 @@ export class MultiplexStream implements FrameReader {
       this.#context.access.check(call.principal, method.method, request)
       const response = await method.handler(request as never, call)
       if (call.answered) return
-      const bytes = toBinary(method.method.output, response as Message)
+      const bytes = answerBytes(method.method.output, response as Message)
       if (isRead(method.method)) this.#stream.peer.checkRoom(bytes.length)
       this.#replies.message(call.id, method.replyField, bytes)
       this.#ended(call, STATUS.OK)

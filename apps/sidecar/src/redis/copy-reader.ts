@@ -1,6 +1,7 @@
 import type { Command, IndexRedis } from './index-redis.ts'
 import type { Keys } from './keys.ts'
 import { FIELD, type Found, type SearchOptions, searchCommand } from './search-commands.ts'
+import type { SearchReader } from './search-reader.ts'
 
 /** What was found, between two looks at the checkpoint. */
 export interface BetweenCheckpoints<T> {
@@ -19,11 +20,19 @@ export interface CopyPresence {
 /** Reads copies and searches them. Where the module has worker threads, searches go over several connections. */
 export class CopyReader {
   readonly #connections: readonly IndexRedis[]
+  readonly #searches: SearchReader | undefined
   readonly #keys: Keys
   #next = 0
 
-  constructor({ connections, keys }: { connections: readonly IndexRedis[]; keys: Keys }) {
+  constructor(options: {
+    readonly connections: readonly IndexRedis[]
+    /** For searches where the module has no worker threads; without it, or while it isn't connected, `connections` serve. */
+    readonly searches?: SearchReader | undefined
+    readonly keys: Keys
+  }) {
+    const { connections, searches, keys } = options
     this.#connections = connections
+    this.#searches = searches
     this.#keys = keys
   }
 
@@ -41,7 +50,10 @@ export class CopyReader {
     const command = searchCommand(this.#keys.searchIndex(indexUid), query, options)
     const look: Command = ['HMGET', this.#keys.checkpoint, ...options.checkpointFields]
     const [name, ...args] = command.args
-    const [before, found, after] = await this.#connection().batch([look, [name as string, ...args], look])
+    const connection = this.#connection()
+    if (connection.usable && connection.workers === 0 && this.#searches?.ready)
+      return this.#searches.search(look as readonly string[], command.args)
+    const [before, found, after] = await connection.batch([look, [name as string, ...args], look])
     return { before: texts(before), after: texts(after), found: command.decode(found) }
   }
 

@@ -2,6 +2,7 @@ import { Redis, ReplyError } from 'ioredis'
 import type { Logger } from 'pino'
 import { refusal, StatusError } from '../status-error.ts'
 import type { Argument, CommandBytes } from './command-bytes.ts'
+import { RedisFailure } from './connection.ts'
 import { connectorOf, type RedisWay } from './connector.ts'
 import { EncodedTransaction } from './encoded-transaction.ts'
 import { configGetCommand, configSetCommand, type SearchCommand } from './search-commands.ts'
@@ -210,13 +211,14 @@ function fail(error: unknown): never {
 }
 
 /** What an error of the index Redis means to a caller. */
-function indexError(error: unknown): StatusError {
+export function indexError(error: unknown): StatusError {
   if (error instanceof StatusError) return error
   const message = error instanceof Error ? error.message : String(error)
-  if (error instanceof ReplyError && /no such index|unknown index name/i.test(message)) {
+  const replied = error instanceof ReplyError || (error instanceof RedisFailure && error.kind === 'refused')
+  if (replied && /no such index|unknown index name/i.test(message)) {
     return refusal('INDEX_BUILDING', "this region's copy of the index is still being built", { cause: error })
   }
-  if (error instanceof ReplyError && /timeout limit was reached/i.test(message)) {
+  if (replied && /timeout limit was reached/i.test(message)) {
     const text =
       "the search took this region's index Redis too long; narrow its filter or lower k or ef_runtime"
     return refusal('DATA_UNAVAILABLE', text, { cause: error })

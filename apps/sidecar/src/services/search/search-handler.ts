@@ -7,7 +7,7 @@ import {
   SearchService,
 } from '@perigee/protocol'
 import { compileFilter } from '../../follower/filter-query.ts'
-import { hitOf } from '../../follower/shown-chunk.ts'
+import { hitsField } from '../../follower/shown-chunk.ts'
 import type { UnaryHandler } from '../../grpc/call.ts'
 import type { IndexDefinition } from '../../redis/index-definition.ts'
 import { StatusError } from '../../status-error.ts'
@@ -56,13 +56,16 @@ function responseOf(
       `The answer would have about ${bytes} bytes, over the ${bytesMax} of a message. Ask for a smaller k, or for CHUNK_VIEW_ID and then GetChunks.`,
     )
   }
-  return create(SearchResponseSchema, {
-    hits: hits.map(({ found, distance }) =>
-      'shown' in found
-        ? hitOf(found.shown, distance)
-        : create(HitSchema, { chunk: chunkMessage(found.copy, view, vectorType), distance }),
-    ),
-  })
+  const response = create(SearchResponseSchema)
+  // All of them are of one kind.
+  const encoded: { shown: Buffer; distance: number }[] = []
+  for (const { found, distance } of hits) {
+    if ('shown' in found) encoded.push({ shown: found.shown, distance })
+    else
+      response.hits.push(create(HitSchema, { chunk: chunkMessage(found.copy, view, vectorType), distance }))
+  }
+  response.$unknown = hitsField(encoded)
+  return response
 }
 
 function bytesOf(found: Near['found'], view: SearchInput['view']): number {
