@@ -1,5 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { JsonObject } from '@bufbuild/protobuf'
-import { AttributeType, ChunkView } from '@perigee/protocol'
+import { AttributeType, ChunkView, type Filter } from '@perigee/protocol'
 import fc from 'fast-check'
 import {
   anyFilter,
@@ -17,6 +18,11 @@ import type { Stage } from './stage.ts'
 const INDEX = 'filtered'
 const FILTERS_MAX = 10
 const CHUNKS_MAX = 30
+/** How long a Redis may be away before that is a finding. */
+const AWAY_MS = 40_000
+
+/** A chunk's fields and its text. */
+type Row = readonly [FilterMetadata, string]
 
 /** Filters over chunks, whole way through a sidecar: the same hits as an evaluator of the contract gives. */
 export class FilterFuzzer implements Fuzzer {
@@ -29,11 +35,20 @@ export class FilterFuzzer implements Fuzzer {
   }
 
   async run(draw: Draw, note: (input: string) => void): Promise<string> {
-    const drawn = <T>(arbitrary: fc.Arbitrary<T>) =>
-      fc.sample(arbitrary, { seed: draw.seed(), numRuns: 1 })[0] as T
-    const all = drawn(fc.array(fc.tuple(anyMetadata, anySentence), { minLength: 1, maxLength: CHUNKS_MAX }))
-    const filters = drawn(fc.array(anyFilter, { minLength: 1, maxLength: FILTERS_MAX }))
+    const { all, filters } = drawnCase(draw)
     note(JSON.stringify({ all, filters }, plain))
+    const untilMs = performance.now() + AWAY_MS
+    for (;;) {
+      try {
+        return await this.#compare(all, filters)
+      } catch (error) {
+        if (!isAway(error) || performance.now() > untilMs) throw error
+        await pause(500)
+      }
+    }
+  }
+
+  async #compare(all: readonly Row[], filters: readonly Filter[]): Promise<string> {
     const { namespace, sessionToken } = await this.#fill(all)
     let refused = 0
     for (const filter of filters) {
@@ -60,6 +75,7 @@ export class FilterFuzzer implements Fuzzer {
         )
       } catch (error) {
         if (!(error instanceof CallError)) throw error
+        if (isAway(error)) throw error
         if (error.status !== 'INVALID_ARGUMENT') throw new Finding(`${error.status} ${error.message}`)
         refused++
       }
@@ -68,7 +84,7 @@ export class FilterFuzzer implements Fuzzer {
     return refused === 0 ? 'same hits' : 'same hits, or refused'
   }
 
-  async #fill(all: readonly (readonly [FilterMetadata, string])[]) {
+  async #fill(all: readonly Row[]) {
     this.#round += 1
     const namespace = `filters-${this.#round}`
     const attributes = [
@@ -88,6 +104,19 @@ export class FilterFuzzer implements Fuzzer {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#us.close()
   }
+}
+
+function drawnCase(draw: Draw): { all: Row[]; filters: Filter[] } {
+  const drawn = <T>(arbitrary: fc.Arbitrary<T>) =>
+    fc.sample(arbitrary, { seed: draw.seed(), numRuns: 1 })[0] as T
+  const all = drawn(fc.array(fc.tuple(anyMetadata, anySentence), { minLength: 1, maxLength: CHUNKS_MAX }))
+  const filters = drawn(fc.array(anyFilter, { minLength: 1, maxLength: FILTERS_MAX }))
+  return { all, filters }
+}
+
+/** Something isn't there for a moment, or got no processor time. */
+function isAway(error: unknown): boolean {
+  return error instanceof CallError && ['UNAVAILABLE', 'DEADLINE_EXCEEDED'].includes(error.status)
 }
 
 function demandSame(

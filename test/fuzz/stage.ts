@@ -14,6 +14,8 @@ import { CANARY, HIDDEN, INDEX, KEYS, NAMESPACE } from './hints.ts'
 const ALIVE_MS = 5_000
 /** How long it may take, where others' work leaves a sidecar no processor time. */
 const STARVED_MS = 60_000
+/** A machine that is busy with others' work is no finding. */
+const PATIENT = { PERIGEE_REDIS_TIMEOUT_MS: '5000', PERIGEE_LEASE_MS: '30000' }
 /** How long calls may take to end once nobody waits for them any more. */
 const QUIET_MS = 20_000
 
@@ -39,7 +41,7 @@ export class Stage implements AsyncDisposable {
 
   static async start(): Promise<Stage> {
     const callers = new Callers()
-    const sidecarEnv = { PERIGEE_LOG_LEVEL: 'error', ...callers.settings }
+    const sidecarEnv = { PERIGEE_LOG_LEVEL: 'error', ...PATIENT, ...callers.settings }
     const regions = await startTwoRegions({ sidecarEnv }, callers.operator)
     const attributes = [
       { name: 'tag', type: AttributeType.TAG },

@@ -10,10 +10,12 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 import {
   CacheService,
   type CallSchema,
+  decodeStatusDetails,
   GetRequestSchema,
   MultiplexRequestSchema,
   MultiplexService,
   SetRequestSchema,
+  STATUS_DETAILS_KEY,
 } from '@perigee/protocol'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RawClient } from '../support/clients.ts'
@@ -24,7 +26,8 @@ import { type Damage, Siege } from './siege.ts'
 
 const MIB = 1024 * 1024
 const BYTES_PER_PEER_MAX = 32 * MIB
-const GROWN_MIB_MAX = BYTES_PER_PEER_MAX / MIB + 100
+/** With what is garbage, and not collected yet on a machine that is busy: what is kept is counted by itself. */
+const GROWN_MIB_MAX = BYTES_PER_PEER_MAX / MIB + 150
 const STREAMS_MAX = 50
 const ATTACKER = '127.0.0.77'
 const LARGE = { namespace: 'siege', key: 'large' }
@@ -57,6 +60,8 @@ class SlowCaller implements Disposable {
   /** Another connection. */
   session(settings = {}): ClientHttp2Session {
     const session = connect(`http://${siege.address}`, {
+      // With less a client that has much to send resets calls whose answers come: before it has read them.
+      maxSessionMemory: 10_000,
       settings,
       createConnection: () => connectTcp({ host: siege.host, port: siege.port, localAddress: ATTACKER }),
     })
@@ -79,11 +84,17 @@ class SlowCaller implements Disposable {
   }
 }
 
-/** How gRPC said that a stream ended, or that it was broken off. */
+const OVERLOADED = '8 OVERLOADED 200'
+
+/** How gRPC said that a stream ended, with the reason and when to come back; or that it was broken off. */
 function statusOf(stream: ClientHttp2Stream): Promise<string> {
   return new Promise((resolve) => {
     const tell = (headers: IncomingHttpHeaders) => {
-      if (headers['grpc-status'] !== undefined) resolve(String(headers['grpc-status']))
+      const { 'grpc-status': status, [STATUS_DETAILS_KEY]: details } = headers
+      if (status === undefined) return
+      const bytes = Buffer.from(typeof details === 'string' ? details : '', 'base64')
+      const { reason, retryDelayMs } = decodeStatusDetails(bytes)
+      resolve([status, reason, retryDelayMs].filter((part) => part !== undefined).join(' '))
     }
     stream.on('response', tell)
     stream.on('trailers', tell)
@@ -177,9 +188,8 @@ describe('callers that send without end', () => {
         stream.write(part)
         return statusOf(stream)
       })
-      const statuses = await Promise.all(ends)
       // Some are refused for want of room, and those that got in never came to an end.
-      for (const status of statuses) expect(['8', '4', 'broken off']).toContain(status)
+      expect(new Set(await Promise.all(ends))).toEqual(new Set([OVERLOADED, '4']))
     })
     expectBounded(damage)
   })
@@ -196,7 +206,7 @@ describe('callers that send without end', () => {
         return statusOf(stream)
       })
       // Garbage, once it is unpacked; or no room to do so.
-      expect(new Set(await Promise.all(ends))).toEqual(new Set(['3', '8']))
+      expect(new Set(await Promise.all(ends))).toEqual(new Set(['3 INVALID_FIELD', OVERLOADED]))
     })
     expectBounded(damage)
   })
@@ -237,7 +247,7 @@ describe('what there is no room for', () => {
     const session = caller.session()
     const streams = Array.from({ length: STREAMS_MAX + 1 }, () => caller.open(session, MULTIPLEX))
     const last = streams.at(-1) as ClientHttp2Stream
-    expect(await statusOf(last)).toBe('8')
+    expect(await statusOf(last)).toBe(OVERLOADED)
     expect(streams.slice(0, -1).filter(({ closed }) => closed)).toEqual([])
   })
 })
