@@ -16,7 +16,7 @@ const COMPARISONS: readonly Comparison[] = [
   { row: 'fill-rate', figure: 'filledPerSecond', ours: FILLING, theirs: RAW },
 ]
 /** Chunks are written this much faster than a searched index takes them, and no faster: writing takes time of the cores. */
-const WRITE_AT_ONCE = 50
+const WRITE_AT_ONCE = 100
 const WRITE_EVERY_MS = 50
 /** How many times longer than other turns: the 99th percentile wants many calls. */
 const IDLE_TURNS = 3

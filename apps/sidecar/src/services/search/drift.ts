@@ -11,7 +11,7 @@
  * besides no more like the index's than a random direction is. An index whose vectors share no direction can't tell.
  */
 import type { IndexDefinition } from '../../redis/index-definition.ts'
-import { packedNumbers } from '../validation/packed-numbers.ts'
+import { packedNumbers } from './packed-numbers.ts'
 
 /** Where an index's vectors point and how long they are, from a sample. */
 export interface VectorProfile {

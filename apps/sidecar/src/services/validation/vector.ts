@@ -2,7 +2,6 @@ import type { Limits } from '@perigee/core'
 import type { Vector } from '@perigee/protocol'
 import type { IndexDefinition } from '../../redis/index-definition.ts'
 import { invalidField, refusal, tooLarge } from '../../status-error.ts'
-import { packedNumbers } from './packed-numbers.ts'
 
 /** Where vectors go: what an index demands of them. */
 export type VectorSpace = Pick<IndexDefinition, 'name' | 'dimensions' | 'metric' | 'vectorType'>
@@ -108,17 +107,19 @@ function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
-function checkNumbers(field: string, packed: Buffer, { vectorType, metric }: VectorSpace): void {
-  const numbers = packedNumbers(packed, vectorType)
+function checkNumbers(field: string, packed: Buffer, space: VectorSpace): void {
+  const { vectorType, metric } = space
+  const each = BYTES[vectorType]
   let square = 0
-  for (let i = 0; i < numbers.length; i++) square += (numbers[i] as number) ** 2
-  // Neither is hidden by what it is added to.
-  if (!Number.isFinite(square)) {
-    const place = numbers.findIndex((number) => !Number.isFinite(number))
-    if (place >= 0) {
-      const text = `has ${numbers[place]} at place ${place} (as ${vectorType}); it must be finite`
-      throw invalidField(field, text)
+  for (let offset = 0; offset < packed.length; offset += each) {
+    const number = vectorType === 'FLOAT32' ? packed.readFloatLE(offset) : packed.readDoubleLE(offset)
+    if (!Number.isFinite(number)) {
+      throw invalidField(
+        field,
+        `has ${number} at place ${offset / each} (as ${vectorType}); it must be finite`,
+      )
     }
+    square += number * number
   }
   if (square > SQUARE_MAX[vectorType]) {
     throw invalidField(field, `is too long to measure as ${vectorType}; scale it down`)
