@@ -49,10 +49,10 @@ export class CopyReader {
   ): Promise<BetweenCheckpoints<Found>> {
     const command = searchCommand(this.#keys.searchIndex(indexUid), query, options)
     const look: Command = ['HMGET', this.#keys.checkpoint, ...options.checkpointFields]
-    const [name, ...args] = command.args
     const connection = this.#connection()
     if (connection.usable && connection.workers === 0 && this.#searches?.ready)
       return this.#searches.search(look as readonly string[], command.args)
+    const [name, ...args] = command.args
     const [before, found, after] = await connection.batch([look, [name as string, ...args], look])
     return { before: texts(before), after: texts(after), found: command.decode(found) }
   }
@@ -98,7 +98,7 @@ export class CopyReader {
       ['ZMSCORE', this.#keys.copyIds(indexUid), ...ids],
     ])
     const { documents } = command.decode(found)
-    const versions = new Map(documents.map(({ key, fields }) => [key, String(fields[FIELD.version] ?? '')]))
+    const versions = new Map(documents.map((found) => [found.key, found.text(FIELD.version) ?? '']))
     return keys.map((key, i) => ({
       version: versions.get(key),
       listed: (listed as unknown[])[i] !== null,

@@ -24,6 +24,9 @@ export interface FoundDocument {
   /** Its key. */
   readonly key: string
   readonly fields: Readonly<Record<string, Buffer>>
+  /** One of its fields. */
+  bytes(field: string): Buffer | undefined
+  text(field: string): string | undefined
 }
 
 /** What a search answered. */
@@ -148,10 +151,11 @@ export function searchCommand(name: string, query: string, options: SearchOption
     const { total, documents } = SEARCH.transformReply[2](reply as unknown[], preserve)
     return {
       total: Number(total),
-      documents: documents.map(({ id, value }) => ({
-        key: String(id),
-        fields: value as unknown as Record<string, Buffer>,
-      })),
+      documents: documents.map(({ id, value }) => {
+        const fields = value as unknown as Record<string, Buffer>
+        const text = (field: string) => (fields[field] ? String(fields[field]) : undefined)
+        return { key: String(id), fields, bytes: (field: string) => fields[field], text }
+      }),
     }
   }
   return { args: parser.redisArgs, decode }

@@ -9,10 +9,11 @@
 
 import { RedisFailure } from './connection.ts'
 import type { BetweenCheckpoints } from './copy-reader.ts'
+import { foundIn } from './documents-in-reply.ts'
 import { indexError } from './index-redis.ts'
-import { encodedCommand, ReplyWalk } from './reply.ts'
+import { encodedCommand, encodedCommands, ReplyWalk } from './reply.ts'
 import { type Awaited, ReplyConnection, type ReplyConnectionOptions } from './reply-connection.ts'
-import type { Found, FoundDocument } from './search-commands.ts'
+import type { Found } from './search-commands.ts'
 
 const CONNECTIONS = 2
 /** Of a wave: the first of them is answered no sooner than the last. */
@@ -32,7 +33,7 @@ interface LastLook {
 /** A search that waits to be sent. */
 interface Asked {
   readonly look: LastLook
-  readonly command: Buffer
+  readonly command: readonly (string | Buffer)[]
   readonly search: Search
 }
 
@@ -82,7 +83,7 @@ export class SearchReader {
   search(look: readonly string[], command: readonly (string | Buffer)[]): Promise<BetweenCheckpoints<Found>> {
     return new Promise((resolve, reject) => {
       const search = new Search(resolve, reject)
-      this.#asked.push({ look: this.#lookOf(look), command: bytesOf(command), search })
+      this.#asked.push({ look: this.#lookOf(look), command, search })
       if (this.#scheduled) return
       this.#scheduled = true
       process.nextTick(() => {
@@ -116,12 +117,12 @@ export class SearchReader {
   }
 
   #send(lane: Lane, wave: readonly Asked[]): void {
-    const commands: Buffer[] = []
+    const commands: (string | readonly (string | Buffer)[])[] = []
     const waiting: Awaited[] = []
     let look: Look | undefined
     const lookAt = (last: LastLook, precede: readonly Search[]) => {
       look = new Look(last, precede)
-      commands.push(Buffer.from(last.command))
+      commands.push(last.command)
       waiting.push(look)
       return look
     }
@@ -139,7 +140,7 @@ export class SearchReader {
     }
     lane.busy = true
     if (look) look.over = over
-    lane.connection.send(Buffer.concat(commands), waiting)
+    lane.connection.send(encodedCommands(commands), waiting)
   }
 }
 
@@ -215,58 +216,4 @@ class Search implements Awaited {
   seen(after: Texts): void {
     if (this.#found && this.before) this.#resolve({ before: this.before.texts, after, found: this.#found })
   }
-}
-
-/** What a search found; `undefined` when not all of the reply is there. One copy of the reply holds all fields. */
-function foundIn(walk: ReplyWalk, memory: Buffer, from: number): Found | undefined {
-  const parts = walk.list()
-  const total = walk.integer()
-  const places: Place[] = []
-  for (let left = parts - 1; left > 0 && walk.whole; left -= 2) {
-    walk.text()
-    const place: Place = { keyFrom: walk.start - from, keyTo: walk.end - from, fields: [] }
-    for (let fields = walk.list(); fields > 0 && walk.whole; fields -= 2) {
-      walk.text()
-      const [nameFrom, nameTo] = [walk.start, walk.end]
-      if (!walk.text()) continue
-      const name = memory.toString('utf8', nameFrom, nameTo)
-      place.fields.push({ name, from: walk.start - from, to: walk.end - from })
-    }
-    places.push(place)
-  }
-  if (!walk.whole) return undefined
-  const copy = Buffer.from(memory.subarray(from, walk.at))
-  return { total, documents: places.map((place) => documentIn(copy, place)) }
-}
-
-/** Where the parts of a document are. */
-interface Place {
-  readonly keyFrom: number
-  readonly keyTo: number
-  readonly fields: { readonly name: string; readonly from: number; readonly to: number }[]
-}
-
-function documentIn(copy: Buffer, { keyFrom, keyTo, fields: places }: Place): FoundDocument {
-  const fields: Record<string, Buffer> = {}
-  for (const { name, from, to } of places) fields[name] = copy.subarray(from, to)
-  return {
-    fields,
-    get key() {
-      return copy.toString('utf8', keyFrom, keyTo)
-    },
-  }
-}
-
-function bytesOf(command: readonly (string | Buffer)[]): Buffer {
-  const parts: Buffer[] = []
-  let text = `*${command.length}\r\n`
-  for (const word of command) {
-    if (typeof word === 'string') text += `$${Buffer.byteLength(word)}\r\n${word}\r\n`
-    else {
-      parts.push(Buffer.from(`${text}$${word.length}\r\n`), word)
-      text = '\r\n'
-    }
-  }
-  parts.push(Buffer.from(text))
-  return Buffer.concat(parts)
 }

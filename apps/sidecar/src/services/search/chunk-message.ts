@@ -44,6 +44,9 @@ export function chunkBytes(chunk: Copy | StoredChunk, view: View): number {
 }
 
 /** Whether a chunk or copy has expired. */
-export function hasExpired({ expiresAtMs }: { readonly expiresAtMs?: number }, nowMs: number): boolean {
+export function hasExpired(
+  { expiresAtMs }: { readonly expiresAtMs?: number | undefined },
+  nowMs: number,
+): boolean {
   return expiresAtMs !== undefined && expiresAtMs <= nowMs
 }

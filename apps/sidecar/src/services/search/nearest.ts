@@ -29,7 +29,7 @@ export interface NearestQuery {
 /** A hit: its distance, and what it is. */
 export interface Near {
   readonly distance: number
-  readonly expiresAtMs?: number
+  readonly expiresAtMs: number | undefined
   readonly found: { readonly copy: Copy } | { readonly shown: Buffer }
 }
 
@@ -92,30 +92,33 @@ async function askFor(
       timeoutMs: query.timeoutMs,
     })
   let { found, at } = await search(query.fields ?? SHOWN_FIELDS)
-  const asCopies = query.fields !== undefined || !found.documents.every(({ fields }) => fields[FIELD.shown])
+  const asCopies =
+    query.fields !== undefined || !found.documents.every((document) => document.bytes(FIELD.shown))
   if (asCopies && !query.fields) ({ found, at } = await search(BASIC_FIELDS))
   const read = asCopies ? copyNear : shownNear
-  const rows = found.documents.flatMap((document) => {
-    const distance = Number(String(document.fields[DISTANCE]))
-    if (Number.isNaN(distance)) return []
+  const rows: Near[] = []
+  for (const document of found.documents) {
+    const distance = Number(document.text(DISTANCE))
+    if (Number.isNaN(distance)) continue
     // Rounding leaves the distance of a vector to itself a little below zero.
-    return read(document, definition.metric === 'IP' ? distance : Math.max(0, distance))
-  })
+    const near = read(document, definition.metric === 'IP' ? distance : Math.max(0, distance))
+    if (near) rows.push(near)
+  }
   return { rows: rows.sort(byDistance), at }
 }
 
 const SHOWN_FIELDS = [FIELD.shown, FIELD.expiresAt]
 
-function shownNear({ fields }: FoundDocument, distance: number): Near[] {
-  const { [FIELD.shown]: shown, [FIELD.expiresAt]: expiresAt } = fields
-  return shown ? [{ distance, ...(expiresAt && { expiresAtMs: Number(expiresAt) }), found: { shown } }] : []
+function shownNear(document: FoundDocument, distance: number): Near | undefined {
+  const shown = document.bytes(FIELD.shown)
+  if (!shown) return undefined
+  const expiresAt = document.text(FIELD.expiresAt)
+  return { distance, expiresAtMs: expiresAt === undefined ? undefined : Number(expiresAt), found: { shown } }
 }
 
-function copyNear({ fields }: FoundDocument, distance: number): Near[] {
+function copyNear({ fields }: FoundDocument, distance: number): Near | undefined {
   const copy = copyFrom(fields)
-  if (!copy) return []
-  const { expiresAtMs } = copy
-  return [{ distance, ...(expiresAtMs !== undefined && { expiresAtMs }), found: { copy } }]
+  return copy && { distance, expiresAtMs: copy.expiresAtMs, found: { copy } }
 }
 
 function byDistance(a: Near, b: Near): number {
