@@ -99,8 +99,34 @@ it('remembers the answer of each request id, for as long as of a Set alone', asy
   const { entry } = sets[7] as SetDemand
   expect(await redis.writer.setEntries('n', [entry], alone)).toEqual(first[7])
   const { keys, connection } = redis
-  const scored = await connection.call('ZSCORE', keys.doneTimes, keys.done('Set', 'n', 'id-99'))
-  expect(Number(scored)).toBeCloseTo(first[99]?.writtenAtMs ?? 0, 0)
+  const kept = await connection.call('HGET', keys.done, keys.requestName('Set', 'n', 'id-99'))
+  expect(String(kept).split(' ').slice(0, 4)).toEqual([
+    ...['cccc', String(epoch()), String(first[99]?.position.seq), '1'],
+  ])
+})
+
+it('does one once that comes twice in one call, and keeps each one’s own expiry, condition and type', async () => {
+  const twice = set('once', '1', { requestId: 'same', bodyHash: 'dddd' })
+  const typed = set('typed', '{}')
+  const outcomes = await setEach.write(
+    'n',
+    [
+      ...[twice, twice, set('once', '2', { requestId: 'same', bodyHash: 'eeee' })],
+      { ...typed, entry: { ...typed.entry, contentType: 'application/json', ttlMs: 60_000 } },
+      set('never', '1', { precondition: { exists: true } }),
+      set('after', '1'),
+    ],
+    epoch(),
+  )
+  expect(done(outcomes[1])).toEqual(done(outcomes[0]))
+  expect(outcomes[2]).toMatchObject({ details: { reason: 'INVALID_FIELD' } })
+  expect(outcomes[4]).toMatchObject({ details: { reason: 'PRECONDITION_FAILED' } })
+  expect(done(outcomes[5]).position.seq).toBe(done(outcomes[0]).position.seq + 2)
+  const { entries } = await redis.data.useEntries('n', ['once', 'typed', 'after'], (read) => read)
+  expect(entries.map((entry) => entry?.contentType)).toEqual([
+    ...['text/plain', 'application/json', 'text/plain'],
+  ])
+  expect(entries.map((entry) => entry?.expiresAtMs !== undefined)).toEqual([false, true, false])
 })
 
 it('knows a version, and lets an entry expire', async () => {
