@@ -1,8 +1,14 @@
 import { innerDeadlineMs } from '../deadline.ts'
 import { type Argument, RedisFailure } from '../redis/connection.ts'
-import { type FunctionLibrary, isLibraryMissing } from '../redis/function-library.ts'
+import {
+  type FunctionLibrary,
+  functionName,
+  isLibraryMissing,
+  LIBRARY_VERSION,
+} from '../redis/function-library.ts'
 import type { HistoryReader } from '../redis/history.ts'
 import type { Keys } from '../redis/keys.ts'
+import type { FunctionReply, LeanRedis } from '../redis/lean-redis.ts'
 import { writeError } from '../redis/redis-status.ts'
 import type { RedisTime } from './redis-time.ts'
 import {
@@ -27,6 +33,11 @@ export interface SetDemand extends Omit<WriteDemand, 'epoch' | 'durability'> {
 /** What became of one of them: what it did, the error for its caller, or `not-done`: the claim isn't what it was. */
 export type SetEachOutcome = WriteOutcome | Error | 'not-done'
 
+const FUNCTION = functionName(LIBRARY_VERSION, 'set_each')
+
+/** Of `set-each.lua`. */
+type Replies = FunctionReply | readonly (string | number)[]
+
 /** What was done before is told in numbers. */
 const DONE = /^\d/
 
@@ -39,17 +50,21 @@ const NOT_DONE_WORDS = new Set(['FENCED', 'READONLY', 'HELD'])
  */
 export class SetEach {
   readonly #library: FunctionLibrary
+  readonly #lean: LeanRedis | undefined
   readonly #keys: Keys
   readonly #history: HistoryReader
   readonly #redisTime: RedisTime
 
   constructor(options: {
     library: FunctionLibrary
+    /** Without it, or while it isn't connected, `library` serves. */
+    lean?: LeanRedis
     keys: Keys
     history: HistoryReader
     redisTime: RedisTime
   }) {
     this.#library = options.library
+    this.#lean = options.lean
     this.#keys = options.keys
     this.#history = options.history
     this.#redisTime = options.redisTime
@@ -63,26 +78,21 @@ export class SetEach {
    */
   async write(namespace: string, sets: readonly SetDemand[], epoch: number): Promise<SetEachOutcome[]> {
     const { clusterId } = await this.#history.of(epoch)
-    const sent = this.#library.call(
-      'set_each',
-      this.#keysOf(namespace, sets),
-      this.#argumentsOf(namespace, sets, epoch),
-    )
-    let replies: (number | string)[]
     try {
-      replies = (await sent) as (number | string)[]
+      return await this.#call(
+        this.#keysOf(namespace, sets),
+        this.#argumentsOf(namespace, sets, epoch),
+        (replies) => outcomesOf(clusterId, replies),
+      )
     } catch (error) {
       if (error instanceof RedisFailure && error.kind === 'down') throw writeError(error)
       return sets.map(() => failureOf(error))
     }
-    const [writtenEpoch = 0, writtenUs = 0] = String(replies[0]).split(' ').map(Number)
-    return sets.map((_, i) => {
-      const reply = replies[i + 1]
-      if (typeof reply === 'number') return outcomeOf(clusterId, [writtenEpoch, reply, 1, writtenUs, 1])
-      return DONE.test(reply ?? '')
-        ? outcomeOf(clusterId, (reply ?? '').split(' ').map(Number))
-        : failureOf(new RedisFailure('refused', reply ?? ''))
-    })
+  }
+
+  async #call<T>(keys: string[], args: Argument[], take: (replies: Replies) => T): Promise<T> {
+    if (this.#lean?.ready) return this.#lean.fcall(FUNCTION, keys, args, take)
+    return take((await this.#library.call('set_each', keys, args)) as Replies)
   }
 
   #keysOf(namespace: string, sets: readonly SetDemand[]): string[] {
@@ -123,6 +133,21 @@ export class SetEach {
       entry.contentType,
     ]
   }
+}
+
+function outcomesOf(clusterId: string, [when, ...replies]: Replies): SetEachOutcome[] {
+  const [epoch = 0, writtenUs = 0] = String(when).split(' ').map(Number)
+  const writtenAtMs = writtenUs / 1000
+  return replies.map((reply) => {
+    if (typeof reply === 'number') {
+      const position = { epoch, seq: reply }
+      return { clusterId, position, positions: [position], writtenAtMs, found: 1 }
+    }
+    const text = String(reply)
+    return DONE.test(text)
+      ? outcomeOf(clusterId, text.split(' ').map(Number))
+      : failureOf(new RedisFailure('refused', text))
+  })
 }
 
 function failureOf(error: unknown): Error | 'not-done' {
