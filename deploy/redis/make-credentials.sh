@@ -36,8 +36,8 @@ user default off resetpass ~* &* +@all
 user admin on #$admin ~* &* +@all
 user replica off #$replica resetchannels -@all +psync +replconf +ping
 user sentinel on #$sentinel resetchannels &__sentinel__:hello -@all +multi +exec +ping +info +subscribe +publish +slaveof +config|rewrite +client|kill +client|setname +script|kill
-user sidecar on #$sidecar ~pg:{0}:* resetchannels &__redis__:invalidate -@all +client|setname +client|setinfo +ping +get +getrange +strlen +exists +set +del +unlink +scan +time +hget +hgetall +hmget +hkeys +hexists +hstrlen +hset +hdel +sadd +srem +sismember +smembers +zadd +zrem +zscore +xadd +xrange +xrevrange +xinfo|stream +fcall +fcall_ro +mget +multi +exec +role +info +wait +select +client|id +client|tracking +subscribe
-user control on #$control ~pg:{0}:* resetchannels -@all +client|setname +client|setinfo +ping +get +getrange +strlen +exists +set +del +unlink +scan +time +hget +hgetall +hmget +hkeys +hexists +hstrlen +hset +hdel +sadd +srem +sismember +smembers +zadd +zrem +zscore +xadd +xrange +xrevrange +xinfo|stream +fcall +fcall_ro +zrangebyscore +role +info +function|load +function|list +acl|setuser +client|kill +replicaof +config|get +config|set +config|rewrite
+user sidecar on #$sidecar ~pg:{0}:* resetchannels &__redis__:invalidate -@all +client|setname +client|setinfo +ping +get +getrange +strlen +exists +set +del +unlink +rename +scan +time +hget +hgetall +hmget +hkeys +hexists +hstrlen +hset +hdel +sadd +srem +sismember +smembers +zadd +zrem +xadd +xrange +xrevrange +xinfo|stream +fcall +fcall_ro +mget +multi +exec +role +info +wait +select +client|id +client|tracking +subscribe
+user control on #$control ~pg:{0}:* resetchannels -@all +client|setname +client|setinfo +ping +get +getrange +strlen +exists +set +del +unlink +rename +scan +time +hget +hgetall +hmget +hkeys +hexists +hstrlen +hset +hdel +sadd +srem +sismember +smembers +zadd +zrem +xadd +xrange +xrevrange +xinfo|stream +fcall +fcall_ro +zrangebyscore +role +info +function|load +function|list +acl|setuser +client|kill +replicaof +config|get +config|set +config|rewrite
 END
 
 cat >"$folder/index-users.acl" <<END

@@ -42,7 +42,7 @@ async function claimedEpoch(region: string): Promise<string> {
 
 /** A write as a sidecar would send it, one that no deadline of its own stops. */
 function write(region: string, epoch: string, key: string): Promise<Reply> {
-  const keys = ['clock', 'log', 'done-times', 'done-times', `cleared:${NAMESPACE}`, `kv:${NAMESPACE}:${key}`]
+  const keys = ['clock', 'log', 'done', 'done-before', `cleared:${NAMESPACE}`, `kv:${NAMESPACE}:${key}`]
   const shared = [epoch, String(Date.now() + 3_600_000), '0', '100000']
   return send(
     region,

@@ -27,8 +27,8 @@ import { DataRedis } from './redis/data-redis.ts'
 import { FunctionLibrary } from './redis/function-library.ts'
 import { HistoryReader } from './redis/history.ts'
 import { Keys } from './redis/keys.ts'
+import { LeanRedis } from './redis/lean-redis.ts'
 import { Tracking } from './redis/tracking.ts'
-import { ValueReader } from './redis/value-reader.ts'
 import { Security } from './security/security.ts'
 import { createCacheService } from './services/cache-service.ts'
 import { NewestHistory } from './services/newest-history.ts'
@@ -69,7 +69,8 @@ export class Sidecar {
   readonly #tls: SidecarTls
   readonly #server: GrpcServer
   readonly #connections: readonly RedisConnection[]
-  readonly #values: ValueReader
+  readonly #values: LeanRedis
+  readonly #sets: LeanRedis
   readonly #tracking: Tracking
   readonly #peers: PeerClient
   readonly #sibling: OtherRegion | undefined
@@ -95,11 +96,14 @@ export class Sidecar {
     const connect = (name: string, url: string, timeoutMs = redisTimeoutMs) =>
       new RedisConnection({ name, url, timeoutMs, ...way, log })
     const reads = connect('reads', config.dataRedis)
-    this.#values = new ValueReader({
+    this.#values = new LeanRedis({
       ...{ name: 'values', url: config.dataRedis, timeoutMs: redisTimeoutMs, ...way, log },
     })
     const bulk = connect('bulk', config.dataRedis, redisTimeoutMs * WRITE_PATIENCE)
     const writes = connect('writes', config.dataRedis, redisTimeoutMs * WRITE_PATIENCE)
+    this.#sets = new LeanRedis({
+      ...{ name: 'sets', url: config.dataRedis, timeoutMs: redisTimeoutMs * WRITE_PATIENCE, ...way, log },
+    })
     const control = connect('control', config.controlRedis)
     const info = new RedisConnection({
       ...{ name: 'info', url: config.dataRedis, timeoutMs: redisTimeoutMs, ...way, log },
@@ -173,7 +177,7 @@ export class Sidecar {
         ? new ReplicatedWrites({ lanes: lanes.map((lane) => new FunctionLibrary(lane)), keys, replicas })
         : undefined
     const writer = new Writer({ library, keys, claim, history, redisTime, logEntriesMax, replicated })
-    const setEach = new SetEach({ library, keys, history, redisTime })
+    const setEach = new SetEach({ library, lean: this.#sets, keys, history, redisTime })
     const background = new FunctionLibrary(control)
     this.#heartbeat = new Heartbeat({ library: background, keys, claim, intervalMs: config.heartbeatMs })
     this.#sweep = new Sweep({
@@ -310,6 +314,7 @@ export class Sidecar {
     this.#security.start()
     for (const connection of this.#connections) connection.start()
     this.#values.start()
+    this.#sets.start()
     this.#tracking.start()
     this.#peers.start()
     this.#sibling?.start()
@@ -341,6 +346,7 @@ export class Sidecar {
     this.#tracking.stop()
     for (const connection of this.#connections) connection.stop()
     this.#values.stop()
+    this.#sets.stop()
     await this.#monitoring.stop()
     this.#tls.stop()
     this.#security.stop()

@@ -6,10 +6,10 @@ const connecting = '+client|setname +client|setinfo +ping'
 
 /** What the functions of apps/sidecar/src/redis/functions call. */
 export const functionCommands = [
-  '+get +getrange +strlen +exists +set +del +unlink +scan +time',
+  '+get +getrange +strlen +exists +set +del +unlink +rename +scan +time',
   '+hget +hgetall +hmget +hkeys +hexists +hstrlen +hset +hdel',
   '+sadd +srem +sismember +smembers',
-  '+zadd +zrem +zscore',
+  '+zadd +zrem',
   '+xadd +xrange +xrevrange +xinfo|stream',
 ].join(' ')
 

@@ -108,7 +108,7 @@ export class Primary {
   }
 
   async #write(name: string, names: string[], args: (string | Buffer)[]): Promise<string[]> {
-    const common = [keys.clock, keys.log, keys.doneTimes, keys.doneTimes]
+    const common = [keys.clock, keys.log, keys.done, keys.doneBefore]
     const first = [this.epoch, Date.now() + 60_000, '0', 100_000]
     return (await this.#library.call(name, [...common, ...names], [...first, ...args])) as string[]
   }

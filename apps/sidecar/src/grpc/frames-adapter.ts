@@ -88,6 +88,7 @@ export function adaptFrames(
     }
     const serve = (identity: Identity) => {
       access.check(identity.principal, method, undefined)
+      connections.widen(call.getPeer())
       reader = handler(stream, context, identity)
       call.on('data', (frame: Buffer) => attempt(() => reader?.read(frame)))
       call.on('end', () => attempt(() => reader?.finish()))

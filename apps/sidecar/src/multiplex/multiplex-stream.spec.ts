@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:http2'
 import { create } from '@bufbuild/protobuf'
 import {
   Client,
@@ -49,6 +51,7 @@ let handle: (request: GetRequest, call: CallContext) => Promise<unknown>
 /** Whether this region takes writes. */
 let takesWrites: boolean
 let inGate: () => number
+let port: number
 
 beforeAll(async () => {
   redis = await startClaimedRedis()
@@ -115,7 +118,7 @@ beforeEach(async () => {
       ...{ limits: DEFAULT_LIMITS, defaultTtlMs: 0 },
     }),
   )
-  const port = await server.start()
+  port = await server.start()
   client = new Client(`127.0.0.1:${port}`, credentials.createInsecure())
   const { path, requestSerialize, responseDeserialize } = grpcServiceDefinition(MultiplexService).multiplex
   stream = client.makeBidiStreamRequest(path, requestSerialize as never, responseDeserialize, new Metadata())
@@ -453,4 +456,24 @@ it('a stream that breaks off gives up its calls', async () => {
   release()
   await vi.waitFor(() => expect(inGate()).toBe(0))
   expect(ended).toEqual(['Get CANCELLED', 'Get CANCELLED', 'Multiplex CANCELLED'])
+})
+
+it('lets a client that sends frames send more of them at a time, and others as much as HTTP/2 does', async () => {
+  const windowOf = async (path: string) => {
+    const session = connect(`http://127.0.0.1:${port}`)
+    const request = session.request({
+      ...{ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' },
+    })
+    request.on('error', () => {})
+    const { path: get } = grpcServiceDefinition(CacheService).get as { path: string }
+    if (path === get) request.end()
+    await once(session, 'remoteSettings')
+    await new Promise((resolve) => session.ping(resolve))
+    const { initialWindowSize } = session.remoteSettings
+    session.destroy()
+    return initialWindowSize
+  }
+  const { path } = grpcServiceDefinition(MultiplexService).multiplex as { path: string }
+  expect(await windowOf(path)).toBe(256 * 1024)
+  expect(await windowOf(grpcServiceDefinition(CacheService).get?.path as string)).toBe(65_535)
 })

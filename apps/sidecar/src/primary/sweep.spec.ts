@@ -96,13 +96,40 @@ it('removes what a dropped index leaves, and nothing of an index that has its na
 
 it('forgets first answers after 60 s, and not before', async () => {
   await using redis = await startClaimedRedis()
-  for (const requestId of ['old', 'young'])
-    await redis.writer.setEntries('n', [entry('k')], { ...soon(), requestId })
-  const aged = redis.keys.done('Set', 'n', 'old')
-  await redis.connection.call('ZADD', redis.keys.doneTimes, Date.now() - 60_001, aged)
+  const { connection, keys, writer } = redis
+  const write = (requestId: string) => writer.setEntries('n', [entry('k')], { ...soon(), requestId })
+  const known = async () => {
+    const hashes = await Promise.all([keys.done, keys.doneBefore].map((key) => connection.call('HKEYS', key)))
+    return hashes.map((names) => (names as string[]).filter((name) => name !== '').sort())
+  }
+  const nameOf = (id: string) => keys.requestName('Set', 'n', id)
+  const age = (key: string, seconds: number) =>
+    connection.call('HSET', key, '', (Date.now() - seconds * 1000) * 1000)
+
+  const first = await write('old')
+  await age(keys.done, 59)
+  await write('young')
+  expect(await known()).toEqual([[nameOf('old'), nameOf('young')], []])
+  await age(keys.done, 61)
+  await write('new')
+  expect(await known()).toEqual([[nameOf('new')], [nameOf('old'), nameOf('young')]])
+  expect(await write('old')).toEqual(first)
+
   const sweep = sweepOf(redis)
-  await vi.waitFor(async () => expect(await redis.connection.call('EXISTS', aged)).toBe(0), 5000)
+  await age(keys.done, 61)
+  await vi.waitFor(async () => expect(await known()).toEqual([[], [nameOf('new')]]), 5000)
+  await age(keys.doneBefore, 121)
+  await vi.waitFor(async () => expect(await known()).toEqual([[], []]), 5000)
   sweep.stop()
-  expect(await keysLike(redis, 'pg:{0}:done:*')).toEqual([redis.keys.done('Set', 'n', 'young')])
-  expect(await redis.connection.call('ZCARD', redis.keys.doneTimes)).toBe(1)
+})
+
+it('keeps first answers for as long when the clock goes back', async () => {
+  await using redis = await startClaimedRedis()
+  const { connection, keys, writer } = redis
+  const once = { ...soon(), requestId: 'once' }
+  const first = await writer.setEntries('n', [entry('k')], once)
+  await connection.call('HSET', keys.done, '', (Date.now() + 3_600_000) * 1000)
+  await writer.setEntries('n', [entry('k')], { ...soon(), requestId: 'another' })
+  expect(Number(await connection.call('HGET', keys.done, ''))).toBeLessThan(Date.now() * 1000 + 1000)
+  expect(await writer.setEntries('n', [entry('k')], once)).toEqual(first)
 })

@@ -8,12 +8,11 @@ import type { Writer } from './writer.ts'
 const BATCH = 200
 const BATCHES_MAX = 10
 const SCAN_COUNT = 500
-const ANSWER_KEPT_MS = 60_000
 const DEADLINE_MS = 5000
 
 /**
  * Clears away what nobody may see any more, in small batches, while this region holds the claim: expired chunks (as
- * deletes in the log), first answers older than 60 s, chunks of dropped indexes, entries of cleared namespaces.
+ * deletes in the log), old first answers, chunks of dropped indexes, entries of cleared namespaces.
  * Everything it does may be done twice, or by several sidecars at once.
  */
 export class Sweep {
@@ -83,17 +82,8 @@ export class Sweep {
   }
 
   async #oldAnswers(epoch: number): Promise<void> {
-    for (let batch = 0; batch < BATCHES_MAX && !this.#stopped; batch++) {
-      const beforeMs = Math.floor(hostNowMs() + this.#redisTime.offsetMs - ANSWER_KEPT_MS)
-      const keys = await this.#dueMembers(this.#keys.doneTimes, beforeMs)
-      if (keys.length === 0) return
-      await this.#library.call(
-        'forget_answers',
-        [this.#keys.clock, this.#keys.doneTimes, ...keys],
-        [epoch, beforeMs],
-      )
-      if (keys.length < BATCH) return
-    }
+    const { clock, done, doneBefore } = this.#keys
+    await this.#library.call('forget_answers', [clock, done, doneBefore], [epoch])
   }
 
   async #droppedIndexes(epoch: number): Promise<void> {

@@ -114,7 +114,7 @@ it('gives the first answer again for the same request id of the same method and 
 it('refuses a write that comes after its deadline', async () => {
   const namespace = fresh()
   const { keys, library, claim } = redis
-  const shared = [keys.clock, keys.log, keys.doneTimes, keys.doneTimes]
+  const shared = [keys.clock, keys.log, keys.done, keys.doneBefore]
   const late = [claim.epoch ?? 0, Date.now() - 1, '0', 1000]
   const call = library.call(
     'set_entries',

@@ -331,19 +331,17 @@ export class Writer {
     const epoch = demand.epoch ?? this.#claimedEpoch()
     const attemptMs = innerDeadlineMs(deadlineMs)
     const keys = this.#keys
-    const done = requestId
-      ? keys.done(call.method, call.namespace, requestId, demand.requester)
-      : keys.doneTimes
+    const name = requestId && keys.requestName(call.method, call.namespace, requestId, demand.requester)
     const shared = [
       epoch,
       Math.floor(attemptMs + this.#redisTime.offsetMs),
-      bodyArgument({ requestId, ...demand }),
+      name ? `${demand.bodyHash ?? ANY_BODY} ${name}` : NO_REQUEST_ID,
       this.#logEntriesMax,
     ]
     const { clusterId } = await this.#history.of(epoch)
     let reply: string[]
     try {
-      const allKeys = [keys.clock, keys.log, keys.doneTimes, done, ...call.keys]
+      const allKeys = [keys.clock, keys.log, keys.done, keys.doneBefore, ...call.keys]
       const args = [...shared, ...call.args]
       if (this.#replicated && demand.durability === 'REPLICATED') {
         const sent = { name: call.name, keys: allKeys, args, epoch, deadlineMs: attemptMs }
@@ -370,12 +368,9 @@ export class Writer {
 }
 
 /** Stands for the body where nobody told its hash. */
-const ANY_BODY = '1'
-
-/** The body as the functions are told of it. */
-export function bodyArgument({ requestId, bodyHash }: Pick<WriteDemand, 'requestId' | 'bodyHash'>): string {
-  return requestId ? (bodyHash ?? ANY_BODY) : '0'
-}
+export const ANY_BODY = '1'
+/** Stands for it without a request id. */
+export const NO_REQUEST_ID = '0'
 
 /** What a write's function has replied. */
 export function outcomeOf(clusterId: string, reply: readonly number[]): WriteOutcome {

@@ -1,9 +1,6 @@
-/** One word of a command. */
-export type Argument = string | Buffer | number
+import type { Argument } from './connection.ts'
 
 const BYTES_FIRST = 64 * 1024
-/** A line with the length of what comes after it. */
-const LENGTH_LINE_MAX = 16
 
 /** Commands as a Redis is sent them, one after the other in one memory: so that they can be written before it is their turn. */
 export class CommandBytes {
@@ -16,45 +13,46 @@ export class CommandBytes {
     return this.#count
   }
 
-  /** All of them. */
+  /** All of them, as a view that the next command or {@link clear} makes invalid. */
   get bytes(): Buffer {
     return this.#memory.subarray(0, this.#length)
+  }
+
+  /** Bytes of its memory. */
+  get capacity(): number {
+    return this.#memory.length
   }
 
   /** Adds a command. */
   add(...args: readonly Argument[]): this {
     this.#count += 1
-    this.#line('*', args.length)
+    let text = `*${args.length}\r\n`
     for (const argument of args) {
-      if (typeof argument === 'object') this.#bytes(argument)
-      else this.#text(String(argument))
+      if (typeof argument === 'object') {
+        this.#write(`${text}$${argument.length}\r\n`)
+        this.#room(argument.length)
+        this.#memory.set(argument, this.#length)
+        this.#length += argument.length
+        text = '\r\n'
+      } else {
+        const own = typeof argument === 'string' ? argument : String(argument)
+        text += `$${Buffer.byteLength(own)}\r\n${own}\r\n`
+      }
     }
+    this.#write(text)
     return this
   }
 
-  #bytes(value: Buffer): void {
-    this.#line('$', value.length)
-    this.#room(value.length + 2)
-    this.#length += value.copy(this.#memory, this.#length)
-    this.#end()
+  /** Has none any more; its memory stays. */
+  clear(): void {
+    this.#length = 0
+    this.#count = 0
   }
 
-  #text(value: string): void {
-    const length = Buffer.byteLength(value)
-    this.#line('$', length)
-    this.#room(length + 2)
-    this.#length += this.#memory.write(value, this.#length)
-    this.#end()
-  }
-
-  #line(kind: string, number: number): void {
-    this.#room(LENGTH_LINE_MAX)
-    this.#length += this.#memory.write(`${kind}${number}\r\n`, this.#length, 'latin1')
-  }
-
-  #end(): void {
-    this.#memory[this.#length++] = 0x0d
-    this.#memory[this.#length++] = 0x0a
+  #write(text: string): void {
+    // A unit of UTF-16 takes three bytes at most.
+    this.#room(3 * text.length)
+    this.#length += this.#memory.write(text, this.#length)
   }
 
   #room(bytes: number): void {

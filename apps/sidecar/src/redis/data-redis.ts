@@ -8,6 +8,7 @@ import { FunctionLibrary } from './function-library.ts'
 import { clockOf, forksOf, type History, type HistoryReader } from './history.ts'
 import type { IndexDefinition, NamedIndexes } from './index-definition.ts'
 import type { Keys } from './keys.ts'
+import type { LeanRedis, Values } from './lean-redis.ts'
 import {
   type Definitions,
   decodeAlias,
@@ -18,7 +19,6 @@ import {
 } from './log-codec.ts'
 import { OnceATurn } from './once-a-turn.ts'
 import { readError } from './redis-status.ts'
-import type { ValueReader, Values } from './value-reader.ts'
 
 /** What all reads are told. */
 export interface ReadDemand {
@@ -44,7 +44,7 @@ const LIST_STEPS_MAX = 20
  */
 export class DataRedis implements ChangeLog {
   readonly #reads: RedisConnection
-  readonly #values: ValueReader | undefined
+  readonly #values: LeanRedis | undefined
   readonly #library: FunctionLibrary
   readonly #bulk: FunctionLibrary
   readonly #keys: Keys
@@ -57,7 +57,7 @@ export class DataRedis implements ChangeLog {
     /** For calls of clients. */
     reads: RedisConnection
     /** For many entries at a time; without it, or while it isn't connected, `reads` serves. */
-    values?: ValueReader | undefined
+    values?: LeanRedis | undefined
     /** For the follower, whose large replies would hold clients up. */
     bulk: RedisConnection
     keys: Keys

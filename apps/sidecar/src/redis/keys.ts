@@ -61,9 +61,14 @@ export class Keys {
     return `${this.#root}expiring`
   }
 
-  /** Sorted set: when each remembered first answer was written. */
-  get doneTimes(): string {
-    return `${this.#root}done-times`
+  /** Hash: {@link requestName} of a write → the first answer to it; those of the last minute or so. */
+  get done(): string {
+    return `${this.#root}done`
+  }
+
+  /** Likewise, of the minute before. */
+  get doneBefore(): string {
+    return `${this.#root}done-before`
   }
 
   /** Set: uids of dropped indexes whose chunks aren't all removed yet. */
@@ -100,13 +105,13 @@ export class Keys {
   }
 
   /**
-   * First answer of a write that came with a request id.
+   * What a request id is for, and the id: its name among those that are remembered.
    *
    * @param requester the principal's name, whose request ids are its own; empty: nobody in particular.
    */
-  done(method: string, namespace: string, requestId: string, requester = ''): string {
+  requestName(method: string, namespace: string, requestId: string, requester = ''): string {
     const by = requester === '' ? '' : `@${encodeURIComponent(requester)}`
-    return `${this.#root}done:${method}${by}:${namespace}:${requestId}`
+    return `${method}${by}:${namespace}:${requestId}`
   }
 
   /** In the index Redis: a copy of a chunk. */

@@ -10,8 +10,8 @@ import type { TlsFiles } from '../tls/tls-files.ts'
 import { RedisConnection } from './connection.ts'
 import { ForeignRedis } from './foreign-redis.ts'
 import { IndexRedis } from './index-redis.ts'
+import { LeanRedis } from './lean-redis.ts'
 import { Sentinel } from './sentinel.ts'
-import { ValueReader } from './value-reader.ts'
 
 const log = pino({ level: 'silent' })
 
@@ -86,7 +86,7 @@ describe('Redis by TLS', () => {
     const { files } = await ours()
     const values = ['', 'x'.repeat(300_000), 'é'.repeat(1_000)]
     for (const [i, value] of values.entries()) await redis.command('SET', `value-${i}`, value)
-    const reader = new ValueReader({ name: 'spec', url, tls: files, timeoutMs: 2_000, log })
+    const reader = new LeanRedis({ name: 'spec', url, tls: files, timeoutMs: 2_000, log })
     reader.start()
     onTestFinished(() => reader.stop())
     await vi.waitFor(() => expect(reader.ready).toBe(true), 5_000)
@@ -105,7 +105,7 @@ describe('Redis by TLS', () => {
     silent.listen(0, '127.0.0.1')
     await once(silent, 'listening')
     const url = `rediss://127.0.0.1:${(silent.address() as AddressInfo).port}`
-    const reader = new ValueReader({ name: 'spec', url, tls: (await ours()).files, timeoutMs: 100, log })
+    const reader = new LeanRedis({ name: 'spec', url, tls: (await ours()).files, timeoutMs: 100, log })
     reader.start()
     onTestFinished(() => {
       reader.stop()

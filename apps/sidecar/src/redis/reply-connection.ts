@@ -97,17 +97,24 @@ export class ReplyConnection {
     this.#socket?.destroy()
   }
 
-  /** Sends encoded commands, and has each one's reply read by who waits for it. Nothing is sent while it isn't ready. */
-  send(commands: string | Buffer, waiting: readonly Awaited[]): void {
-    if (this.#ready) this.#send(commands, waiting)
-    else for (const one of waiting) one.fail(new RedisFailure('down', 'the connection is down'))
+  /**
+   * Sends encoded commands, and has each one's reply read by who waits for it. Nothing is sent while it isn't ready.
+   *
+   * @param onLeft called when the commands' memory isn't needed any more.
+   */
+  send(commands: string | Buffer, waiting: readonly Awaited[], onLeft?: () => void): void {
+    if (this.#ready) this.#send(commands, waiting, onLeft)
+    else {
+      for (const one of waiting) one.fail(new RedisFailure('down', 'the connection is down'))
+      onLeft?.()
+    }
   }
 
-  #send(commands: string | Buffer, waiting: readonly Awaited[]): void {
+  #send(commands: string | Buffer, waiting: readonly Awaited[], onLeft?: () => void): void {
     // One that wasn't waited for has heard nothing for good reason.
     if (this.#next === this.#waiting.length) this.#heardMs = performance.now()
     for (const one of waiting) this.#waiting.push(one)
-    this.#socket?.write(commands)
+    this.#socket?.write(commands, onLeft)
   }
 
   #connect(): void {

@@ -84,6 +84,11 @@ export class ReplyWalk {
     this.at = from
   }
 
+  /** Whether a number comes next. */
+  get isAtInteger(): boolean {
+    return this.#memory[this.at] === COLON
+  }
+
   /** Goes into a list. @returns how many parts it has; -1 for none at all. @throws Error for something else. */
   list(): number {
     return this.#counted(STAR)

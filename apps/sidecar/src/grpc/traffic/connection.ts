@@ -5,6 +5,9 @@ import { timeoutRefusal } from './call-timeout.ts'
 import { GuardedStream, type StreamGuardOptions } from './guarded-stream.ts'
 import { noRoom, overloaded, type PeerTraffic } from './peer-traffic.ts'
 
+/** What a wide connection may send before it is read: two full frames of 1 KiB values, with half of it acknowledged at a time. */
+const WIDE_BYTES = 256 * 1024
+
 /** How a connection guards its streams. */
 export type ConnectionOptions = Omit<StreamGuardOptions, 'lasting' | 'essential' | 'peer'>
 
@@ -27,6 +30,7 @@ export class Connection {
   readonly #openedAt = performance.now()
   readonly #streams = new Set<GuardedStream>()
   #session: Http2Session | undefined
+  #wide = false
   #used = false
   #lasting = 0
 
@@ -39,6 +43,20 @@ export class Connection {
   /** Its handshake is done. */
   began(session: Http2Session): void {
     this.#session = session
+  }
+
+  /** Whether it was widened. */
+  get wide(): boolean {
+    return this.#wide
+  }
+
+  /** Lets its caller send more before it is read. */
+  widen(): void {
+    const session = this.#session
+    if (!session || session.destroyed) return
+    this.#wide = true
+    session.setLocalWindowSize(WIDE_BYTES)
+    session.settings({ initialWindowSize: WIDE_BYTES })
   }
 
   /** A call or a stream was opened on it. */

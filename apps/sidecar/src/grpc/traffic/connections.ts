@@ -28,6 +28,8 @@ import { AllTraffic, PeerTraffic } from './peer-traffic.ts'
 const SWEEP_MS = 500
 /** So late the process stood still, and what its callers have sent meanwhile isn't read yet. */
 const STOOD_STILL_MS = 3000
+/** So many connections at a time may send more than HTTP/2's 64 KiB before it is read. */
+const WIDE_MAX = 100
 /** The log has a line for all that was turned away in so many sweeps. */
 const SWEEPS_A_LINE = 20
 
@@ -51,6 +53,7 @@ export class Connections {
   readonly #open = new Map<string, Connection>()
   readonly #bySession = new WeakMap<Http2Session, Connection>()
   readonly #strangers: PeerTraffic
+  #wide = 0
   #turnedAway = NOBODY
   #justOpened: GuardedStream | undefined
   /** Whether its messages may be compressed. */
@@ -80,6 +83,14 @@ export class Connections {
   /** What the address of a call has here. @param address and port, as grpc-js gives them. */
   peerAt(address: string): PeerTraffic {
     return this.#open.get(address)?.peer ?? this.#strangers
+  }
+
+  /** A caller sends frames, and is known: its connection may have more on its way, if not too many have that already. */
+  widen(address: string): void {
+    const connection = this.#open.get(address)
+    if (!connection || connection.wide || this.#wide >= WIDE_MAX) return
+    connection.widen()
+    if (connection.wide) this.#wide += 1
   }
 
   /** Tells of every call that grpc-js has a method for, in the very event in which its stream was opened. */
@@ -137,6 +148,7 @@ export class Connections {
     this.#open.set(at, connection)
     socket.once('close', () => {
       peer.connections -= 1
+      if (connection.wide) this.#wide -= 1
       if (this.#open.get(at) === connection) this.#open.delete(at)
     })
   }

@@ -88,17 +88,46 @@ local function refused(clock_key, epoch, us)
   return nil
 end
 
--- What a write is answered at once instead of being done: an error's text, or the first answer of the same request id;
--- nothing when it is to be done. `body`: '0', or with a request id a short hash of the body.
-local function answered_at_once(us, deadline_ms, body, done_key)
-  if us > tonumber(deadline_ms) * 1000 then return 'EXPIRED the write came after its deadline' end
-  if body ~= '0' then
-    local first = redis.call('GET', done_key)
-    if first then
-      local first_body, answer = string.match(first, '^(%w+) (.*)$')
-      if first_body ~= body then return 'REUSED the request id came with another body before' end
-      return cjson.decode(answer)
-    end
+-- First answers of request ids are fields of two hashes: those of the last minute or so in `done`, which has its beginning in Unix us
+-- in the field '', and those of the one before in `before`. So each is kept for a minute at least, and all of a hash is forgotten
+-- at once.
+local DONE_US = 60000000
+
+-- The first answers that these request ids have, by their names.
+local function first_answers(done_key, before_key, names)
+  local answers = {}
+  for _, key in ipairs({ before_key, done_key }) do
+    local found = redis.call('HMGET', key, unpack(names))
+    for i, name in ipairs(names) do answers[name] = found[i] or answers[name] end
+  end
+  return answers
+end
+
+-- Begins anew with `done` when it is old enough, and forgets what was before it. Gives when it began, nothing when there is none.
+local function turn_answers_over(done_key, before_key, us)
+  local since = tonumber(redis.call('HGET', done_key, '') or nil)
+  if not since or us - since < DONE_US then return since end
+  redis.call('UNLINK', before_key)
+  redis.call('RENAME', done_key, before_key)
+  return nil
+end
+
+-- Remembers first answers. `fields`: the name of each request id, and a short hash of its body, a blank, and the answer.
+local function remember(done_key, before_key, us, fields)
+  local since = turn_answers_over(done_key, before_key, us)
+  -- When the clock goes back, its time begins anew.
+  if not since or us < since then redis.call('HSET', done_key, '', text(us)) end
+  redis.call('HSET', done_key, unpack(fields))
+end
+
+-- Why a write isn't to be done, or nothing; then the answer that was given to its request id first, if any. `body`: a short hash of
+-- it; `first`: what is remembered of its request id.
+local function answered_at_once(us, deadline_ms, body, first)
+  if us > deadline_ms * 1000 then return 'EXPIRED the write came after its deadline' end
+  if first then
+    local first_body, answer = string.match(first, '^(%w+) (.*)$')
+    if first_body ~= body then return 'REUSED the request id came with another body before' end
+    return nil, answer
   end
   if promotion.holds_writes and promotion.until_us > us then
     return 'HELD ' .. promotion.region .. ' is being promoted'
@@ -107,18 +136,27 @@ local function answered_at_once(us, deadline_ms, body, done_key)
 end
 
 -- Begins a write. All writes share these first KEYS and ARGV:
---   KEYS  1 clock, 2 log, 3 done-times, 4 done key (done-times again when there is no request id)
+--   KEYS  1 clock, 2 log, 3 done, 4 the done before
 --   ARGV  1 the epoch the caller takes for claimed, 2 deadline in Unix ms, 3 '0', or with a request id a short hash of the
---         body, 4 log entries max
+--         body, a blank, and the request id's name: what else it is for, and the id; 4 log entries max
 -- Gives the write, or nil and the reply to give at once: an error, or the first answer of the same request id.
 -- Errors: FENCED, EXPIRED; REUSED the request id came with another body before; HELD another region is being promoted, and
 --         nothing is written until that is over
 local function open_write(keys, args)
   local us = now_us()
-  local reply = refused(keys[1], args[1], us) or answered_at_once(us, args[2], args[3], keys[4])
-  if reply then return nil, type(reply) == 'string' and redis.error_reply(reply) or reply end
+  local why, first = refused(keys[1], args[1], us), nil
+  if why then return nil, redis.error_reply(why) end
+  local body, name = string.match(args[3], '^(%w+) (.*)$')
+  if name then first = first_answers(keys[3], keys[4], { name })[name] end
+  why, first = answered_at_once(us, tonumber(args[2]), body, first)
+  if why then return nil, redis.error_reply(why) end
+  if first then
+    local reply = {}
+    for part in string.gmatch(first, '%d+') do reply[#reply + 1] = part end
+    return nil, reply
+  end
   local epoch, seq = position_of(redis.call('GET', keys[1]))
-  return { keys = keys, args = args, us = us, epoch = epoch, before = seq, seq = seq }
+  return { keys = keys, args = args, us = us, epoch = epoch, before = seq, seq = seq, body = body, name = name }
 end
 
 -- Takes the next position and gives its text.
@@ -147,18 +185,6 @@ local function take_logged(write, operation, uid, id)
   return position
 end
 
--- What a write that took positions after `before` is answered: epoch, first seq taken, how many were taken, Unix
--- microseconds, how many things were found.
-local function answer_of(write, before, found)
-  local taken = write.seq - before
-  return { text(write.epoch), text(before + 1), text(taken), text(write.us), text(found or taken) }
-end
-
--- Remembers an answer for its request id; its time of writing is the caller's to note.
-local function remember(done_key, body, reply)
-  redis.call('SET', done_key, body .. ' ' .. cjson.encode(reply))
-end
-
 -- Sets the clock to the newest position that was taken.
 local function set_clock(write)
   if write.seq > write.before then
@@ -167,13 +193,14 @@ local function set_clock(write)
 end
 
 -- Ends a write: sets the clock, remembers the answer for its request id.
--- Reply: as answer_of
+-- Reply: epoch, first seq taken, how many were taken, Unix microseconds, how many things were found
 local function close_write(write, found)
   set_clock(write)
-  local reply = answer_of(write, write.before, found)
-  if write.args[3] ~= '0' then
-    remember(write.keys[4], write.args[3], reply)
-    redis.call('ZADD', write.keys[3], text(write.us / 1000), write.keys[4])
+  local taken = write.seq - write.before
+  local reply = { text(write.epoch), text(write.before + 1), text(taken), text(write.us), text(found or taken) }
+  if write.name then
+    local answer = write.body .. ' ' .. table.concat(reply, ' ')
+    remember(write.keys[3], write.keys[4], write.us, { write.name, answer })
   end
   return reply
 end
@@ -211,12 +238,15 @@ local function unmet_of_entry(write, cleared_key, entry_key, condition)
   return unmet(condition, visible_entry(header, redis.call('GET', cleared_key), write.us))
 end
 
--- Takes the next position for a cache entry and writes it. `ttl_ms` and `expires_ms`: one of the two, or both '' for never.
-local function set_entry(write, key, value, content_type, ttl_ms, expires_ms)
-  local expires_us = 0
-  if ttl_ms ~= '' then expires_us = write.us + tonumber(ttl_ms) * 1000 end
-  if expires_ms ~= '' then expires_us = tonumber(expires_ms) * 1000 end
-  take(write)
+-- When an entry expires, Unix us; 0: never. `ttl_ms` and `expires_ms`: one of the two, or both '' for never.
+local function expiry_us(write, ttl_ms, expires_ms)
+  if expires_ms ~= '' then return tonumber(expires_ms) * 1000 end
+  return ttl_ms == '' and 0 or write.us + tonumber(ttl_ms) * 1000
+end
+
+-- Takes the next position for a cache entry and writes it.
+local function set_entry(write, key, value, content_type, expires_us)
+  write.seq = write.seq + 1
   local header = struct.pack(HEADER, 1, write.epoch, write.seq, write.us, expires_us, #content_type)
   if expires_us == 0 then
     redis.call('SET', key, header .. content_type .. value)

@@ -11,7 +11,7 @@ register_write('set_entries', function(keys, args)
   if why then return redis.error_reply(why) end
   for i = 6, #keys do
     local a = 6 + (i - 6) * 4
-    set_entry(write, keys[i], args[a], args[a + 1], args[a + 2], args[a + 3])
+    set_entry(write, keys[i], args[a], args[a + 1], expiry_us(write, args[a + 2], args[a + 3]))
   end
   return close_write(write)
 end)

@@ -2,19 +2,19 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { startRedis } from '@perigee/embedded-redis'
 import { pino } from 'pino'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { ValueReader, type Values } from './value-reader.ts'
+import { type FunctionReply, LeanRedis, type Values } from './lean-redis.ts'
 
 const log = pino({ level: 'silent' })
 const texts = (values: Values) => values.map((value) => value && String(value))
 
-async function reader(url: string, timeoutMs = 2_000): Promise<ValueReader> {
-  const values = new ValueReader({ name: 'values', url, timeoutMs, log })
+async function reader(url: string, timeoutMs = 2_000): Promise<LeanRedis> {
+  const values = new LeanRedis({ name: 'values', url, timeoutMs, log })
   onTestFinished(() => values.stop())
   values.start()
   return values
 }
 
-const connected = (values: ValueReader) => vi.waitFor(() => expect(values.ready).toBe(true), 5_000)
+const connected = (values: LeanRedis) => vi.waitFor(() => expect(values.ready).toBe(true), 5_000)
 
 /** Says what it is told to, whatever it is asked. */
 async function talker(onData: (socket: Socket, text: string) => void): Promise<string> {
@@ -113,6 +113,27 @@ describe('a reader of values', () => {
     })
     await expect(bad).rejects.toThrow('not what was wanted')
     expect(await values.mget(['k'], texts)).toEqual([null])
+  })
+
+  it('calls a function with texts, bytes and numbers of any size, many at a time, each with its own reply', async () => {
+    await using redis = await startRedis()
+    const echo =
+      "#!lua name=l\nredis.register_function('echo', function(k, a) return { k[1], #a, a[1], a[2], false } end)"
+    await redis.command('FUNCTION', 'LOAD', echo)
+    const lean = await reader(redis.url)
+    await connected(lean)
+    const sizes = [0, 1, 1000, 15_000, 20_000, 100_000, 3_000_000, 10, 500_000]
+    const calls = [...sizes, ...sizes].map((size, i) => {
+      const bytes = Buffer.alloc(size, i)
+      const take = (reply: FunctionReply) => {
+        expect((reply[3] as Buffer).equals(bytes)).toBe(true)
+        return [String(reply[0]), reply[1], String(reply[2]), reply[4]]
+      }
+      return lean.fcall('echo', [`schlüssel ${i}`], ['ä€', bytes, 1.5], take)
+    })
+    for (const [i, reply] of (await Promise.all(calls)).entries())
+      expect(reply).toEqual([`schlüssel ${i}`, 3, 'ä€', null])
+    await expect(lean.fcall('none', [], [], () => {})).rejects.toMatchObject({ kind: 'refused', word: 'ERR' })
   })
 
   it('is down while Redis is, and comes back with it', async () => {
