@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Socket } from 'node:net'
 import { LocalCluster } from '@perigee/local-cluster'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { callsUnderWay } from '../support/calls-under-way.ts'
@@ -28,8 +29,12 @@ it.each(['auto', 'unary'] as const)(
   async (transport) => {
     const client = await clientIn(cluster, 'us-east-1', { transport })
     let made = 0
-    const onSocket = () => {
-      made += 1
+    const { grpc } = cluster.state().regions[0] ?? {}
+    const onSocket = (message: unknown) => {
+      const { socket } = message as { socket: Socket }
+      socket.once('connect', () => {
+        if (`${socket.remoteAddress}:${socket.remotePort}` === grpc) made += 1
+      })
     }
     subscribe('net.client.socket', onSocket)
     onTestFinished(() => void unsubscribe('net.client.socket', onSocket))
