@@ -20,6 +20,8 @@ import type { Stage } from './stage.ts'
 const DEADLINE_MS = 10_000
 /** What a read may take over its max_wait: a call to the primary's sidecar, on a busy machine. */
 const OVER_WAIT_MS = 3_000
+/** So many times running it is the token's fault, and not that of others' work on the machine. */
+const SLOW_TIMES = 3
 const MAX_WAIT_MS = 150
 const TOLD = new Set(['OK', 'INVALID_ARGUMENT', 'DATA_LOSS', 'UNAVAILABLE'])
 
@@ -41,15 +43,18 @@ export class TokenFuzzer implements Fuzzer {
     const token = read(bytes)
     if (token) demandSound(bytes, token, this.#token)
     const maxWaitMs = draw.below(MAX_WAIT_MS)
-    const startedMs = performance.now()
-    const status = await this.#get(bytes, maxWaitMs, draw)
-    const tookMs = performance.now() - startedMs
-    if (!TOLD.has(status)) throw new Finding(`a read with it is ${status}`)
-    if (tookMs > maxWaitMs + OVER_WAIT_MS) {
-      throw new Finding(`a read with it took ${Math.round(tookMs)} ms, and max_wait was ${maxWaitMs} ms`)
+    const get = this.#reader(bytes, maxWaitMs, draw)
+    for (let again = SLOW_TIMES; ; again--) {
+      const startedMs = performance.now()
+      const status = await get()
+      const tookMs = performance.now() - startedMs
+      if (!TOLD.has(status)) throw new Finding(`a read with it is ${status}`)
+      this.#judge(status, bytes, token)
+      if (tookMs <= maxWaitMs + OVER_WAIT_MS) return status
+      if (again === 1) {
+        throw new Finding(`a read with it took ${Math.round(tookMs)} ms, and max_wait was ${maxWaitMs} ms`)
+      }
     }
-    this.#judge(status, bytes, token)
-    return status
   }
 
   #judge(status: string, bytes: Uint8Array, token: SessionToken | undefined): void {
@@ -66,18 +71,22 @@ export class TokenFuzzer implements Fuzzer {
     if (isSeen && status !== 'OK') throw new Finding(`a token of what everybody holds is ${status}`)
   }
 
-  async #get(sessionToken: Uint8Array, maxWaitMs: number, draw: Draw): Promise<string> {
+  /** Reads in the same way each time. */
+  #reader(sessionToken: Uint8Array, maxWaitMs: number, draw: Draw): () => Promise<string> {
     const options = {
       ...{ sessionToken, maxWait: durationFromMs(maxWaitMs), consistency: Consistency.SESSION },
       whenBehind: draw.chance(0.5) ? WhenBehind.FORWARD : WhenBehind.FAIL,
     }
     const request = { namespace: NAMESPACE, key: 'k0', options }
-    try {
-      await draw.pick(this.#clients).cache.get(request, { timeoutMs: DEADLINE_MS })
-      return 'OK'
-    } catch (error) {
-      if (error instanceof CallError) return error.status
-      throw error
+    const client = draw.pick(this.#clients)
+    return async () => {
+      try {
+        await client.cache.get(request, { timeoutMs: DEADLINE_MS })
+        return 'OK'
+      } catch (error) {
+        if (error instanceof CallError) return error.status
+        throw error
+      }
     }
   }
 

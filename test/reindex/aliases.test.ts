@@ -116,7 +116,8 @@ describe('an alias', () => {
       done = true
     })
     const answers = new Set<number>()
-    // Without a session: whatever the region is at, its answer is whole.
+    // Without a session: whatever the region is at, its answer is whole. So is that of another, which answers for it when its
+    // Redis has no time to.
     await waitFor('the region to switch', async () => {
       const vector = vectorMessage(vectorOf('x'))
       const { hits, receipt } = await regions.eu.search.search({
@@ -126,9 +127,8 @@ describe('an alias', () => {
         vector,
         k: 1_000,
       })
-      expect(receipt?.region).toBe('eu-west-1')
       answers.add(hits.length)
-      return done && hits.length === 600
+      return done && receipt?.region === 'eu-west-1' && hits.length === 600
     })
     await switched
     expect([...answers].filter((count) => count !== 1 && count !== 600)).toEqual([])

@@ -14,6 +14,7 @@ import {
   GetRequestSchema,
   MultiplexRequestSchema,
   MultiplexService,
+  PeerService,
   SetRequestSchema,
   STATUS_DETAILS_KEY,
 } from '@perigee/protocol'
@@ -192,6 +193,24 @@ describe('callers that send without end', () => {
       expect(new Set(await Promise.all(ends))).toEqual(new Set([OVERLOADED, '4']))
     })
     expectBounded(damage)
+  })
+
+  it('parts of 2,000 messages of sidecars, which have room of their own, take bounded memory all the same', async () => {
+    const damage = await siege.during(async () => {
+      using caller = new SlowCaller()
+      const part = message(new Uint8Array(100_000)).subarray(0, 50_000)
+      const session = caller.session()
+      const ends = Array.from({ length: 2000 }, () => {
+        const stream = caller.open(session, `/${PeerService.typeName}/GetRegion`)
+        stream.resume()
+        stream.write(part)
+        return statusOf(stream)
+      })
+      expect(new Set(await Promise.all(ends))).toEqual(new Set([OVERLOADED, '4']))
+    })
+    const { failures, bytesInFlightMib } = damage
+    expect(failures).toEqual([])
+    expect(bytesInFlightMib).toBeLessThan(BYTES_PER_PEER_MAX / MIB + 10)
   })
 
   it('500 small gzips that each unpack to 4 MiB take bounded memory', async () => {

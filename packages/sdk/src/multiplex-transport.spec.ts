@@ -249,3 +249,35 @@ describe('a sidecar without Multiplex', () => {
     expect(again.multiplex.calls).toHaveLength(1)
   })
 })
+
+describe('a stream that is turned away because there are too many', () => {
+  it('fails no call: they are made as unary calls to the same sidecar, and asked for no stream again', async () => {
+    const { near, far, perigee } = await smallRegions()
+    near.multiplex.refusal = new Refusal('OVERLOADED', 'too many streams', {}, 60_000)
+    const cache = perigee.cache('answers', { codec: text })
+    for (let i = 0; i < 3; i++) {
+      expect(await Promise.all(many(20, (k) => cache.get(`k${k}`)))).toEqual(many(20, () => undefined))
+    }
+    expect(near.calls('Get')).toHaveLength(60)
+    expect(far.calls('Get')).toHaveLength(0)
+    expect(near.multiplex.frames).toHaveLength(0)
+  })
+
+  it('is asked for again on the next connection', async () => {
+    const { cluster, near, perigee } = await smallRegions()
+    near.multiplex.refusal = new Refusal('OVERLOADED', 'too many streams', {}, 60_000)
+    const cache = perigee.cache('answers', { codec: text })
+    await cache.get('a')
+    near.multiplex.refusal = undefined
+    await cache.get('a')
+    expect(near.multiplex.frames).toHaveLength(0)
+    await near.kill()
+    const again = await SmallSidecar.start('eu-west-1', cluster, near.port)
+    onTestFinished(() => again.kill())
+    const framesOf = async () => {
+      await cache.get('a')
+      return again.multiplex.frames.length
+    }
+    await expect.poll(framesOf, { timeout: 10_000 }).toBeGreaterThan(0)
+  })
+})

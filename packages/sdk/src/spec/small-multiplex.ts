@@ -1,5 +1,5 @@
 import { create, type DescMethod, fromBinary, type Message } from '@bufbuild/protobuf'
-import type { ServerDuplexStream } from '@grpc/grpc-js'
+import { Metadata, type ServerDuplexStream } from '@grpc/grpc-js'
 import { STATUS } from '@perigee/core'
 import {
   CacheService,
@@ -11,8 +11,9 @@ import {
   ReplySchema,
   SearchService,
   SemanticCacheService,
+  STATUS_DETAILS_KEY,
 } from '@perigee/protocol'
-import { BrokenOff, refusalOf } from './refusal.ts'
+import { BrokenOff, type Refusal, refusalOf } from './refusal.ts'
 
 type Stream = ServerDuplexStream<MultiplexRequest, Message>
 type Result = NonNullable<Reply['result']>
@@ -31,6 +32,8 @@ const SLACK_MS = 50
 export class SmallMultiplex {
   /** Frames as they came. */
   readonly frames: MultiplexRequest[] = []
+  /** What every new stream is answered with, before anything of it is read. */
+  refusal: Refusal | undefined
   readonly #respond: (method: DescMethod, request: Message) => Promise<Message>
   readonly #streams = new Set<SmallStream>()
 
@@ -50,6 +53,13 @@ export class SmallMultiplex {
   }
 
   serve(call: Stream): void {
+    if (this.refusal) {
+      const { code, message, status } = refusalOf(this.refusal)
+      const metadata = new Metadata()
+      if (status) metadata.set(STATUS_DETAILS_KEY, Buffer.from(status))
+      call.emit('error', { code, details: message, metadata })
+      return
+    }
     const stream = new SmallStream(call, this.#respond, () => this.#streams.delete(stream))
     this.#streams.add(stream)
     call.on('data', (frame: MultiplexRequest) => {

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { create, type Message } from '@bufbuild/protobuf'
@@ -136,6 +137,37 @@ it('gives callers as much time as it stood still itself', async () => {
   expect(server.connections.size).toBe(1)
   await once(socket, 'close')
   expect(server.connections.size).toBe(0)
+})
+
+it('closes connections of an age when their calls are answered, and fails none of them', async () => {
+  const sockets: Socket[] = []
+  const onSocket = (message: unknown) => void sockets.push((message as { socket: Socket }).socket)
+  subscribe('net.server.socket', onSocket)
+  onTestFinished(() => void unsubscribe('net.server.socket', onSocket))
+  const get = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 40))
+    return create(GetResponseSchema)
+  }
+  const { client, server } = await serve({ connectionAgeMs: 200, connectionAgeGraceMs: 10_000 }, { get })
+  const failures: unknown[] = []
+  const untilMs = performance.now() + 2000
+  const caller = async () => {
+    while (performance.now() < untilMs || sockets.length < 4) {
+      const error = await call(client, 'get')
+      if (error) failures.push(error)
+    }
+  }
+  await Promise.all(Array.from({ length: 20 }, caller))
+  expect(failures).toEqual([])
+  await expect.poll(() => server.connections.size).toBeLessThanOrEqual(1)
+})
+
+it('ends what is still under way on a connection of an age when its time is over', async () => {
+  const get = () => new Promise<GetResponse>(() => {})
+  const { client } = await serve({ connectionAgeMs: 100, connectionAgeGraceMs: 300 }, { get })
+  const startedMs = performance.now()
+  expect(await call(client, 'get')).toMatchObject({ code: status.UNAVAILABLE })
+  expect(performance.now() - startedMs).toBeGreaterThan(350)
 })
 
 it('says in the log what was turned away', async () => {

@@ -6,7 +6,7 @@ import type { TrafficLimits } from './traffic-limits.ts'
 
 /** About what a stream takes by itself. */
 const STREAM_BYTES = 8 * 1024
-/** Of an essential stream, what is kept however little room there is. */
+/** An essential stream that has no more than this has room where others have none. */
 const ESSENTIAL_BYTES_MAX = 64 * 1024
 
 /** The same stream as grpc-js sees it, where it has a method for it. */
@@ -26,7 +26,7 @@ export interface StreamGuardOptions {
   readonly messageBytesMax: number
   /** Messages come and go for as long as both sides like; otherwise there is one, then the answer. */
   readonly lasting: boolean
-  /** Sidecars tell each other how they are by it: while it is small there is always room. */
+  /** Sidecars tell each other how they are by it: while it is small it has room of its own. */
   readonly essential: boolean
 }
 
@@ -58,7 +58,8 @@ export class GuardedStream {
 
   /** Whether there was room for it when it was opened. */
   get fits(): boolean {
-    return this.#options.essential || this.#options.peer.hasRoom(0)
+    const { essential, peer } = this.#options
+    return essential ? peer.hasEssentialRoom(0) : peer.hasRoom(0)
   }
 
   /** Looks after it. @returns whether its whole connection is stuck. */
@@ -99,8 +100,9 @@ export class GuardedStream {
     const kept = this.#options.lasting ? meter.partialBytes : this.#receivedBytes
     const bytes = STREAM_BYTES + kept + meter.unpackedBytes
     const { peer, essential, limits } = this.#options
-    const free = bytes <= this.#held || (essential && bytes <= ESSENTIAL_BYTES_MAX)
-    if (free || peer.hasRoom(bytes - this.#held)) this.#hold(bytes)
+    const more = bytes - this.#held
+    const free = more <= 0 || (essential && bytes <= ESSENTIAL_BYTES_MAX && peer.hasEssentialRoom(more))
+    if (free || peer.hasRoom(more)) this.#hold(bytes)
     else this.refuse(noRoom(limits))
   }
 

@@ -33,6 +33,19 @@ describe('what the callers at an address have', () => {
     expect(one.hasRoom(800)).toBe(true)
   })
 
+  it('has some more for what sidecars ask each other, whoever else has all, and that is bounded too', () => {
+    const traffic = all()
+    const [one, other] = [traffic.of('10.0.0.1'), traffic.of('10.0.0.2')]
+    one.hold(800)
+    other.hold(200)
+    expect([one.hasRoom(1), other.hasRoom(1)]).toEqual([false, false])
+    expect([one.hasEssentialRoom(8 * 1024 * 1024), other.hasEssentialRoom(8 * 1024 * 1024)]).toEqual([
+      true,
+      true,
+    ])
+    expect(one.hasEssentialRoom(8 * 1024 * 1024 + 1)).toBe(false)
+  })
+
   it('is forgotten with the last of it', () => {
     const traffic = all()
     const busy = traffic.of('10.0.0.1')

@@ -4,6 +4,9 @@ import type { TrafficLimits } from './traffic-limits.ts'
 /** How long callers that were turned away should wait before they try again. */
 const RETRY_DELAY_MS = 200
 
+/** Beyond that and whatever all have, what sidecars' small messages have for themselves, of each address. */
+const ESSENTIAL_BYTES = 8 * 1024 * 1024
+
 /** Of what may be kept for one address, what is left to the answers of calls that were begun. */
 const ANSWERS_SHARE = 1 / 8
 
@@ -31,6 +34,11 @@ export class PeerTraffic {
   hasRoom(bytes: number): boolean {
     const { limits } = this.#all
     return this.#bytes + bytes <= limits.bytesPerPeerMax && this.#all.bytes + bytes <= limits.bytesInFlightMax
+  }
+
+  /** Whether so many bytes more may be kept for it of what sidecars ask each other, however little room there is. */
+  hasEssentialRoom(bytes: number): boolean {
+    return this.#bytes + bytes <= this.#all.limits.bytesPerPeerMax + ESSENTIAL_BYTES
   }
 
   /** @throws StatusError OVERLOADED when a request of so many bytes had better not be begun: its answer takes room too. */
