@@ -1,10 +1,10 @@
 import type { Argument } from './connection.ts'
 
-const BYTES_FIRST = 64 * 1024
+const BYTES_FIRST = 1024
 
 /** Commands as a Redis is sent them, one after the other in one memory: so that they can be written before it is their turn. */
 export class CommandBytes {
-  #memory = Buffer.allocUnsafeSlow(BYTES_FIRST)
+  #memory = Buffer.allocUnsafe(BYTES_FIRST)
   #length = 0
   #count = 0
 
@@ -57,7 +57,7 @@ export class CommandBytes {
 
   #room(bytes: number): void {
     if (this.#length + bytes <= this.#memory.length) return
-    const memory = Buffer.allocUnsafeSlow(2 * (this.#length + bytes))
+    const memory = Buffer.allocUnsafe(2 * (this.#length + bytes))
     this.#memory.copy(memory, 0, 0, this.#length)
     this.#memory = memory
   }

@@ -1,0 +1,26 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { type Argument, CommandBytes } from './command-bytes.ts'
+
+/** A command in the Redis protocol, by its definition. */
+function encoded(args: readonly Argument[]): Buffer {
+  const words = args.flatMap((argument) => {
+    const bytes = Buffer.isBuffer(argument) ? argument : Buffer.from(String(argument))
+    return [Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from('\r\n')]
+  })
+  return Buffer.concat([Buffer.from(`*${args.length}\r\n`), ...words])
+}
+
+it('encodes any commands, of any bytes and characters', () => {
+  const bytes = fc.uint8Array({ maxLength: 3_000 }).map((array) => Buffer.from(array))
+  const text = fc.string({ unit: 'binary', maxLength: 3_000 })
+  const command = fc.array(fc.oneof(text, bytes, fc.integer()), { minLength: 1, maxLength: 8 })
+  fc.assert(
+    fc.property(fc.array(command, { maxLength: 8 }), (commands) => {
+      const all = new CommandBytes()
+      for (const args of commands) all.add(...args)
+      expect(all.count).toBe(commands.length)
+      expect(all.bytes.equals(Buffer.concat(commands.map(encoded)))).toBe(true)
+    }),
+  )
+})
