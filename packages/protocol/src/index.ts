@@ -25,6 +25,7 @@ export {
   readRequestFrame,
   readResponseFrame,
   readSetRequest,
+  SetRequestWriter,
 } from './multiplex-codec.ts'
 export {
   type GrpcServiceDefinition,

@@ -22,6 +22,7 @@ import {
   readRequestFrame,
   readResponseFrame,
   readSetRequest,
+  SetRequestWriter,
 } from './multiplex-codec.ts'
 
 const RUNS = 150
@@ -238,6 +239,51 @@ describe('a request', () => {
     expect(readGetRequest(Buffer.concat([get, get]))).toBeUndefined()
     expect(readGetRequest(Buffer.concat([get, Buffer.from([0x7a, 0])]))).toBeUndefined()
     expect(readSetRequest(Buffer.concat([get, Buffer.from([0x78, 1])]))).toBeUndefined()
+  })
+})
+
+describe('a Set that a client encodes', () => {
+  const writer = new SetRequestWriter()
+  const text = fc.oneof(
+    { weight: 8, arbitrary: fc.string({ unit: 'grapheme-ascii', maxLength: 200 }) },
+    { weight: 1, arbitrary: fc.string({ unit: 'grapheme', maxLength: 60 }) },
+  )
+  const seconds = fc.bigInt({ min: -2n, max: 2n ** 41n })
+  const nanos = fc.integer({ min: -1, max: 999_999_999 })
+  const request = fc.record({
+    ...{ namespace: text, key: text, value: bytes, contentType: text },
+    ttl: fc.option(fc.record({ seconds, nanos }), { nil: undefined }),
+    options: fc.option(fc.record({ durability: fc.constantFrom(0, 1, 2), requestId: text }), {
+      nil: undefined,
+    }),
+  })
+
+  it('has the bytes that protobuf-es gives it, or is left to it', () => {
+    const taken: [Buffer, Buffer][] = []
+    fc.assert(
+      fc.property(request, (init) => {
+        const set = create(SetRequestSchema, init)
+        const bytes = writer.write(set)
+        const { namespace, key, contentType, ttl, options } = init
+        const ascii = /^\p{ASCII}*$/u.test(namespace + key + contentType + (options?.requestId ?? ''))
+        const lasts = !ttl || (ttl.seconds >= 0n && ttl.seconds <= 2n ** 40n && ttl.nanos >= 0)
+        expect(bytes !== undefined).toBe(ascii && lasts)
+        if (bytes) taken.push([bytes, encoded(SetRequestSchema, init)])
+      }),
+      { numRuns: RUNS },
+    )
+    expect(taken.length).toBeGreaterThan(RUNS / 10)
+    // Also after what was written later.
+    for (const [bytes, wanted] of taken) expect(bytes.equals(wanted)).toBe(true)
+  })
+
+  it('is left to protobuf-es with a precondition, a large value, and what is no text or no bytes', () => {
+    const set = { namespace: 'n', key: 'k', value: new Uint8Array(1), contentType: '' }
+    expect(writer.write(set)).toBeDefined()
+    expect(writer.write({ ...set, precondition: {} })).toBeUndefined()
+    expect(writer.write({ ...set, value: new Uint8Array(64 * 1024 + 1) })).toBeUndefined()
+    expect(writer.write({ ...set, value: 'v' as never })).toBeUndefined()
+    expect(writer.write({ ...set, contentType: undefined as never })).toBeUndefined()
   })
 })
 

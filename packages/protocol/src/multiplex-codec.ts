@@ -88,6 +88,9 @@ const SLAB_BYTES = 256 * 1024
 /** A length up to 4 GiB takes so many bytes at most. */
 const LENGTH_BYTES_MAX = 5
 const UINT32 = 2 ** 32
+/** Larger ones gain nothing. */
+const VALUE_BYTES_MAX = 64 * 1024
+const SECONDS_MAX = 2n ** 40n
 
 const VARINT = 0
 const FIXED64 = 1
@@ -264,6 +267,57 @@ export class RequestFrameWriter extends FrameWriter {
     this.buffer[this.at++] = (field << 3) | BYTES
     this.varint(length)
     this.#calls += 1
+  }
+}
+
+/** A SetRequest as its sender has it. */
+export interface SetFields {
+  readonly namespace: string
+  readonly key: string
+  readonly value: Uint8Array
+  readonly contentType: string
+  readonly ttl?: { readonly seconds: bigint; readonly nanos: number } | undefined
+  readonly precondition?: object | undefined
+  readonly options?: { readonly durability: number; readonly requestId: string } | undefined
+}
+
+/** Encodes SetRequests. */
+export class SetRequestWriter extends FrameWriter {
+  /** Encodes one, but for its session token; `undefined`: protobuf-es is to. The memory is its taker's for good. */
+  write({ namespace, key, value, contentType, ttl, precondition, options }: SetFields): Buffer | undefined {
+    const texts = [namespace, key, contentType, options?.requestId ?? '']
+    if (precondition || !(value instanceof Uint8Array) || value.length > VALUE_BYTES_MAX) return undefined
+    if (!texts.every(isAscii) || (ttl && !isPlainDuration(ttl))) return undefined
+    const seconds = Number(ttl?.seconds ?? 0n)
+    const nanos = ttl?.nanos ?? 0
+    const durability = options?.durability ?? 0
+    const ttlSize = numberSize(seconds) + numberSize(nanos)
+    const optionsSize = numberSize(durability) + textSize(options?.requestId.length ?? 0)
+    this.room(
+      textSize(namespace.length) +
+        textSize(key.length) +
+        bytesSize(value.length) +
+        textSize(contentType.length) +
+        bytesSize(ttlSize) +
+        bytesSize(optionsSize),
+    )
+    this.text(0x0a, namespace, namespace.length)
+    this.text(0x12, key, key.length)
+    if (value.length > 0) this.bytes(0x1a, value)
+    this.text(0x22, contentType, contentType.length)
+    if (ttl) {
+      this.buffer[this.at++] = 0x2a
+      this.varint(ttlSize)
+      this.number(0x08, seconds)
+      this.number(0x10, nanos)
+    }
+    if (options) {
+      this.buffer[this.at++] = 0x3a
+      this.varint(optionsSize)
+      this.number(0x08, durability)
+      this.text(0x1a, options.requestId, options.requestId.length)
+    }
+    return this.take()
   }
 }
 
@@ -605,6 +659,14 @@ function textOf(bytes: Buffer | undefined): string | undefined {
   if (bytes === undefined) return ''
   const text = bytes.toString('utf8')
   return text.includes('\ufffd') || text.startsWith('\ufeff') ? undefined : text
+}
+
+function isAscii(text: string): boolean {
+  return typeof text === 'string' && Buffer.byteLength(text) === text.length
+}
+
+function isPlainDuration({ seconds, nanos }: { seconds: bigint; nanos: number }): boolean {
+  return seconds >= 0n && seconds <= SECONDS_MAX && nanos >= 0 && nanos < 1e9
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

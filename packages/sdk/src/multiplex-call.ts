@@ -1,6 +1,14 @@
 import { type DescMethod, type Message, toBinary } from '@bufbuild/protobuf'
 import { STATUS } from '@perigee/core'
-import { decodeStatus, type FrameReply, REPLY_FIELD, type RequestFrameWriter } from '@perigee/protocol'
+import {
+  CacheService,
+  decodeStatus,
+  type FrameReply,
+  REPLY_FIELD,
+  type RequestFrameWriter,
+  type SetRequest,
+  SetRequestWriter,
+} from '@perigee/protocol'
 import type { Deadline } from './deadline.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { MultiplexedMethod } from './multiplex-methods.ts'
@@ -20,10 +28,14 @@ export interface FramedRequest {
   readonly token: Uint8Array | undefined
 }
 
+const sets = new SetRequestWriter()
+
 /** Encodes a request without its session token. */
 export function framedRequest(method: DescMethod, request: Message): FramedRequest {
   const { options } = request as { options?: Message & { sessionToken?: Uint8Array } }
   const token = options?.sessionToken
+  const set = method === CacheService.method.set ? sets.write(request as SetRequest) : undefined
+  if (set) return { bytes: set, token: token?.length ? token : undefined }
   if (!token?.length) return { bytes: toBinary(method.input, request), token: undefined }
   const without = { ...request, options: { ...options, sessionToken: new Uint8Array() } }
   return { bytes: toBinary(method.input, without), token }
