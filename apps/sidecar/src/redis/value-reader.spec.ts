@@ -33,7 +33,7 @@ async function talker(onData: (socket: Socket, text: string) => void): Promise<s
 }
 
 const greeted = (socket: Socket, text: string) => {
-  if (text.includes('SETNAME')) socket.write('+OK\r\n')
+  if (text.includes('SETNAME')) socket.write('+OK\r\n+OK\r\n')
 }
 
 describe('a reader of values', () => {
