@@ -71,6 +71,15 @@ export async function oneByOne(call: (n: number) => Promise<number>, times: numb
   return { p50Ms: at(0.5), p99Ms: at(0.99), calls: times }
 }
 
+/** Calls one after the other; or, to warm up, as many at once and as long as is told. */
+export function oneByOneOnceWarm(
+  call: (n: number) => Promise<number>,
+  { count = 1, inFlight, forMs }: { count?: number; inFlight?: number; forMs?: number },
+): Promise<Sample> {
+  if (inFlight === undefined || forMs === undefined) return oneByOne(call, count)
+  return closedLoop(async (n) => void (await call(n)), { inFlight, forMs })
+}
+
 /** How fast is asked, and for how long. */
 export interface Pace {
   readonly perSecond: number

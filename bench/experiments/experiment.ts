@@ -84,7 +84,18 @@ export function rowsOf(comparisons: readonly Comparison[], samples: Samples): Ro
 /** Opens a process for each side, warms it up, and lets them take turns. */
 export async function playSides(
   names: readonly string[],
-  { bench, place, turn }: { bench: Bench; place: Place; turn: Omit<Turn, 'round'> },
+  {
+    bench,
+    place,
+    turn,
+    warm = { ...turn, ...(turn.forMs !== undefined && { forMs: bench.settings.warmMs }) },
+  }: {
+    bench: Bench
+    place: Place
+    turn: Omit<Turn, 'round'>
+    /** The turn before the first round. Default: one like the others, as long as the settings say. */
+    warm?: Omit<Turn, 'round'>
+  },
 ): Promise<Samples> {
   const { settings } = bench
   await using drivers = new AsyncDisposableStack()
@@ -95,7 +106,7 @@ export async function playSides(
     if (one.status === 'rejected') throw one.reason
     const driver = one.value
     bench.progress(`${driver.side} warms up`)
-    await driver.turn({ ...turn, ...(turn.forMs !== undefined && { forMs: settings.warmMs }), round: -1 })
+    await driver.turn({ ...warm, round: -1 })
     const watched = { client: driver.pid, ...regionsOf(bench).pids(place.region) }
     const play = (round: number) => withCpuTime(watched, () => driver.turn({ ...turn, round }))
     sides.push({ name: driver.side, turn: play })

@@ -11,6 +11,8 @@ import { type Bench, type Experiment, playSides, regionsOf } from './experiment.
 const REPLICA = 'eu-west-1'
 /** In flight while it is found out how much the primary can take. */
 const IN_FLIGHT = 256
+/** In flight while a side warms up. */
+const WARM_IN_FLIGHT = 32
 /** For the load to be under way, and for what it left to have arrived. */
 const SETTLE_MS = 500
 /** Longer than any turn: it is stopped. */
@@ -29,7 +31,8 @@ export const lags: Experiment = {
     await using sdk = await Driver.open('sdk-lag', place)
     await using redis = await Driver.open('redis-lag', place)
     await using load = await Driver.open('sdk-set', regionsOf(bench).place())
-    for (const driver of [sdk, redis]) await driver.turn({ ...turn, round: -1 })
+    await sdk.turn({ inFlight: WARM_IN_FLIGHT, forMs: settings.warmMs, round: -1 })
+    await redis.turn({ ...turn, round: -1 })
     const capacity = wants('lag-loaded') ? await capacityOf(load, bench) : 0
 
     const idle = (driver: Driver) => (round: number) => driver.turn({ ...turn, round })
@@ -86,6 +89,7 @@ export const indexLag: Experiment = p50s({
 export const forwards: Experiment = p50s({
   title: 'Writes from a replica region, beyond the round trip',
   sides: { forward: 'sdk-forward', 'forward/redis': 'redis-forward' },
+  warmInFlight: WARM_IN_FLIGHT,
 })
 
 /** An experiment in the replica region whose rows are p50s of sides as they are. */
@@ -94,8 +98,10 @@ function p50s(plan: {
   /** By row. */
   readonly sides: Readonly<Record<string, string>>
   readonly prepare?: (place: Place) => Promise<Pick<Place, 'searched'>>
+  /** Warms up with so many in flight. Default: as a turn. */
+  readonly warmInFlight?: number
 }): Experiment {
-  const { title, sides, prepare = async () => ({}) } = plan
+  const { title, sides, warmInFlight, prepare = async () => ({}) } = plan
   return {
     title,
     rows: Object.keys(sides),
@@ -104,7 +110,9 @@ function p50s(plan: {
       const place = regionsOf(bench).place(REPLICA)
       const turn = { count: bench.settings.lagWrites }
       const prepared = { ...place, ...(await prepare(place)) }
-      const samples = await playSides(Object.values(sides), { bench, place: prepared, turn })
+      const forMs = bench.settings.warmMs
+      const warm = warmInFlight === undefined ? turn : { inFlight: warmInFlight, forMs }
+      const samples = await playSides(Object.values(sides), { bench, place: prepared, turn, warm })
       const rows = Object.entries(sides).map(([row, side]) =>
         rowOf(row, samples[side]?.map((one) => figure(one, 'p50Ms')) ?? []),
       )

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { bytes, Perigee } from '@perigee/sdk'
 import { AbstractConnector, Redis, type RedisOptions } from 'ioredis'
-import { oneByOne } from '../driver/load.ts'
+import { oneByOneOnceWarm } from '../driver/load.ts'
 import type { OpenSide } from '../driver/side.ts'
 import { keyOf, plainKeyOf, valueFor } from '../input/value.ts'
 
@@ -17,7 +17,7 @@ export const openSdkForward: OpenSide = async ({ sdk, oneWayMs }) => {
     return tookMs - 2 * oneWayMs
   }
   return {
-    turn: ({ count = 1 }) => oneByOne(beyond, count),
+    turn: (turn) => oneByOneOnceWarm(beyond, turn),
     close: () => perigee.close(),
   }
 }
@@ -33,7 +33,7 @@ export const openRedisForward: OpenSide = async ({ farRedis, localAddress, oneWa
     return tookMs - 2 * oneWayMs
   }
   return {
-    turn: ({ count = 1 }) => oneByOne(beyond, count),
+    turn: (turn) => oneByOneOnceWarm(beyond, turn),
     async close() {
       redis.disconnect()
     },

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { bytes, Perigee } from '@perigee/sdk'
 import { Redis } from 'ioredis'
-import { oneByOne } from '../driver/load.ts'
+import { oneByOne, oneByOneOnceWarm } from '../driver/load.ts'
 import type { OpenSide } from '../driver/side.ts'
 import { DIMENSIONS } from '../input/input.ts'
 import { MODEL } from '../input/model.ts'
@@ -16,11 +16,13 @@ const READ = { maxWaitMs: 4_000, whenBehind: 'fail' } as const
 const BETWEEN_MS = { least: 10, most: 40 } as const
 /** How long before the earliest moment the replica is asked for the first time. */
 const EARLY_MS = 2
+/** What times in whole milliseconds lack on average. */
+const CUT_OFF_MS = 0.5
 
 /**
  * A session writes at the primary, and once that is acknowledged reads at the replica, which waits until it has what the
  * session wrote. From the primary Redis's own time of the write to the answer, less the distance. All is one machine and so
- * one clock; that time is in whole milliseconds, cut off, which makes every figure half of one too large on average.
+ * one clock; that time is in whole milliseconds, cut off, so half of one is added to it.
  */
 export const openSdkLag: OpenSide = async (place) => {
   const [there, here] = await Promise.all([Perigee.connect(place.primarySdk), Perigee.connect(place.sdk)])
@@ -34,10 +36,10 @@ export const openSdkLag: OpenSide = async (place) => {
     const answeredAt = nowMs()
     expectValue(entry?.value, n)
     expectRegion(entry?.receipt.region, place.region)
-    return answeredAt - msOf(entry?.writtenAt) - place.oneWayMs
+    return answeredAt - writtenMs(entry?.writtenAt) - place.oneWayMs
   }
   return {
-    turn: ({ count = 1 }) => oneByOne(lag, count),
+    turn: (turn) => oneByOneOnceWarm(lag, turn),
     async close() {
       await Promise.all([there.close(), here.close()])
     },
@@ -96,7 +98,7 @@ export const openSdkIndexLag: OpenSide = async (place, input) => {
     const answeredAt = nowMs()
     if (hits[0]?.id !== id) throw new Error(`a search for ${id} found ${hits[0]?.id}`)
     expectRegion(hits.receipt.region, place.region)
-    return answeredAt - msOf(hits[0].writtenAt) - place.oneWayMs
+    return answeredAt - writtenMs(hits[0].writtenAt) - place.oneWayMs
   }
   return {
     turn: ({ count = 1 }) => oneByOne(lag, count),
@@ -108,6 +110,11 @@ export const openSdkIndexLag: OpenSide = async (place, input) => {
 
 function expectRegion(region: string | undefined, expected: string): void {
   if (region !== expected) throw new Error(`${region} answered instead of ${expected}`)
+}
+
+/** When a write was done, as precisely as its answer tells. */
+function writtenMs(date: Date | undefined): number {
+  return msOf(date) + CUT_OFF_MS
 }
 
 /** The machine's clock, finer than milliseconds. */

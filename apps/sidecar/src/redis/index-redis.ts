@@ -2,7 +2,7 @@ import { Redis, ReplyError } from 'ioredis'
 import type { Logger } from 'pino'
 import { refusal, StatusError } from '../status-error.ts'
 import type { CommandBytes } from './command-bytes.ts'
-import { type Argument, RedisFailure } from './connection.ts'
+import type { Argument } from './connection.ts'
 import { connectorOf, type RedisWay } from './connector.ts'
 import { EncodedTransaction } from './encoded-transaction.ts'
 import { configGetCommand, configSetCommand, type SearchCommand } from './search-commands.ts'
@@ -210,11 +210,10 @@ function fail(error: unknown): never {
   throw indexError(error)
 }
 
-/** What an error of the index Redis means to a caller. */
-export function indexError(error: unknown): StatusError {
+/** What an error of the index Redis means to a caller. @param replied whether Redis itself said so. */
+export function indexError(error: unknown, replied = error instanceof ReplyError): StatusError {
   if (error instanceof StatusError) return error
   const message = error instanceof Error ? error.message : String(error)
-  const replied = error instanceof ReplyError || (error instanceof RedisFailure && error.kind === 'refused')
   if (replied && /no such index|unknown index name/i.test(message)) {
     return refusal('INDEX_BUILDING', "this region's copy of the index is still being built", { cause: error })
   }

@@ -172,7 +172,7 @@ class Look implements Awaited {
     return end
   }
 
-  fail(error: Error): void {
+  fail(error: RedisFailure): void {
     for (const search of this.precede) search.fail(error)
     for (const search of this.follow) search.fail(error)
     this.over()
@@ -208,8 +208,8 @@ class Search implements Awaited {
     return this.#found ? walk.at : -1
   }
 
-  fail(error: Error): void {
-    this.#reject(indexError(error))
+  fail(error: RedisFailure): void {
+    this.#reject(indexError(error, error.kind === 'refused'))
   }
 
   /** The look after it was made. */
