@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { type Argument, CommandBytes } from './command-bytes.ts'
+import { CommandBytes } from './command-bytes.ts'
+import type { Argument } from './connection.ts'
 
 /** A command in the Redis protocol, by its definition. */
 function encoded(args: readonly Argument[]): Buffer {
