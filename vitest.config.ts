@@ -11,6 +11,15 @@ const waiting = [
   'test/index/{killed,lost-history}.test.ts',
   'test/writes/replicated-kills.test.ts',
 ]
+/** Whole-process tests that hold what they measure against limits of time or memory: they have the machine to themselves. */
+const measured = [
+  'test/acceptance/*.test.ts',
+  'test/chaos/*.test.ts',
+  'test/sdk/{balance,dns,drain,exit,faults,nearest}.test.ts',
+  'test/security/{connections,messages,rates,slow-callers}.test.ts',
+  'test/sessions/staleness.test.ts',
+  'test/writes/forwarding.test.ts',
+]
 const patience = { testTimeout: 120_000, hookTimeout: 120_000, retry }
 
 export default defineConfig({
@@ -43,15 +52,24 @@ export default defineConfig({
         },
       },
       {
-        // Each file starts whole regions and many measure time, so they run one after another.
+        test: {
+          name: 'measured',
+          globalSetup: 'test/support/fetch-redis.ts',
+          include: measured,
+          ...patience,
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
         test: {
           name: 'whole',
           globalSetup: 'test/support/fetch-redis.ts',
           include: ['test/**/*.test.ts'],
-          exclude: waiting,
+          exclude: [...measured, ...waiting],
           ...patience,
-          maxWorkers: 1,
-          sequence: { groupOrder: 1 },
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -60,8 +78,8 @@ export default defineConfig({
           globalSetup: 'test/support/fetch-redis.ts',
           include: waiting,
           ...patience,
-          maxWorkers: 2,
-          sequence: { groupOrder: 2 },
+          maxWorkers: 3,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -122,8 +122,8 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       {
         package: 'sidecar',
         file: 'redis/functions/claim.lua',
-        from: "append(keys[2], args[5], position, 'claim', '', '')",
-        to: "if epoch ~= old_epoch then append(keys[2], args[5], position, 'claim', '', '') end",
+        from: "append(keys[2], args[5], position, 'claim', '', '', newest_of(keys[2]))",
+        to: "if epoch ~= old_epoch then append(keys[2], args[5], position, 'claim', '', '', newest_of(keys[2])) end",
       },
     ],
     faults: 'lost-tail',
@@ -215,10 +215,10 @@ export const SEEDED_BUGS: readonly SeededBug[] = [
       {
         package: 'sidecar',
         file: 'redis/functions/prelude.lua',
-        from: `if body ~= '0' then
-    local first`,
+        from: `if first then
+    local first_body`,
         to: `if false then
-    local first`,
+    local first_body`,
       },
     ],
     faults: 'none',
