@@ -128,7 +128,7 @@ function target(name: string, draw: Draw): string {
 function demandCallable(address: string): void {
   const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(address) ?? []
   const isCallable = isIP(host) > 0 && Number(port) > 0 && Number(port) < 65_536
-  if (!isCallable || /^(0\.|22[4-9]\.|2[3-5]\d\.|::$|ff)/i.test(host)) {
+  if (!isCallable || /^(0\.|22[4-9]\.|2[3-5]\d\.|::$|ff[\da-f]{2}:)/i.test(host)) {
     throw new Finding(`${JSON.stringify(address)} is no address that can be called`)
   }
 }
