@@ -16,7 +16,7 @@ import type { IndexDefinition } from '../redis/index-definition.ts'
 import { IndexRedis } from '../redis/index-redis.ts'
 import { createCommand, searchCommand } from '../redis/search-commands.ts'
 import { copyFields, copyFrom } from './copy.ts'
-import { compileFilter } from './filter-query.ts'
+import { compileFilter, compileFilterAmongKeys } from './filter-query.ts'
 import {
   anyFilter,
   anyMetadata,
@@ -77,6 +77,36 @@ async function hits(
   }
 }
 
+/** The keys that a filter finds among the keys of all chunks, as a listing asks. */
+async function hitsAmong(filter: Filter, count: number): Promise<string[]> {
+  const keys = Array.from({ length: count }, (_, i) => `c:${i}`)
+  const found = new Set<string>()
+  for (const { query, params } of compileFilterAmongKeys(filter, definition)) {
+    const options = { fields: [], params, count: 1000, timeoutMs: 5000, keys }
+    const { documents } = await index.search(searchCommand('i', query, options))
+    for (const { key } of documents) found.add(key)
+  }
+  return [...found].sort()
+}
+
+function numbers(range: { readonly min?: number; readonly max?: number }): Filter {
+  const value = create(NumberRangeSchema, { attribute: 'num', ...range })
+  return create(FilterSchema, { expression: { case: 'numberRange', value } })
+}
+
+function words(attribute: string, text: string): Filter {
+  const value = create(TextMatchSchema, { attribute, words: text })
+  return create(FilterSchema, { expression: { case: 'textMatch', value } })
+}
+
+function list(name: 'all' | 'any', ...filters: Filter[]): Filter {
+  return create(FilterSchema, { expression: { case: name, value: create(FilterListSchema, { filters }) } })
+}
+
+function not(value: Filter): Filter {
+  return create(FilterSchema, { expression: { case: 'not', value } })
+}
+
 const NOW_MS = 1_763_848_912_345.678
 
 /** Of two chunks in three: one expires this very moment, or just after it. */
@@ -115,6 +145,7 @@ it('gives the same hits as the filter means, for any chunks and filters', { time
           matchesFilter(each, { ...fields, text }) ? [`c:${i}`] : [],
         )
         expect(await hits(each)).toEqual({ alone: expected.sort(), nearest: expected })
+        expect(await hitsAmong(each, all.length)).toEqual(expected)
         const living = expected.filter((key) => Number(key.slice(2)) % 3 !== 1)
         expect(await hits(each, NOW_MS)).toEqual({ alone: living, nearest: living })
       }
@@ -136,38 +167,41 @@ it('negates a word of one field without taking it for one of another, at the end
     [{}, ''],
     [{}, 'e'],
   ])
-  const not = (attribute: string, words: string) => {
-    const match = { case: 'textMatch' as const, value: create(TextMatchSchema, { attribute, words }) }
-    const value = create(FilterSchema, { expression: match })
-    return create(FilterSchema, { expression: { case: 'not', value } })
-  }
-  const filters = [not('text', 'absent'), not('body', 'e')]
-  const both = create(FilterSchema, {
-    expression: { case: 'all', value: create(FilterListSchema, { filters }) },
-  })
+  const both = list('all', not(words('text', 'absent')), not(words('body', 'e')))
   expect(await hits(both)).toEqual({ alone: ['c:1', 'c:2'], nearest: ['c:1', 'c:2'] })
+})
+
+it('finds all among given keys by a filter that other searches ask as a union of intersections', async () => {
+  await fill([{ tag: ['é'], num: 0 }, { num: 0 }, { num: 0.1 }].map((fields) => [fields, ''] as const))
+  const untagged = not(tagIn(['é']))
+  const filter = list('any', list('all', numbers({ min: 0.1 }), untagged), list('all', numbers({}), untagged))
+  expect(compileFilter(filter, definition).query).toContain(') | (')
+  expect(await hitsAmong(filter, 3)).toEqual(['c:1', 'c:2'])
+})
+
+it('finds all among given keys by a filter of too many cases for one query', async () => {
+  await fill(Array.from({ length: 30 }, (_, num) => [{ tag: [`t${num % 3}`], num }, ''] as const))
+  const cases = Array.from({ length: 12 }, (_, i) =>
+    list('all', tagIn([`t${i % 3}`]), not(numbers({ min: i })), numbers({ min: i - 3 })),
+  )
+  const filter = list('any', ...cases)
+  expect(compileFilterAmongKeys(filter, definition)).toHaveLength(12)
+  const expected = Array.from({ length: 30 }, (_, i) => i).filter((num) =>
+    matchesFilter(filter, { tag: [`t${num % 3}`], num, text: '' }),
+  )
+  expect(expected.length).toBeGreaterThan(3)
+  expect(await hitsAmong(filter, 30)).toEqual(expected.map((i) => `c:${i}`).sort())
 })
 
 it('finds nothing that has expired by a filter of more clauses than a union of RediSearch takes at once', async () => {
   await fill([{}, {}, {}, { num: 0 }, { num: 0 }, {}].map((fields) => [fields, ''] as const))
-  const words = (attribute: string, text: string) => {
-    const match = { case: 'textMatch' as const, value: create(TextMatchSchema, { attribute, words: text }) }
-    return create(FilterSchema, { expression: match })
-  }
-  const numbers = (max?: number) => {
-    const range = create(NumberRangeSchema, { attribute: 'num', ...(max !== undefined && { max }) })
-    return create(FilterSchema, { expression: { case: 'numberRange', value: range } })
-  }
-  const list = (name: 'all' | 'any', ...filters: Filter[]) =>
-    create(FilterSchema, { expression: { case: name, value: create(FilterListSchema, { filters }) } })
-  const not = (value: Filter) => create(FilterSchema, { expression: { case: 'not', value } })
   const large = list(
     'all',
     not(words('body', '日本。語')),
     list(
       'any',
-      ...[words('body', 'the the'), numbers(), words('body', 'the q r the')],
-      list('all', words('body', 'the x y the'), numbers(0)),
+      ...[words('body', 'the the'), numbers({}), words('body', 'the q r the')],
+      list('all', words('body', 'the x y the'), numbers({ max: 0 })),
     ),
     not(words('body', 'the q r')),
   )

@@ -22,9 +22,14 @@ export function normalForm(expression: Expression, literalsMax: number): NormalF
   return forms.sort((a, b) => literals(a.clauses) - literals(b.clauses))[0]
 }
 
-type Clauses = readonly (readonly string[])[]
+type Clauses = NormalForm['clauses']
 
-function clausesOf(expression: Expression, outer: 'all' | 'any', literalsMax: number): Clauses | undefined {
+/** The clauses of one of the forms; `undefined` when they have more than `literalsMax` literals. */
+export function clausesOf(
+  expression: Expression,
+  outer: NormalForm['kind'],
+  literalsMax: number,
+): Clauses | undefined {
   if (expression.kind === 'literal') return [[expression.text]]
   let sum: Clauses | undefined
   for (const part of expression.parts) {

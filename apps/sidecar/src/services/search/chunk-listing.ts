@@ -8,8 +8,8 @@ import { hasExpired } from './chunk-message.ts'
 /** Copies of an index, in the order of their ids' bytes, a page at a time. */
 export interface ListingQuery {
   readonly indexUid: string
-  /** Absent: all. */
-  readonly filter?: FilterQuery | undefined
+  /** What one of these finds is listed, see `compileFilterAmongKeys`. Absent: all. */
+  readonly filters?: readonly FilterQuery[] | undefined
   /** The id that the page before ended with; absent: from the first. */
   readonly after?: string | undefined
   readonly countMax: number
@@ -23,6 +23,8 @@ export interface ListingQuery {
   /** After which the page ends with what was found. */
   readonly timeoutMs: number
 }
+
+type Fields = Readonly<Record<string, Buffer | null>>
 
 /** A page of a listing. */
 export interface Listing {
@@ -41,7 +43,7 @@ export async function listCopies(reader: CopyReader, query: ListingQuery): Promi
   let bytes = 0
   let after = query.after
   while (true) {
-    const window = query.filter ? query.windowMax : Math.min(query.windowMax, query.countMax - copies.length)
+    const window = query.filters ? query.windowMax : Math.min(query.windowMax, query.countMax - copies.length)
     const ids = await reader.ids(query.indexUid, after, window)
     for (const copy of await copiesOf(reader, query, ids)) {
       bytes += query.bytesOf(copy)
@@ -58,23 +60,30 @@ export async function listCopies(reader: CopyReader, query: ListingQuery): Promi
 
 async function copiesOf(reader: CopyReader, query: ListingQuery, ids: readonly string[]): Promise<Copy[]> {
   if (ids.length === 0) return []
-  const { indexUid, filter, nowMs } = query
+  const { indexUid, filters, nowMs } = query
   const fields = [...new Set([...VERSION_FIELDS, ...query.fields])]
-  let rows: readonly Readonly<Record<string, Buffer | null>>[]
-  if (filter) {
-    const keys = reader.copyKeys(indexUid, ids)
-    const options = { fields, params: filter.params, count: ids.length, keys, timeoutMs: query.timeoutMs }
-    const { found } = await reader.search(indexUid, filter.query, {
-      ...options,
-      checkpointFields: [FIELD.version],
-    })
-    rows = found.documents.map((d) => d.fields)
-  } else {
-    rows = await reader.copies(indexUid, ids, fields)
-  }
+  const rows = filters
+    ? await matchingRows(reader, query, { filters, ids, fields })
+    : await reader.copies(indexUid, ids, fields)
   const copies = rows.flatMap((row) => copyFrom(row) ?? []).filter((copy) => !hasExpired(copy, nowMs))
   const place = new Map(ids.map((id, i) => [id, i]))
   return copies.sort((a, b) => (place.get(a.id) ?? 0) - (place.get(b.id) ?? 0))
+}
+
+async function matchingRows(
+  reader: CopyReader,
+  { indexUid, timeoutMs }: ListingQuery,
+  asked: { filters: readonly FilterQuery[]; ids: readonly string[]; fields: readonly string[] },
+): Promise<readonly Fields[]> {
+  const { filters, ids, fields } = asked
+  const keys = reader.copyKeys(indexUid, ids)
+  const rows = new Map<string, Fields>()
+  for (const { query, params } of filters) {
+    const options = { fields, params, count: ids.length, keys, timeoutMs, checkpointFields: [FIELD.version] }
+    const { found } = await reader.search(indexUid, query, options)
+    for (const { key, fields: row } of found.documents) rows.set(key, row)
+  }
+  return [...rows.values()]
 }
 
 /** One page of the pages of several indexes: by id, of each id the copy that was written last. */

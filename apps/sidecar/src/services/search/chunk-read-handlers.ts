@@ -9,7 +9,7 @@ import {
   ListChunksResponseSchema,
   SearchService,
 } from '@perigee/protocol'
-import { compileFilter } from '../../follower/filter-query.ts'
+import { compileFilterAmongKeys } from '../../follower/filter-query.ts'
 import type { AnswerPosition } from '../../follower/regional-indexes.ts'
 import type { UnaryHandler } from '../../grpc/call.ts'
 import type { StoredChunk } from '../../redis/change-log.ts'
@@ -146,11 +146,11 @@ function listIndex(
   page: { definition: IndexDefinition; after: string | undefined; bytesMax: number },
 ) {
   const { definition, after, bytesMax } = page
-  const compiled = filter && compileFilter(filter, definition)
+  const filters = filter && compileFilterAmongKeys(filter, definition)
   return indexes.read(definition.uid, (reader) =>
     listCopies(reader, {
       indexUid: definition.uid,
-      filter: compiled,
+      filters,
       after,
       countMax: pageSize,
       bytesMax,

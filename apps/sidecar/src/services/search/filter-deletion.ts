@@ -2,7 +2,7 @@ import { formatPosition, type SessionToken } from '@perigee/core'
 import type { Filter } from '@perigee/protocol'
 import { innerDeadlineMs } from '../../deadline.ts'
 import { VERSION_FIELDS } from '../../follower/copy.ts'
-import { compileFilter, type FilterQuery } from '../../follower/filter-query.ts'
+import { compileFilterAmongKeys, type FilterQuery } from '../../follower/filter-query.ts'
 import { type CallContext, writeDeadlineMs } from '../../grpc/call.ts'
 import type { ByAlias, WriteDemand } from '../../primary/writer.ts'
 import type { IndexDefinition } from '../../redis/index-definition.ts'
@@ -26,7 +26,7 @@ export interface FilterDeletion {
 /** Deleting from one index of those. */
 interface OneDeletion {
   readonly definition: IndexDefinition
-  readonly query: FilterQuery
+  readonly filters: readonly FilterQuery[]
   readonly call: CallContext
   readonly demand: WriteDemand & ByAlias
   readonly tally: Tally
@@ -59,17 +59,17 @@ export async function deleteByFilter(
       "can't select in a region-scoped index, of which the primary's region holds only a part; delete by ids"
     throw invalidField('filter', why)
   }
-  const queries = indexes.map((definition) => compileFilter(filter, definition))
+  const queries = indexes.map((definition) => compileFilterAmongKeys(filter, definition))
   const deadlineMs = innerDeadlineMs(writeDeadlineMs(call))
   for (const { uid } of indexes) await options.indexes.includes(uid, clock, deadlineMs, call.signal)
   const { clusterId } = await options.data.history(clock)
   let last: SessionToken = { clusterId, position: clock }
   const tally: Tally = { deleted: 0, ids: new Set() }
   for (const [i, definition] of indexes.entries()) {
-    const query = queries[i] as FilterQuery
+    const filters = queries[i] as readonly FilterQuery[]
     const repeatable = indexes.length === 1 && { requestId, bodyHash }
     const asked = { ...demand, ...repeatable, deadlineMs, alias: alias?.name }
-    last = (await deleteFromOne(options, { definition, query, call, demand: asked, tally })) ?? last
+    last = (await deleteFromOne(options, { definition, filters, call, demand: asked, tally })) ?? last
   }
   return { deleted: tally.deleted, last }
 }
@@ -77,7 +77,7 @@ export async function deleteByFilter(
 /** @returns the last write's outcome; `undefined` when nothing matched. */
 async function deleteFromOne(
   { indexes, writer, primaryClock }: SearchServiceOptions,
-  { definition, query, call, demand: { requestId, bodyHash, ...demand }, tally }: OneDeletion,
+  { definition, filters, call, demand: { requestId, bodyHash, ...demand }, tally }: OneDeletion,
 ): Promise<SessionToken | undefined> {
   let last: SessionToken | undefined
   let after: string | undefined
@@ -85,7 +85,7 @@ async function deleteFromOne(
     if (Date.now() > demand.deadlineMs || call.signal.aborted) throw partly(tally.deleted)
     const { result } = await indexes.read(definition.uid, (reader) =>
       listCopies(reader, {
-        ...{ indexUid: definition.uid, filter: query, after, fields: VERSION_FIELDS },
+        ...{ indexUid: definition.uid, filters, after, fields: VERSION_FIELDS },
         ...{ countMax: BATCH, bytesMax: Number.POSITIVE_INFINITY, bytesOf: () => 0, windowMax: 1_000 },
         ...{ nowMs: primaryClock.nowMs(), timeoutMs: PAGE_TIMEOUT_MS },
       }),
