@@ -18,6 +18,7 @@ const measured = [
   'test/sdk/{balance,dns,drain,exit,faults,nearest}.test.ts',
   'test/security/{connections,messages,rates,slow-callers}.test.ts',
   'test/sessions/staleness.test.ts',
+  'test/status/region-status.test.ts',
   'test/writes/forwarding.test.ts',
 ]
 const patience = { testTimeout: 120_000, hookTimeout: 120_000, retry }
