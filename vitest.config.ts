@@ -15,6 +15,7 @@ const waiting = [
 const measured = [
   'test/acceptance/*.test.ts',
   'test/chaos/*.test.ts',
+  'test/local-cluster/replication.test.ts',
   'test/sdk/{balance,dns,drain,exit,faults,nearest}.test.ts',
   'test/security/{connections,messages,rates,slow-callers}.test.ts',
   'test/sessions/staleness.test.ts',
