@@ -18,10 +18,11 @@ interface FoundHit {
 
 /** Search by the SDK, in the view that is its default: all but the vector. */
 export const openSdkSearch: OpenSide = async (place, input) => {
+  const asked = await prepared(input)
   const perigee = await Perigee.connect(place.sdk)
   const index = perigee.index(searchedIn(place).name, { model: MODEL })
   return searching(
-    await input(),
+    asked,
     async (vector, k) => {
       const hits = await index.search(vector, { k })
       if (hits.receipt.region !== place.region) throw new Error(`${hits.receipt.region} answered`)
@@ -33,10 +34,11 @@ export const openSdkSearch: OpenSide = async (place, input) => {
 
 /** FT.SEARCH by ioredis in the same index, for the same parts of the same chunks. */
 export const openIoredisSearch: OpenSide = async (place, input) => {
+  const asked = await prepared(input)
   const redis = new Redis(place.indexRedis, { protocol: 2 })
   const index = searchedIn(place).inRedis
   return searching(
-    await input(),
+    asked,
     async (vector, k) => {
       const words = [
         'PARAMS',
@@ -68,12 +70,13 @@ export const openIoredisSearch: OpenSide = async (place, input) => {
 
 /** The same by node-redis. */
 export const openNodeRedisSearch: OpenSide = async (place, input) => {
+  const asked = await prepared(input)
   const client = createClient({ url: place.indexRedis, RESP: 2 })
   client.on('error', () => {})
   await client.connect()
   const index = searchedIn(place).inRedis
   return searching(
-    await input(),
+    asked,
     async (vector, k) => {
       const { documents } = await client.ft.search(index, queryOf(k), {
         RETURN: [...FIELDS],
@@ -90,13 +93,23 @@ export const openNodeRedisSearch: OpenSide = async (place, input) => {
 
 const FIELDS = ['distance', 'chunk_id', 'text', 'metadata'] as const
 
+/** What is asked, and what it should give. */
+interface Asked {
+  readonly queries: Input['queries']
+  readonly recall: Recall
+}
+
+/** To be made before connecting: it keeps the process busy for longer than a connection may be silent. */
+async function prepared(input: () => Promise<Input>): Promise<Asked> {
+  const given = await input()
+  return { queries: given.queries, recall: new Recall(given) }
+}
+
 function searching(
-  input: Input,
+  { queries, recall }: Asked,
   search: (vector: Float32Array, k: number) => Promise<readonly FoundHit[]>,
   close: () => unknown,
 ): SideWork {
-  const { queries } = input
-  const recall = new Recall(input)
   const call = (k: number) => async (n: number) => {
     const number = n % queries.length
     const hits = await search(queries[number] as Float32Array, k)

@@ -61,13 +61,16 @@ function writeFiles(ca: string, { cert, key }: Certificate): void {
   for (const [name, pem] of Object.entries({ ca, cert, key })) writeFileSync(join(dir, `${name}.pem`), pem)
 }
 
-/** Writes, reads and searches. */
+/** Writes, reads and searches, each as soon as its connection is back: every one comes back in its own time. */
 async function works(key: string): Promise<void> {
   const write = () => client.cache.set({ namespace: 'n', key, value: bytes('v') }, { timeoutMs: 2_000 })
   await waitFor('a write', write, { timeoutMs: 20_000 })
-  const { entry } = await client.cache.get({ namespace: 'n', key })
+  const { entry } = await waitFor('a read', () => client.cache.get({ namespace: 'n', key }))
   expect(text(entry?.value)).toBe('v')
-  await client.search.upsertChunks({ namespace: 'n', index: 'i', model: MODEL, chunks: [chunk(key)] })
+  const chunks = [chunk(key)]
+  await waitFor('an upsert', () =>
+    client.search.upsertChunks({ namespace: 'n', index: 'i', model: MODEL, chunks }),
+  )
   const query = { namespace: 'n', index: 'i', model: MODEL, k: 1, vector: vectorMessage(vectorOf(key)) }
   await waitFor('the chunk to be found', async () => {
     const { hits } = await client.search.search(query)

@@ -10,3 +10,8 @@ import { setFlagsFromString } from 'node:v8'
  */
 setFlagsFromString('--semi-space-growth-factor=1')
 setFlagsFromString('--heap-growing-percent=60')
+/*
+ * What calls in flight hold is alive at some collections, whereupon V8 would make all of its kind in the old space right away, where
+ * only the costly collections find it dead. With this a search takes a tenth less of the processor's time.
+ */
+setFlagsFromString('--no-allocation-site-pretenuring')

@@ -4,9 +4,11 @@ import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { IndexKeeper } from './follower/index-keeper.ts'
 import { notYetService } from './grpc/not-yet.ts'
-import { PeerClient, PeerRefused } from './grpc/peer-client.ts'
+import { PeerClient } from './grpc/peer-client.ts'
 import type { PeerTls } from './grpc/peer-credentials.ts'
+import { PeerRefused } from './grpc/peer-error.ts'
 import { GrpcServer } from './grpc/server.ts'
+import { withForwardMany } from './multiplex/forward-many.ts'
 import { GroupReader } from './multiplex/get-group.ts'
 import { multiplexedMethods } from './multiplex/methods.ts'
 import { createMultiplexService } from './multiplex/multiplex-service.ts'
@@ -142,6 +144,7 @@ export class Sidecar {
       peers: config.peers,
       siblings,
       connectMs: config.peerConnectMs,
+      messageBytesMax: config.limits.messageBytesMax,
       tls: this.#peerTls(),
       token: () => this.#security.peerToken,
     })
@@ -263,17 +266,16 @@ export class Sidecar {
     this.#server.add(cacheService)
     this.#server.add(searchService)
     this.#server.add(this.#monitoring.clusterService)
-    this.#server.add(peerService)
     const semanticCacheService = notYetService(SemanticCacheService)
     this.#server.add(semanticCacheService)
-    this.#server.add(
-      createMultiplexService({
-        methods: multiplexedMethods([cacheService, searchService, semanticCacheService]),
-        reader: new GroupReader({ data, ownState }),
-        writer: new GroupWriter({ primary, writePath, setEach }),
-        ...{ limits, defaultTtlMs: config.defaultTtlMs },
-      }),
-    )
+    const methods = multiplexedMethods([cacheService, searchService, semanticCacheService])
+    const frames = {
+      reader: new GroupReader({ data, ownState }),
+      writer: new GroupWriter({ primary, writePath, setEach }),
+      ...{ limits, defaultTtlMs: config.defaultTtlMs },
+    }
+    this.#server.add(createMultiplexService({ ...frames, methods }))
+    this.#server.add(withForwardMany(peerService, frames))
   }
 
   /** How the sidecars of a region are called: by the name that clients look for them, or whatever address they have. */

@@ -1,3 +1,4 @@
+export * from './codec/index.ts'
 export { serialisedFileDescriptors } from './file-descriptors.ts'
 export { file_google_rpc_error_details } from './gen/google/rpc/error_details_pb.ts'
 export * from './gen/grpc/health/v1/health_pb.ts'
@@ -8,25 +9,16 @@ export * from './gen/perigee/v1/common_pb.ts'
 export * from './gen/perigee/v1/multiplex_pb.ts'
 export * from './gen/perigee/v1/search_pb.ts'
 export * from './gen/perigee/v1/semantic_pb.ts'
+export { type MultiplexConnection, MultiplexRoute } from './multiplex-route.ts'
 export {
-  CALL_FIELD,
-  type CallHead,
-  type EntryFields,
-  type FrameCall,
-  type FrameReply,
-  MalformedFrame,
-  REPLY_FIELD,
-  type RequestFrame,
-  RequestFrameWriter,
-  type ResponseFrame,
-  ResponseFrameWriter,
-  readGetRequest,
-  readGetResponse,
-  readRequestFrame,
-  readResponseFrame,
-  readSetRequest,
-  SetRequestWriter,
-} from './multiplex-codec.ts'
+  type CallEnd,
+  HEAD_BYTES_MAX,
+  type MultiplexStream,
+  type StreamCall,
+  type StreamError,
+  wireTimeout,
+} from './multiplex-stream.ts'
+export { refusedStream } from './refused-stream.ts'
 export {
   type GrpcServiceDefinition,
   type GrpcServiceHandlers,

@@ -39,8 +39,18 @@ export interface FailedAttempt {
   readonly wasInUse: boolean
 }
 
-/** A call whose first attempt was made elsewhere, and failed. */
+/** An attempt that has been under way for so long that another sidecar may be asked as well. */
+export interface SlowAttempt {
+  readonly endpoint: Endpoint
+  /** By `performance.now()`. */
+  readonly startedMs: number
+  /** @returns the answer, encoded; `undefined`: nothing was done, and it is to be made anew. */
+  answer(signal: AbortSignal | undefined): Promise<Buffer | undefined>
+}
+
+/** A call whose first attempt was made elsewhere: it has failed, or takes long. */
 export interface BegunCall {
   readonly deadline: Deadline
-  readonly failed: FailedAttempt
+  readonly failed?: FailedAttempt
+  readonly slow?: SlowAttempt
 }

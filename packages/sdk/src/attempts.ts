@@ -5,6 +5,7 @@ import {
   type FailedAttempt,
   FIRST_SHARE,
   LATER_SHARE,
+  type SlowAttempt,
 } from './attempt-plan.ts'
 import { deadlineOf } from './call-settings.ts'
 import type { Deadline } from './deadline.ts'
@@ -51,7 +52,7 @@ export class Attempts<T> {
   readonly #deadline: Deadline
   readonly #repeatUntil: Deadline
   readonly #failures: Failure[] = []
-  readonly #begun: FailedAttempt | undefined
+  readonly #begun: BegunCall | undefined
   #made = 0
   #mayLeaveHome: boolean | undefined
   #maybeDone: PerigeeError | undefined
@@ -64,20 +65,23 @@ export class Attempts<T> {
   constructor(tools: AttemptTools, plan: AttemptPlan<T>, begun?: BegunCall) {
     this.#tools = tools
     this.#plan = plan
-    this.#begun = begun?.failed
+    this.#begun = begun
     this.#deadline = begun?.deadline ?? deadlineOf(plan.settings)
-    this.#repeatUntil = plan.read ? this.#deadline : this.#deadline.within(REPEAT_WRITES_FOR_MS)
+    this.#repeatUntil = plan.read
+      ? this.#deadline
+      : this.#deadline.within(REPEAT_WRITES_FOR_MS - tookMs(begun))
   }
 
   /** @throws PerigeeError */
   async run(): Promise<T> {
-    if (this.#begun) {
+    const begun = this.#begun
+    if (begun?.failed) {
       this.#made += 1
-      const outcome = this.#failed(this.#begun, this.#plan.settings.signal)
+      const outcome = this.#failed(begun.failed, this.#plan.settings.signal)
       if (outcome.kind === 'refused') throw this.#final(outcome.error)
-    } else this.#tools.budget.callMade()
+    } else if (!begun) this.#tools.budget.callMade()
     for (let round = 0; await this.#begins(round); round++) {
-      const outcome = await this.#askAll(round === 0 ? this.#begun?.endpoint : undefined)
+      const outcome = await this.#askAll(round === 0 ? begun : undefined)
       if (outcome.kind === 'answered') return outcome.result
       if (outcome.kind === 'refused') throw this.#final(outcome.error)
       if (this.#overBudget || this.#deadline.remainingMs < TIMER_SLACK_MS) break
@@ -118,17 +122,18 @@ export class Attempts<T> {
     await Promise.race([looked, pause(longestMs, signal)]).finally(() => over.abort())
   }
 
-  /** Asks all sidecars that may answer, one after another, until one does. @param asked the one that was asked already. */
-  async #askAll(asked: Endpoint | undefined): Promise<Outcome<T>> {
+  /** Asks all sidecars that may answer, one after another, until one does. @param begun what was asked already. */
+  async #askAll(begun: BegunCall | undefined): Promise<Outcome<T>> {
     const { settings, service } = this.#plan
     const { chooser, overloads } = this.#tools
     this.#anyAnswer = false
     const candidates = overloads.lastOf(chooser.candidates(service, settings.region))
+    const asked = begun?.failed?.endpoint ?? begun?.slow?.endpoint
     const waiting = candidates.filter(
       (endpoint) => endpoint.address !== asked?.address && !this.#leavesAlone(endpoint),
     )
-    let share = asked ? LATER_SHARE : FIRST_SHARE
-    for (let next = waiting.shift(); next; next = waiting.shift()) {
+    let share = begun?.failed ? LATER_SHARE : FIRST_SHARE
+    for (let next = begun?.slow?.endpoint ?? waiting.shift(); next; next = waiting.shift()) {
       if (settings.signal?.aborted) throw aborted(settings.signal)
       if (this.#failures.length > 0 && this.#repeatUntil.remainingMs < TIMER_SLACK_MS) break
       if (!(await this.#mayAsk(next))) continue
@@ -182,7 +187,8 @@ export class Attempts<T> {
     const { read, settings } = this.#plan
     const shareMs = this.#shareMs(waiting, share)
     const time = { attemptMs: read ? shareMs : this.#deadline.remainingMs, connectMs: shareMs }
-    const afterMs = read ? settings.hedgeAfterMs : shareMs
+    const slow = this.#slow
+    const afterMs = read ? settings.hedgeAfterMs : slow ? 0 : shareMs
     const [to] = waiting
     if (!to || afterMs === undefined || (read && afterMs >= shareMs)) return this.#ask(endpoint, time, signal)
     const first = this.#leg(endpoint, OVERTAKEN, signal, (either) => this.#ask(endpoint, time, either))
@@ -193,7 +199,8 @@ export class Attempts<T> {
       second: () => {
         if (this.#repeatUntil.remainingMs < TIMER_SLACK_MS) return undefined
         if (!this.#tools.budget.spend()) {
-          if (!read) this.#tools.onEvent({ type: 'retry-refused', endpoint, error: slow(endpoint, afterMs) })
+          const error = tooSlow(endpoint, afterMs + tookMs(slow && this.#begun))
+          if (!read) this.#tools.onEvent({ type: 'retry-refused', endpoint, error })
           return undefined
         }
         waiting.shift()
@@ -207,6 +214,11 @@ export class Attempts<T> {
     })
   }
 
+  /** The attempt that is under way already, until it has been taken over. */
+  get #slow(): SlowAttempt | undefined {
+    return this.#made === 0 ? this.#begun?.slow : undefined
+  }
+
   /** How long an attempt may take: all of what is left when nobody waits to be asked after it. */
   #shareMs(waiting: readonly Endpoint[], share: number): number {
     return waiting.length > 0 ? this.#deadline.remainingMs * share : this.#deadline.remainingMs
@@ -218,11 +230,11 @@ export class Attempts<T> {
     signal: AbortSignal | undefined,
     ask: (signal: AbortSignal) => Promise<Outcome<T>>,
   ): Leg<Outcome<T>> {
-    const startedAt = performance.now()
+    const startedAt = this.#slow?.startedMs ?? performance.now()
     const loser = new AbortController()
     const giveUp = () => {
       // What the other one is told says nothing of this one.
-      if (!this.#plan.read) this.#maybeDone ??= slow(endpoint, performance.now() - startedAt)
+      if (!this.#plan.read) this.#maybeDone ??= tooSlow(endpoint, performance.now() - startedAt)
       loser.abort(whyGivenUp)
     }
     return { outcome: ask(signal ? AbortSignal.any([signal, loser.signal]) : loser.signal), giveUp }
@@ -241,8 +253,9 @@ export class Attempts<T> {
       connectTimeoutMs: Math.min(connectTimeoutMs, connectMs),
       signal,
     }
-    const startedAt = performance.now()
-    const wasInUse = chooser.inUse(endpoint, service)
+    const slow = this.#slow
+    const startedAt = slow?.startedMs ?? performance.now()
+    const wasInUse = slow !== undefined || chooser.inUse(endpoint, service)
     chooser.began(endpoint)
     try {
       const result = await this.#plan.attempt(endpoint, options, this.#made++)
@@ -263,7 +276,7 @@ export class Attempts<T> {
     overloads.heard(endpoint, error)
     if (signal?.aborted) {
       if (signal.reason === OVERTAKEN)
-        chooser.failed(endpoint, service, slow(endpoint, tookMs), 'overtaken', tookMs)
+        chooser.failed(endpoint, service, tooSlow(endpoint, tookMs), 'overtaken', tookMs)
       return { kind: 'refused', error }
     }
     const verdict = judge(error, { read, failBehind: settings.failBehind === true, tookMs })
@@ -297,7 +310,12 @@ export class Attempts<T> {
   }
 }
 
-function slow({ address, region }: Endpoint, afterMs: number): PerigeeError {
+function tooSlow({ address, region }: Endpoint, afterMs: number): PerigeeError {
   const message = `the sidecar at ${address} had not answered after ${Math.round(afterMs)} ms`
   return new PerigeeError(message, { code: 'CANCELLED', region })
+}
+
+/** How long ago a call was begun. */
+function tookMs(begun: BegunCall | undefined): number {
+  return begun?.failed?.tookMs ?? (begun?.slow ? performance.now() - begun.slow.startedMs : 0)
 }

@@ -65,9 +65,8 @@ export class Cache<Out, In = Out> {
    *
    * @throws PerigeeError `FAILED_PRECONDITION` when the stored value doesn't fit the codec.
    */
-  async get(key: string, options?: ReadOptions): Promise<Out | undefined> {
-    const stored = await this.#calls.value(this.namespace, key, options)
-    return stored && this.#decode(key, stored)
+  get(key: string, options?: ReadOptions): Promise<Out | undefined> {
+    return this.#calls.value(this.namespace, key, options, this.#decode)
   }
 
   /** The entry of a key with its version, times and receipt; `undefined` when there is none. */
@@ -125,7 +124,9 @@ export class Cache<Out, In = Out> {
     value: In,
     options: SetOptions = {},
   ): Promise<{ readonly version: string; readonly receipt: Receipt }> {
-    return this.#setEncoded(this.#calls, key, await this.#encode(key, value), options)
+    const encoded = this.#encode(key, value)
+    const bytes = isThenable(encoded) ? await encoded : encoded
+    return await this.#setEncoded(this.#calls, key, bytes, options)
   }
 
   /**
@@ -236,8 +237,9 @@ export class Cache<Out, In = Out> {
     return this.#computations.visit<Computed, Out>(slot, async (join) => {
       let reachable = true
       try {
-        const stored = await this.#calls.value(this.namespace, key, options)
-        if (stored) return await this.#decode(key, stored)
+        const read = async (stored: Uint8Array) => ({ value: await this.#decode(stored, key) })
+        const found = await this.#calls.value(this.namespace, key, options, read)
+        if (found) return found.value
       } catch (thrown) {
         const error = PerigeeError.from(thrown)
         if (!(error instanceof UnreadableValueError)) {
@@ -251,7 +253,7 @@ export class Cache<Out, In = Out> {
       const { stored, seen } = await join(options.signal, start)
       this.#calls.include(seen, before)
       // Each caller reads a value of its own, by its own codec, as from the cache.
-      return stored === undefined ? (undefined as Out) : this.#decode(key, stored)
+      return stored === undefined ? (undefined as Out) : this.#decode(stored, key)
     })
   }
 
@@ -279,7 +281,7 @@ export class Cache<Out, In = Out> {
     return { stored, seen: calls.seen?.bytes }
   }
 
-  async #setEncoded(
+  #setEncoded(
     calls: Calls,
     key: string,
     value: Uint8Array,
@@ -292,27 +294,29 @@ export class Cache<Out, In = Out> {
       key,
       value,
       contentType: this.#codec.contentType,
-      ...(ttlMs !== undefined && { ttl: durationFromMs(ttlMs, 'ttl') }),
-      ...(precondition && { precondition }),
+      ttl: ttlMs === undefined ? undefined : durationFromMs(ttlMs, 'ttl'),
+      precondition,
     }
-    const { response, receipt } = await calls.write(methods.set, fields, options)
-    return { version: response.version, receipt }
+    return calls.set(fields, options)
   }
 
-  async #encode(key: string, value: In): Promise<Uint8Array> {
+  #encode(key: string, value: In): Uint8Array | Promise<Uint8Array> {
     try {
-      return await this.#codec.encode(value)
+      const encoded = this.#codec.encode(value)
+      if (!isThenable(encoded)) return encoded
+      return Promise.resolve(encoded).catch((cause) => this.#unwritable(key, cause))
     } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause)
-      throw invalidArgument(
-        `the value for ${this.namespace}/${key} does not fit the codec: ${why}`,
-        'value',
-        { cause },
-      )
+      return this.#unwritable(key, cause)
     }
   }
 
-  #decode(key: string, stored: Uint8Array): Out | Promise<Out> {
+  #unwritable(key: string, cause: unknown): never {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    const message = `the value for ${this.namespace}/${key} does not fit the codec: ${why}`
+    throw invalidArgument(message, 'value', { cause })
+  }
+
+  readonly #decode = (stored: Uint8Array, key: string): Out | Promise<Out> => {
     try {
       const decoded = this.#codec.decode(stored)
       if (!isThenable(decoded)) return decoded
@@ -329,7 +333,7 @@ export class Cache<Out, In = Out> {
   async #entry(wire: WireEntry, receipt: Receipt): Promise<CacheEntry<Out>> {
     return {
       key: wire.key,
-      value: await this.#decode(wire.key, wire.value),
+      value: await this.#decode(wire.value, wire.key),
       version: wire.version,
       contentType: wire.contentType,
       writtenAt: wire.writtenAt && timestampDate(wire.writtenAt),

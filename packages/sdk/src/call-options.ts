@@ -80,8 +80,13 @@ export function writeOptions(
   requestId: string,
 ): WireWriteOptions {
   return create(WireWriteOptionsSchema, {
-    durability: options.durability ? DURABILITIES[options.durability] : Durability.UNSPECIFIED,
+    durability: durabilityOf(options.durability),
     requestId,
     ...(token && { sessionToken: token }),
   })
+}
+
+/** When a write is acknowledged, on the wire. */
+export function durabilityOf(durability: WriteOptions['durability']): Durability {
+  return durability ? DURABILITIES[durability] : Durability.UNSPECIFIED
 }

@@ -8,6 +8,8 @@ import {
 } from '@bufbuild/protobuf'
 import {
   CacheService,
+  type SetFields,
+  type SetRequestSchema,
   type ReadOptions as WireReadOptions,
   type Receipt as WireReceipt,
   type WriteOptions as WireWriteOptions,
@@ -15,6 +17,7 @@ import {
 import type { BegunCall } from './attempt-plan.ts'
 import {
   type CallOptions,
+  durabilityOf,
   type ReadOptions,
   readOptions,
   type WriteOptions,
@@ -24,6 +27,7 @@ import type { CallSettings } from './call-settings.ts'
 import type { Failover } from './failover.ts'
 import { invalidArgument, PerigeeError } from './perigee-error.ts'
 import { Interrupted, isPlain, PlainGet } from './plain-get.ts'
+import type { QuickSet } from './quick-set.ts'
 import { type Receipt, receiptFrom } from './receipt.ts'
 import { Seen, type Snapshot } from './seen.ts'
 
@@ -49,7 +53,7 @@ export interface CallDefaults {
 
 const NO_OPTIONS: ReadOptions = {}
 
-/** A call whose first attempt was made already. @property sent what the session had seen then. */
+/** A call whose first attempt was begun already. @property sent what the session had seen then. */
 type Begun = BegunCall & { readonly sent: Snapshot | undefined }
 
 type Routing = Pick<CallSettings, 'region' | 'mayLeaveHome'>
@@ -94,18 +98,33 @@ export class Calls {
     return this.#call(method, fields, optionsWith, options, checked, settings, begun)
   }
 
-  /** What the cache holds under a key, pinned by the frame that it came in; by the shortest way there is. */
-  async value(
+  /**
+   * Reads what the cache holds under a key, by the shortest way there is.
+   *
+   * @param decode is given what is found, pinned by the frame that it came in.
+   */
+  value<T>(
     namespace: string,
     key: string,
     options: ReadOptions = NO_OPTIONS,
-  ): Promise<Uint8Array | undefined> {
-    const quick = this.#quickGet(namespace, key, options)
-    const outcome = quick ? await quick.outcome : new Interrupted(undefined)
-    if (!(outcome instanceof Interrupted)) return outcome
-    const begun = outcome.begun && { ...outcome.begun, sent: quick?.sent }
-    const { response } = await this.read(CacheService.method.get, { namespace, key }, options, {}, begun)
-    return response.entry?.value
+    decode: (stored: Uint8Array, key: string) => T | Promise<T>,
+  ): Promise<T | undefined> {
+    let quick: PlainGet | undefined
+    try {
+      quick = this.#quickGet(namespace, key, options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const ordinary = async (begun?: Begun) => {
+      const { response } = await this.read(CacheService.method.get, { namespace, key }, options, {}, begun)
+      return response.entry && decode(response.entry.value, key)
+    }
+    if (!quick) return ordinary()
+    // An async function here would cost as much as all else that a quick Get does.
+    return quick.outcome.then((outcome) => {
+      if (!(outcome instanceof Interrupted)) return outcome && decode(outcome, key)
+      return ordinary(outcome.begun && { ...outcome.begun, sent: quick.sent })
+    })
   }
 
   /** Begins one, if that can be: see {@link QuickGets}. */
@@ -120,6 +139,43 @@ export class Calls {
   }
 
   /**
+   * Writes an entry; by the shortest way there is.
+   *
+   * @param fields the request but for its `options`.
+   */
+  async set(
+    fields: MessageInitShape<typeof SetRequestSchema> & SetFields,
+    options: WriteOptions,
+  ): Promise<{ readonly version: string; readonly receipt: Receipt }> {
+    const requestId = randomUUID()
+    const quick = this.#quickSet(fields, options, requestId)
+    const outcome = quick ? await quick.outcome : new Interrupted(undefined)
+    if (!(outcome instanceof Interrupted))
+      return { version: outcome.version, receipt: receiptFrom(outcome.receipt) }
+    const begun = outcome.begun && { ...outcome.begun, sent: quick?.sent }
+    const { response, receipt } = await this.#write(
+      CacheService.method.set,
+      fields,
+      options,
+      requestId,
+      begun,
+    )
+    return { version: response.version, receipt }
+  }
+
+  /** Begins one, if that can be: see {@link QuickSets}. */
+  #quickSet(fields: SetFields, options: WriteOptions, requestId: string): QuickSet | undefined {
+    const sets = this.#failover.quickSets
+    if (!sets || options.signal || options.onReceipt) return undefined
+    const durability = durabilityOf(options.durability ?? this.#defaults.durability)
+    return sets.begin({
+      fields: { ...fields, options: { durability, requestId } },
+      timeoutMs: options.timeoutMs ?? this.#defaults.defaultTimeoutMs,
+      session: this.#session(),
+    })
+  }
+
+  /**
    * @param fields the request but for its `options`. All attempts carry one request id, made here.
    * @param defaultTimeoutMs when the options have none, and the client's own is shorter: for calls of some MiB.
    */
@@ -129,12 +185,21 @@ export class Calls {
     options: WriteOptions = {},
     defaultTimeoutMs = 0,
   ): Promise<Answer<MessageShape<O>>> {
-    const requestId = randomUUID()
     const timeoutMs = options.timeoutMs ?? Math.max(defaultTimeoutMs, this.#defaults.defaultTimeoutMs)
+    return this.#write(method, fields, { ...options, timeoutMs }, randomUUID())
+  }
+
+  #write<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    fields: MessageInitShape<I>,
+    options: WriteOptions,
+    requestId: string,
+    begun?: Begun,
+  ): Promise<Answer<MessageShape<O>>> {
     const durability = options.durability ?? this.#defaults.durability
     const optionsWith = (token: Uint8Array | undefined) =>
       writeOptions({ ...options, durability }, token, requestId)
-    return this.#call(method, fields, optionsWith, { ...options, timeoutMs }, true, {})
+    return this.#call(method, fields, optionsWith, options, true, {}, begun)
   }
 
   /** A session of its own that has seen what this one has. */

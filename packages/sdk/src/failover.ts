@@ -1,8 +1,9 @@
-import type {
-  DescMessage,
-  DescMethodServerStreaming,
-  DescMethodUnary,
-  MessageShape,
+import {
+  type DescMessage,
+  type DescMethodServerStreaming,
+  type DescMethodUnary,
+  fromBinary,
+  type MessageShape,
 } from '@bufbuild/protobuf'
 import type { AttemptTools, BegunCall } from './attempt-plan.ts'
 import { Attempts } from './attempts.ts'
@@ -15,6 +16,7 @@ import { MultiplexTransport } from './multiplex-transport.ts'
 import { Overloads } from './overloads.ts'
 import { PerigeeError } from './perigee-error.ts'
 import { QuickGets } from './quick-get.ts'
+import { QuickSets } from './quick-set.ts'
 import { RetryBudget, type RetryBudgetOptions } from './retry-budget.ts'
 import type { AttemptOptions, Transport } from './transport.ts'
 
@@ -22,6 +24,8 @@ import type { AttemptOptions, Transport } from './transport.ts'
 export class Failover {
   /** The short way of plain Gets, where the transport has one. */
   readonly quickGets: QuickGets | undefined
+  /** And of plain Sets. */
+  readonly quickSets: QuickSets | undefined
   readonly #transport: Transport
   readonly #reads: AttemptTools
   readonly #writes: AttemptTools
@@ -38,21 +42,17 @@ export class Failover {
     this.#transport = transport
     // Of their own each: while nobody takes writes, these spend theirs, and reads must still be able to go on elsewhere.
     this.#reads = { ...tools, budget: new RetryBudget(retryBudget) }
-    const { budget } = this.#reads
-    if (transport instanceof MultiplexTransport)
-      this.quickGets = new QuickGets({
-        chooser: tools.chooser,
-        transport,
-        budget,
-        overloads: tools.overloads,
-      })
     this.#writes = { ...tools, budget: new RetryBudget(retryBudget) }
+    if (transport instanceof MultiplexTransport) {
+      this.quickGets = new QuickGets({ ...this.#reads, transport })
+      this.quickSets = new QuickSets({ ...this.#writes, transport })
+    }
   }
 
   /**
    * @param request made anew for each attempt, so that it carries what the session has seen by then; given the number of
    *   the attempt, from 0.
-   * @param begun its first attempt, number 0, if that was made already.
+   * @param begun its first attempt, number 0, if that was begun already.
    * @returns the answer, and the number of the attempt that brought it.
    */
   unary<I extends DescMessage, O extends DescMessage>(
@@ -65,7 +65,10 @@ export class Failover {
     const plan = {
       ...{ read, service: serviceOf(method), settings },
       attempt: async (endpoint: Endpoint, options: AttemptOptions, attempt: number) => {
-        const response = await this.#transport.unary(endpoint, method, () => request(attempt), options)
+        const answer = attempt === 0 ? await begun?.slow?.answer(options.signal) : undefined
+        const response = answer
+          ? fromBinary(method.output, answer)
+          : await this.#transport.unary(endpoint, method, () => request(attempt), options)
         return { response, endpoint, attempt }
       },
     }

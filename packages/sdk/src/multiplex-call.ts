@@ -2,25 +2,34 @@ import { type DescMethod, type Message, toBinary } from '@bufbuild/protobuf'
 import { STATUS } from '@perigee/core'
 import {
   CacheService,
+  type CallEnd,
   decodeStatus,
   type FrameReply,
+  HEAD_BYTES_MAX,
   REPLY_FIELD,
   type RequestFrameWriter,
+  type SearchRequest,
+  SearchService,
   type SetRequest,
   SetRequestWriter,
+  type StreamCall,
+  searchRequestBytes,
+  wireTimeout,
 } from '@perigee/protocol'
 import type { Deadline } from './deadline.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { MultiplexedMethod } from './multiplex-methods.ts'
-import type { StreamCall } from './multiplex-stream.ts'
 import { PerigeeError } from './perigee-error.ts'
 import { RefusedStream } from './refused-stream.ts'
-import { callEnded, notTaken } from './transport-errors.ts'
-
-/** Beside its request: its head, and lengths. */
-export const HEAD_BYTES_MAX = 64
-/** What 32 bits hold. */
-const LONGEST_TIMEOUT_MS = 2 ** 32 - 1
+import {
+  brokeOff,
+  callEnded,
+  closedError,
+  notSent,
+  notTaken,
+  tooLate,
+  wentSilent,
+} from './transport-errors.ts'
 
 /** A request as frames carry it: the session's token apart, which the calls of one session share. */
 export interface FramedRequest {
@@ -36,9 +45,15 @@ export function framedRequest(method: DescMethod, request: Message): FramedReque
   const token = options?.sessionToken
   const set = method === CacheService.method.set ? sets.write(request as SetRequest) : undefined
   if (set) return { bytes: set, token: token?.length ? token : undefined }
-  if (!token?.length) return { bytes: toBinary(method.input, request), token: undefined }
+  if (!token?.length) return { bytes: requestBytes(method, request), token: undefined }
   const without = { ...request, options: { ...options, sessionToken: new Uint8Array() } }
-  return { bytes: toBinary(method.input, without), token }
+  return { bytes: requestBytes(method, without), token }
+}
+
+function requestBytes(method: DescMethod, request: Message): Uint8Array {
+  return method === SearchService.method.search
+    ? searchRequestBytes(request as SearchRequest)
+    : toBinary(method.input, request)
 }
 
 /** One call over a stream, until its answer's bytes are there. */
@@ -55,7 +70,7 @@ export class MultiplexCall implements StreamCall {
     reject(error: PerigeeError): void
   }
 
-  /** @param settle given the answer, `undefined` when the sidecar has no Multiplex. */
+  /** @param settle given the answer, a view of its frame; `undefined` when the sidecar has no Multiplex. */
   constructor(
     call: {
       readonly endpoint: Endpoint
@@ -86,23 +101,39 @@ export class MultiplexCall implements StreamCall {
   }
 
   replied({ field, bytes }: FrameReply, draining: boolean): void {
-    // A frame's memory is that of many answers.
-    if (field === this.#method.replyField) this.#settle.resolve(Buffer.from(bytes))
+    if (field === this.#method.replyField) this.#settle.resolve(bytes)
     else this.#settle.reject(errorOf({ field, bytes }, this.endpoint, draining))
   }
 
-  failed(error: PerigeeError): void {
-    this.#settle.reject(error)
-  }
-
-  unsupported(): void {
-    this.#settle.resolve(undefined)
+  ended(end: CallEnd): void {
+    if (end.kind === 'unsupported') this.#settle.resolve(undefined)
+    else this.#settle.reject(endError(end, this.endpoint))
   }
 }
 
-/** A time as frames say it: 0, which is the sidecar's default, only for what never ends. */
-export function wireTimeout(ms: number): number {
-  return ms === Number.POSITIVE_INFINITY ? 0 : Math.min(Math.max(1, Math.ceil(ms)), LONGEST_TIMEOUT_MS)
+/** The error of a call that has no reply. */
+export function endError(
+  end: Exclude<CallEnd, { readonly kind: 'unsupported' }>,
+  endpoint: Endpoint,
+): PerigeeError {
+  switch (end.kind) {
+    case 'late':
+      return tooLate(endpoint, end.sent)
+    case 'silent':
+      return wentSilent(endpoint, end.sent ? callEnded(STATUS.CANCELLED, 'given up') : undefined)
+    case 'not-sent':
+      return notSent(endpoint)
+    case 'closed':
+      return closedError()
+    case 'not-taken':
+      return notTaken(endpoint, new RefusedStream(end.why))
+    case 'refused':
+      return PerigeeError.from(end.error, endpoint.region)
+    case 'broken': {
+      const { error } = end
+      return brokeOff(endpoint, error instanceof Error ? error : callEnded(error.code, error.details))
+    }
+  }
 }
 
 /** The error that a reply stands for which isn't the answer asked for. */

@@ -1,25 +1,26 @@
 import {
   type DescMessage,
+  type DescMethod,
   type DescMethodServerStreaming,
   type DescMethodUnary,
   fromBinary,
   type MessageShape,
 } from '@bufbuild/protobuf'
-import type { CallToken } from './call-token.ts'
+import { MultiplexRoute, type MultiplexStream, readSearchResponse, SearchService } from '@perigee/protocol'
+import { type CallToken, metadataWith } from './call-token.ts'
+import type { Connection } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { GrpcTransport, unwritable } from './grpc-transport.ts'
 import { isRead } from './idempotency.ts'
 import { type FramedRequest, framedRequest, MultiplexCall } from './multiplex-call.ts'
-import { MULTIPLEXED, type MultiplexedMethod } from './multiplex-methods.ts'
-import { MultiplexRoute } from './multiplex-route.ts'
-import type { MultiplexStream } from './multiplex-stream.ts'
+import { MULTIPLEX_PATH, MULTIPLEXED, type MultiplexedMethod } from './multiplex-methods.ts'
 import { aborted } from './perigee-error.ts'
 import { ProcessHold } from './process-hold.ts'
 import type { AttemptOptions, Transport, TransportOptions } from './transport.ts'
 import { closedError } from './transport-errors.ts'
 
 /** Larger requests go by themselves: they gain nothing from sharing a frame, and others would wait for them. */
-const REQUEST_BYTES_MAX = 256 * 1024
+export const REQUEST_BYTES_MAX = 256 * 1024
 
 /**
  * The hot methods over one Multiplex stream an address, several calls to a frame; everything else, and everything to a sidecar
@@ -28,7 +29,7 @@ const REQUEST_BYTES_MAX = 256 * 1024
 export class MultiplexTransport implements Transport {
   readonly #unary: GrpcTransport
   readonly #token: CallToken | undefined
-  readonly #routes = new Map<string, MultiplexRoute>()
+  readonly #routes = new Map<string, MultiplexRoute<Connection>>()
   /** Keeps the process alive while a call is waited for. */
   readonly hold = new ProcessHold()
   #closed = false
@@ -68,7 +69,7 @@ export class MultiplexTransport implements Transport {
       const call = { endpoint, read: isRead(method), method: multiplexed, request: framed }
       const answer = await this.#call(stream, call, options)
       if (!answer) return await this.#unary.unaryShowing(token, endpoint, method, request, options)
-      return fromBinary(method.output, answer)
+      return answerOf(method, answer)
     } finally {
       release()
     }
@@ -118,22 +119,22 @@ export class MultiplexTransport implements Transport {
 
   close(): void {
     this.#closed = true
-    for (const route of this.#routes.values()) route.close(closedError)
+    for (const route of this.#routes.values()) route.close()
     this.#routes.clear()
     this.#unary.close()
     this.hold.release()
   }
 
-  #route({ address }: Endpoint): MultiplexRoute {
+  #route({ address }: Endpoint): MultiplexRoute<Connection> {
     let route = this.#routes.get(address)
     if (!route) {
-      route = new MultiplexRoute()
+      route = new MultiplexRoute(openStream)
       this.#routes.set(address, route)
     }
     return route
   }
 
-  /** The answer; `undefined` when the sidecar has no Multiplex. */
+  /** The answer, a view of its frame; `undefined` when the sidecar has no Multiplex. */
   #call(
     stream: MultiplexStream,
     {
@@ -165,6 +166,23 @@ export class MultiplexTransport implements Transport {
       stream.send(call)
     })
   }
+}
+
+function openStream({ client }: Connection, token: string | undefined) {
+  return client.makeBidiStreamRequest<Buffer, Buffer>(MULTIPLEX_PATH, asIs, asIs, metadataWith(token))
+}
+
+function asIs(bytes: Buffer): Buffer {
+  return bytes
+}
+
+/** @param bytes a view of a frame, whose memory is that of many answers: nothing of it is kept. */
+function answerOf<O extends DescMessage>(
+  method: DescMethodUnary<DescMessage, O>,
+  bytes: Buffer,
+): MessageShape<O> {
+  const plain = (method as DescMethod) === SearchService.method.search ? readSearchResponse(bytes) : undefined
+  return (plain as MessageShape<O> | undefined) ?? fromBinary(method.output, Buffer.from(bytes))
 }
 
 function encode<I extends DescMessage>(method: DescMethodUnary<I>, request: MessageShape<I>): FramedRequest {

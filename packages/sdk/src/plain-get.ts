@@ -74,13 +74,17 @@ export class PlainGet implements QuickGetPlan {
     })
   }
 
+  get takesReceipt(): boolean {
+    return this.#session !== undefined
+  }
+
   get token(): Uint8Array | undefined {
     return this.sent?.bytes
   }
 
   answered(value: Uint8Array | undefined, receipt: Uint8Array | undefined): void {
     try {
-      const token = this.#session && receipt && tokenOf(receipt)
+      const token = receipt?.length ? tokenOf(receipt) : undefined
       if (token?.length) this.#session?.include(token, this.sent, this.#checked)
       this.#resolve(value)
     } catch (error) {

@@ -8,31 +8,32 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf'
 import {
   CacheService,
+  type CallEnd,
   type FrameReply,
+  GetAnswerReader,
   GetResponseSchema,
+  HEAD_BYTES_MAX,
   REPLY_FIELD,
   ReceiptSchema,
   type RequestFrameWriter,
-  readGetResponse,
+  type StreamCall,
+  wireTimeout,
 } from '@perigee/protocol'
 import { type BegunCall, FIRST_SHARE } from './attempt-plan.ts'
 import { isRefused } from './call-token.ts'
 import { Deadline } from './deadline.ts'
-import type { Endpoint, EndpointChooser } from './endpoint.ts'
+import type { Endpoint } from './endpoint.ts'
 import { serviceOf } from './health-watch.ts'
-import { errorOf, HEAD_BYTES_MAX, wireTimeout } from './multiplex-call.ts'
-import type { StreamCall } from './multiplex-stream.ts'
-import type { MultiplexTransport } from './multiplex-transport.ts'
-import type { Overloads } from './overloads.ts'
+import { endError, errorOf } from './multiplex-call.ts'
 import { PerigeeError } from './perigee-error.ts'
-import type { RetryBudget } from './retry-budget.ts'
+import { QuickCalls } from './quick-calls.ts'
 
 const SERVICE = serviceOf(CacheService.method.get)
 /** Longer ones go the ordinary way, which says what is wrong with them. */
 const NAME_LENGTH_MAX = 2_048
 
-/** What UTF-8 has no form for. */
-const HALF_PAIR = /\p{Surrogate}/u
+/** One for all, as nothing is kept of it. */
+const answer = new GetAnswerReader()
 
 /** What a Get asks for, and who hears of its end, once. */
 export interface QuickGetPlan {
@@ -42,49 +43,31 @@ export interface QuickGetPlan {
   readonly options: Uint8Array | undefined
   readonly token: Uint8Array | undefined
   readonly timeoutMs: number
-  /** @param value a view of the frame; `undefined`: a miss. @param receipt likewise, encoded. */
+  /** Whether it takes the receipt. */
+  readonly takesReceipt: boolean
+  /** @param value a view of the frame; `undefined`: a miss. @param receipt likewise, encoded, if it is taken. */
   answered(value: Uint8Array | undefined, receipt: Uint8Array | undefined): void
   /** It goes on in the ordinary way. @param begun what has happened so far; `undefined`: nothing. */
   goOn(begun: BegunCall | undefined): void
 }
 
 /** Makes quick Gets. */
-export class QuickGets {
-  readonly chooser: EndpointChooser
-  readonly transport: MultiplexTransport
-  readonly #budget: RetryBudget
-  readonly #overloads: Overloads
-
-  constructor(parts: {
-    readonly chooser: EndpointChooser
-    readonly transport: MultiplexTransport
-    readonly budget: RetryBudget
-    readonly overloads: Overloads
-  }) {
-    this.chooser = parts.chooser
-    this.transport = parts.transport
-    this.#budget = parts.budget
-    this.#overloads = parts.overloads
-  }
-
+export class QuickGets extends QuickCalls {
   /** Begins one; false, and nothing has happened, when it has to go the ordinary way. */
   begin(plan: QuickGetPlan): boolean {
     const { namespace, key, timeoutMs } = plan
     if (!isPlain(namespace) || !isPlain(key) || !(timeoutMs > 0)) return false
-    const endpoint = this.chooser.first(SERVICE)
-    if (endpoint && this.#overloads.any && this.#overloads.waitMs(endpoint) > 0) return false
+    const endpoint = this.endpoint(SERVICE)
     const stream = endpoint && this.transport.openStream(endpoint)
     if (!stream) return false
-    this.#budget.callMade()
-    this.chooser.began(endpoint)
-    this.transport.hold.enter()
+    this.began(endpoint)
     stream.send(new QuickGet(plan, endpoint, this, stream.token))
     return true
   }
 }
 
 function isPlain(name: string): boolean {
-  return typeof name === 'string' && name.length <= NAME_LENGTH_MAX && !HALF_PAIR.test(name)
+  return typeof name === 'string' && name.length <= NAME_LENGTH_MAX && name.isWellFormed()
 }
 
 class QuickGet implements StreamCall {
@@ -122,22 +105,39 @@ class QuickGet implements StreamCall {
 
   replied(reply: FrameReply, draining: boolean): void {
     if (reply.field !== REPLY_FIELD.get) {
-      this.failed(errorOf(reply, this.endpoint, draining))
+      this.#failed(errorOf(reply, this.endpoint, draining))
       return
     }
-    let answer: ReturnType<typeof read>
+    let value: Uint8Array | undefined
+    let receipt: Uint8Array | undefined
     try {
-      answer = read(reply.bytes)
+      const { memory, from, to } = reply
+      if (answer.read(memory, from, to)) {
+        if (answer.found) value = memory.subarray(answer.valueFrom, answer.valueTo)
+        if (this.#plan.takesReceipt) receipt = memory.subarray(answer.receiptFrom, answer.receiptTo)
+      } else {
+        const read = fromBinary(GetResponseSchema, reply.bytes)
+        value = read.entry?.value
+        receipt = read.receipt && toBinary(ReceiptSchema, read.receipt)
+      }
     } catch (thrown) {
-      this.failed(PerigeeError.from(thrown, this.endpoint.region))
+      this.#failed(PerigeeError.from(thrown, this.endpoint.region))
       return
     }
     this.#gets.chooser.answered(this.endpoint, SERVICE)
     this.#ended()
-    this.#plan.answered(answer.entry?.value, answer.receipt)
+    this.#plan.answered(value, receipt)
   }
 
-  failed(error: PerigeeError): void {
+  ended(end: CallEnd): void {
+    if (end.kind !== 'unsupported') this.#failed(endError(end, this.endpoint))
+    else {
+      this.#ended()
+      this.#plan.goOn(undefined)
+    }
+  }
+
+  #failed(error: PerigeeError): void {
     const tookMs = performance.now() - this.#startedMs
     this.#ended()
     // Nothing was done, and with another token it goes the ordinary way.
@@ -150,23 +150,8 @@ class QuickGet implements StreamCall {
     this.#plan.goOn({ deadline, failed: { endpoint: this.endpoint, error, tookMs, wasInUse } })
   }
 
-  unsupported(): void {
-    this.#ended()
-    this.#plan.goOn(undefined)
-  }
-
   #ended(): void {
     this.#gets.chooser.ended(this.endpoint)
     this.#gets.transport.hold.leave()
   }
-}
-
-function read(bytes: Buffer): {
-  readonly entry: { readonly value: Uint8Array } | undefined
-  readonly receipt: Uint8Array | undefined
-} {
-  const quickly = readGetResponse(bytes)
-  if (quickly) return quickly
-  const { entry, receipt } = fromBinary(GetResponseSchema, bytes)
-  return { entry, receipt: receipt && toBinary(ReceiptSchema, receipt) }
 }

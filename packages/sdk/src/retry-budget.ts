@@ -9,6 +9,9 @@ export interface RetryBudgetOptions {
   readonly perSecond?: number | undefined
 }
 
+/** What less time brings isn't worth its reckoning. */
+const STEP_MS = 1
+
 /**
  * Bounds what retries and hedges add to the load, so that sidecars that are slow because they have too much to do don't
  * get more of it from every client: once a fifth of the last ten seconds' calls have been sent again, a failure is told
@@ -56,7 +59,7 @@ export class RetryBudget {
   #catchUp(): void {
     const now = this.#nowMs()
     const elapsed = now - this.#asOfMs
-    if (elapsed <= 0) return
+    if (elapsed < STEP_MS) return
     this.#asOfMs = now
     this.#earned *= Math.exp(-elapsed / KEPT_MS)
     this.#reserve = Math.min(this.#reserveMax, this.#reserve + (this.#perSecond * elapsed) / 1_000)

@@ -1,8 +1,8 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { SearchResponseSchema } from '@perigee/protocol'
 import { expect, it } from 'vitest'
-import { answerBytes } from '../grpc/answer-bytes.ts'
-import { hitsField, type Shown, shownBytes, shownChunk, shownFrom } from './shown-chunk.ts'
+import { AnswerBytes } from '../grpc/answer-bytes.ts'
+import { HitsField, type Shown, shownBytes, shownChunk, shownFrom } from './shown-chunk.ts'
 
 const chunk: Shown = {
   id: 'a\\b “c”',
@@ -21,14 +21,15 @@ it('reads back what it wrote', () => {
 
 it('makes hits that are on the wire what hits of the chunks are', () => {
   const chunks = [0, 1, 20, 30_000].map((length) => ({ ...chunk, text: 'é'.repeat(length) }))
-  for (let count = 0; count <= chunks.length; count++) {
+  for (let count = 1; count <= chunks.length; count++) {
     const some = chunks.slice(0, count)
     const found = some.map((one, i) => ({ shown: shownBytes(one) ?? Buffer.of(), distance: 0.25 + i }))
     const answer = create(SearchResponseSchema, { receipt: { region: 'r' } })
-    answer.$unknown = hitsField(found)
+    answer.$unknown = [new HitsField(found, () => {})]
     const hits = some.map((one, i) => ({ chunk: shownChunk(one), distance: 0.25 + i }))
     const whole = create(SearchResponseSchema, { hits, receipt: { region: 'r' } })
-    for (const sent of [toBinary(SearchResponseSchema, answer), answerBytes(SearchResponseSchema, answer)])
+    const { bytes } = new AnswerBytes(SearchResponseSchema, answer)
+    for (const sent of [toBinary(SearchResponseSchema, answer), bytes])
       expect(fromBinary(SearchResponseSchema, sent)).toEqual(whole)
   }
 })

@@ -1,7 +1,8 @@
-import { create, fromBinary, type JsonObject, type UnknownField } from '@bufbuild/protobuf'
+import { create, fromBinary, type JsonObject } from '@bufbuild/protobuf'
 import { sizeDelimitedEncode, sizeDelimitedPeek, WireType } from '@bufbuild/protobuf/wire'
 import { formatPosition, type Position } from '@perigee/core'
 import { type Chunk, ChunkSchema, HitSchema, SearchResponseSchema } from '@perigee/protocol'
+import type { EncodedField } from '../grpc/answer-bytes.ts'
 import { timestampOf } from '../wire-time.ts'
 
 /** What of a chunk every answer shows that shows more than its id and version. */
@@ -49,26 +50,55 @@ export function shownFrom(bytes: Buffer): Chunk {
   return fromBinary(ChunkSchema, bytes.subarray(offset))
 }
 
-/**
- * Hits of such chunks as a field of an answer that is encoded already: for its unknown fields, which are written as they are.
- * After the first hit its tag stands before each.
- */
-export function hitsField(
-  hits: readonly { readonly shown: Buffer; readonly distance: number }[],
-): UnknownField[] {
-  if (hits.length === 0) return []
-  const sizes = hits.map(({ shown }) => 1 + shown.length + 1 + DOUBLE_BYTES)
-  const data = Buffer.allocUnsafe(sizes.reduce((sum, size) => sum + 1 + VARINT_BYTES_MAX + size, 0))
-  let at = 0
-  for (const [i, { shown, distance }] of hits.entries()) {
-    if (i > 0) data[at++] = HITS_TAG
-    at = writeVarint(data, at, sizes[i] as number)
-    data[at++] = CHUNK_TAG
-    at += shown.copy(data, at)
-    data[at++] = DISTANCE_TAG
-    at = data.writeDoubleLE(distance, at)
+/** A hit whose chunk is encoded already. */
+interface EncodedHit {
+  readonly shown: Buffer
+  readonly distance: number
+}
+
+/** Hits of such chunks, one at least, as a field of an answer that is encoded already: for its unknown fields, which are written as they are. */
+export class HitsField implements EncodedField {
+  readonly no = HITS.number
+  readonly wireType = WireType.LengthDelimited
+  readonly length: number
+  readonly #hits: readonly EncodedHit[]
+  readonly #release: () => void
+
+  /** @param release called when the hits' memory isn't needed any more. */
+  constructor(hits: readonly EncodedHit[], release: () => void) {
+    this.#hits = hits
+    this.#release = release
+    let length = 0
+    for (const { shown } of hits) {
+      const size = hitSize(shown)
+      length += 1 + varintSize(size) + size
+    }
+    this.length = length
   }
-  return [{ no: HITS.number, wireType: WireType.LengthDelimited, data: data.subarray(0, at) }]
+
+  get data(): Uint8Array {
+    const bytes = Buffer.allocUnsafe(this.length)
+    this.write(bytes, 0)
+    // Who asks for it writes the first tag.
+    return bytes.subarray(1)
+  }
+
+  write(to: Buffer, from: number): number {
+    let at = from
+    for (const { shown, distance } of this.#hits) {
+      to[at++] = HITS_TAG
+      at = writeVarint(to, at, hitSize(shown))
+      to[at++] = CHUNK_TAG
+      at += shown.copy(to, at)
+      to[at++] = DISTANCE_TAG
+      at = to.writeDoubleLE(distance, at)
+    }
+    return at
+  }
+
+  release(): void {
+    this.#release()
+  }
 }
 
 const HITS = SearchResponseSchema.field.hits
@@ -76,12 +106,20 @@ const HITS_TAG = tagOf(HITS.number, WireType.LengthDelimited)
 const CHUNK_TAG = tagOf(HitSchema.field.chunk.number, WireType.LengthDelimited)
 const DISTANCE_TAG = tagOf(HitSchema.field.distance.number, WireType.Bit64)
 const DOUBLE_BYTES = 8
-/** Of a length below 2³². */
-const VARINT_BYTES_MAX = 5
 
 /** A tag of one byte. */
 function tagOf(field: number, type: WireType): number {
   return (field << 3) | type
+}
+
+function hitSize(shown: Buffer): number {
+  return 1 + shown.length + 1 + DOUBLE_BYTES
+}
+
+function varintSize(value: number): number {
+  let size = 1
+  for (let rest = value; rest > 0x7f; rest >>>= 7) size += 1
+  return size
 }
 
 /** @returns where it ends. */

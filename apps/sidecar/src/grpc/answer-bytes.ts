@@ -1,26 +1,47 @@
-import { type DescMessage, type Message, toBinary } from '@bufbuild/protobuf'
+import { type DescMessage, type Message, toBinary, type UnknownField } from '@bufbuild/protobuf'
+import type { EncodedResult } from '@perigee/protocol'
 
-/** What one byte holds of a varint. */
-const ONE_BYTE_MAX = 0x7f
+/** A field of an answer that is encoded already, and writes itself: to be put among the answer's unknown fields. Its tag is one byte. */
+export interface EncodedField extends UnknownField, EncodedResult {
+  /** Nobody will write it any more. */
+  release(): void
+}
 
-/**
- * An answer as it goes over the wire. Fields that were encoded already, its unknown ones, are put beside the others as they
- * are, in memory of the right size: protobuf-es makes its memory larger step by step, and copies it in the end.
- */
-export function answerBytes(schema: DescMessage, answer: Message): Uint8Array {
-  const encoded = answer.$unknown ?? []
-  if (encoded.length === 0 || encoded.some(({ no }) => no << 3 > ONE_BYTE_MAX))
-    return toBinary(schema, answer)
-  const others = toBinary(schema, answer, { writeUnknownFields: false })
-  const bytes = Buffer.allocUnsafe(
-    encoded.reduce((size, { data }) => size + 1 + data.length, 0) + others.length,
-  )
-  let at = 0
-  for (const { no, wireType, data } of encoded) {
-    bytes[at] = (no << 3) | wireType
-    bytes.set(data, at + 1)
-    at += 1 + data.length
+/** An answer as it goes over the wire. */
+export class AnswerBytes implements EncodedResult {
+  readonly length: number
+  readonly #others: Uint8Array
+  #field: EncodedField | undefined
+
+  constructor(schema: DescMessage, answer: Message) {
+    const [field, another] = answer.$unknown ?? []
+    if (field && !another && isEncoded(field)) this.#field = field
+    this.#others = toBinary(schema, answer, { writeUnknownFields: !this.#field })
+    this.length = (this.#field?.length ?? 0) + this.#others.length
   }
-  bytes.set(others, at)
-  return bytes
+
+  write(to: Buffer, from: number): number {
+    const at = this.#field?.write(to, from) ?? from
+    to.set(this.#others, at)
+    return at + this.#others.length
+  }
+
+  /** All of it, in memory of its own. */
+  get bytes(): Buffer {
+    if (!this.#field)
+      return Buffer.from(this.#others.buffer, this.#others.byteOffset, this.#others.byteLength)
+    const bytes = Buffer.allocUnsafe(this.length)
+    this.write(bytes, 0)
+    return bytes
+  }
+
+  /** Nobody will write it any more. */
+  release(): void {
+    this.#field?.release()
+    this.#field = undefined
+  }
+}
+
+function isEncoded(field: UnknownField): field is EncodedField {
+  return 'release' in field
 }

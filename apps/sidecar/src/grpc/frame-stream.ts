@@ -38,7 +38,7 @@ export class FrameStream {
     return this.#over
   }
 
-  /** @param sent called when its memory isn't needed any more; not once the stream has ended. */
+  /** @param sent called when its memory isn't needed any more; maybe never, once the stream has ended. */
   write(frame: Buffer, sent: (frame: Buffer) => void): void {
     if (this.#over) return
     this.#unsentBytes += frame.length

@@ -1,5 +1,5 @@
 import type { DescMethod } from '@bufbuild/protobuf'
-import { type handleBidiStreamingCall, status } from '@grpc/grpc-js'
+import { type handleBidiStreamingCall, Metadata, status } from '@grpc/grpc-js'
 import type { Identity } from '../security/identity.ts'
 import type { StatusError } from '../status-error.ts'
 import type { AdapterContext } from './adapter.ts'
@@ -90,6 +90,8 @@ export function adaptFrames(
       access.check(identity.principal, method, undefined)
       connections.widen(call.getPeer())
       reader = handler(stream, context, identity)
+      // One that ends with a status and nothing before was refused, and nothing of it was done: not so once a frame is read.
+      call.once('data', () => attempt(() => call.sendMetadata(new Metadata())))
       call.on('data', (frame: Buffer) => attempt(() => reader?.read(frame)))
       call.on('end', () => attempt(() => reader?.finish()))
     }

@@ -10,7 +10,8 @@ import {
   STATUS_DETAILS_KEY,
 } from '@perigee/protocol'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { PeerClient, PeerUnreachable } from './peer-client.ts'
+import { PeerClient } from './peer-client.ts'
+import { PeerUnreachable } from './peer-error.ts'
 
 const REGION = 'eu-west-1'
 
@@ -38,7 +39,11 @@ async function peer() {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  const client = new PeerClient({ peers: new Map([[REGION, [address]]]), connectMs: 100 })
+  const client = new PeerClient({
+    peers: new Map([[REGION, [address]]]),
+    connectMs: 100,
+    messageBytesMax: 1024 * 1024,
+  })
   onTestFinished(() => {
     client.stop()
     for (const socket of sockets) socket.destroy()

@@ -1,33 +1,17 @@
 import type { DescMethodServerStreaming, DescMethodUnary, MessageShape } from '@bufbuild/protobuf'
 import { type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { type Client, connectivityState, Metadata, type ServiceError, status } from '@grpc/grpc-js'
-import { statusName } from '@perigee/core'
-import { decodeStatusDetails, STATUS_DETAILS_KEY } from '@perigee/protocol'
-import { StatusError } from '../status-error.ts'
+import type { ServiceError } from '@grpc/grpc-js'
+import {
+  type ForwardRequest,
+  ForwardRequestSchema,
+  type ForwardResponse,
+  ForwardResponseSchema,
+  PeerService,
+} from '@perigee/protocol'
+import { metadataOf } from './forward-stream.ts'
 import { PeerConnection } from './peer-connection.ts'
 import type { PeerTls } from './peer-credentials.ts'
-
-/** No answer from another region's sidecar. */
-export class PeerUnreachable extends Error {
-  override name = 'PeerUnreachable'
-  readonly region: string
-  /** Whether the request may have arrived. */
-  readonly sent: boolean
-
-  constructor(region: string, sent: boolean, message: string) {
-    super(message)
-    this.region = region
-    this.sent = sent
-  }
-}
-
-/** Another region's sidecar doesn't take this one for a sidecar, and did nothing. */
-export class PeerRefused extends PeerUnreachable {
-  constructor(region: string, why: string) {
-    const what = 'give all sidecars the same PERIGEE_PEER_TOKEN_FILE, or certificates with names of sidecars'
-    super(region, false, `the sidecar of ${region} doesn't take this one for a sidecar: ${what} (${why})`)
-  }
-}
+import { answeredError, PeerUnreachable } from './peer-error.ts'
 
 /** After so many times the longest wait for a connection one that is still being made is given up: its handshake was swallowed. */
 const STUCK_AFTER_WAITS = 3
@@ -36,6 +20,7 @@ const STUCK_AFTER_WAITS = 3
 export class PeerClient {
   readonly #addresses: ReadonlyMap<string, readonly string[]>
   readonly #connectMs: number
+  readonly #messageBytesMax: number
   readonly #connections = new Map<string, PeerConnection>()
   /** Which address of a region comes first. */
   readonly #first = new Map<string, number>()
@@ -52,6 +37,8 @@ export class PeerClient {
     token?: () => string | undefined
     /** Longest wait for a connection, milliseconds. */
     connectMs: number
+    /** What sidecars take of a message; all alike. */
+    messageBytesMax: number
     /** How the sidecars of a region are called by TLS. Default: without. */
     tls?: ((region: string) => PeerTls) | undefined
   }) {
@@ -62,6 +49,7 @@ export class PeerClient {
     this.#token = options.token ?? (() => undefined)
     this.#own = siblings?.region
     this.#connectMs = options.connectMs
+    this.#messageBytesMax = options.messageBytesMax
     this.#tls = options.tls
   }
 
@@ -103,18 +91,18 @@ export class PeerClient {
     request: MessageShape<I>,
     { deadlineMs, signal }: { deadlineMs: number; signal?: AbortSignal },
   ): Promise<MessageShape<O>> {
-    const client = await this.#connected(region, deadlineMs)
+    const { client } = await this.#connected(region, deadlineMs)
     return new Promise((resolve, reject) => {
       const call = client.makeUnaryRequest(
         `/${method.parent.typeName}/${method.name}`,
         (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
         (bytes: Buffer) => fromBinary(method.output, bytes),
         request,
-        this.#metadata(),
+        metadataOf(this.#token()),
         { deadline: deadlineMs },
         (error, response) => {
           signal?.removeEventListener('abort', cancel)
-          if (error) reject(peerError(region, error))
+          if (error) reject(answeredError(region, error))
           else resolve(response as MessageShape<O>)
         },
       )
@@ -122,6 +110,27 @@ export class PeerClient {
       signal?.addEventListener('abort', cancel)
       if (signal?.aborted) cancel()
     })
+  }
+
+  /**
+   * Passes one call on: over a stream that it shares with others, or unary where the peer has no such stream, or doesn't take
+   * the call on it.
+   *
+   * @throws StatusError as the peer answered it; PeerUnreachable when it didn't answer.
+   */
+  async forward(
+    region: string,
+    request: ForwardRequest,
+    demand: { deadlineMs: number; signal?: AbortSignal },
+  ): Promise<ForwardResponse> {
+    const connection = await this.#connected(region, demand.deadlineMs)
+    const forwarding = {
+      ...{ region, token: this.#token(), request: toBinary(ForwardRequestSchema, request) },
+      ...demand,
+    }
+    const response = await connection.forwards.call(connection, forwarding)
+    if (response) return fromBinary(ForwardResponseSchema, response)
+    return this.call(region, PeerService.method.forward, request, demand)
   }
 
   /**
@@ -135,13 +144,13 @@ export class PeerClient {
     request: MessageShape<I>,
     { deadlineMs, signal }: { deadlineMs: number; signal: AbortSignal },
   ): AsyncGenerator<MessageShape<O>, void> {
-    const client = await this.#connected(region, deadlineMs)
+    const { client } = await this.#connected(region, deadlineMs)
     const call = client.makeServerStreamRequest(
       `/${method.parent.typeName}/${method.name}`,
       (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
       (bytes: Buffer) => fromBinary(method.output, bytes),
       request,
-      this.#metadata(),
+      metadataOf(this.#token()),
       { deadline: deadlineMs },
     )
     const cancel = () => call.cancel()
@@ -149,32 +158,25 @@ export class PeerClient {
     try {
       yield* call as AsyncIterable<MessageShape<O>>
     } catch (error) {
-      throw peerError(region, error as ServiceError)
+      throw answeredError(region, error as ServiceError)
     } finally {
       signal.removeEventListener('abort', cancel)
       cancel()
     }
   }
 
-  #metadata(): Metadata {
-    const metadata = new Metadata()
-    const token = this.#token()
-    if (token !== undefined) metadata.set('authorization', `Bearer ${token}`)
-    return metadata
-  }
-
-  /** A client with a connection, the first that has one. */
-  async #connected(region: string, deadlineMs: number): Promise<Client> {
+  /** The first connection that is one. */
+  async #connected(region: string, deadlineMs: number): Promise<PeerConnection> {
     const addresses = this.#addresses.get(region) ?? []
     const first = (this.#first.get(region) ?? 0) % (addresses.length || 1)
     const inOrder = [...addresses.slice(first), ...addresses.slice(0, first)]
     const connections = inOrder.map((address) => this.#connection(region, address))
-    const ready = connections.find(({ state }) => state === connectivityState.READY)
-    if (ready) return ready.client
+    const ready = connections.find((connection) => connection.ready)
+    if (ready) return ready
     for (const connection of connections) connection.renewIfStuck(STUCK_AFTER_WAITS * this.#connectMs)
     const untilMs = Math.min(deadlineMs, Date.now() + this.#connectMs)
     try {
-      return await Promise.any(connections.map(({ client }) => connected(client, untilMs)))
+      return await Promise.any(connections.map((connection) => connected(connection, untilMs)))
     } catch {
       throw new PeerUnreachable(region, false, `the sidecar of ${region} can't be reached`)
     }
@@ -183,36 +185,15 @@ export class PeerClient {
   #connection(region: string, address: string): PeerConnection {
     let connection = this.#connections.get(address)
     if (!connection) {
-      connection = new PeerConnection(address, this.#tls?.(region))
+      connection = new PeerConnection(address, this.#messageBytesMax, this.#tls?.(region))
       this.#connections.set(address, connection)
     }
     return connection
   }
 }
 
-function connected(client: Client, untilMs: number): Promise<Client> {
+function connected(connection: PeerConnection, untilMs: number): Promise<PeerConnection> {
   return new Promise((resolve, reject) => {
-    client.waitForReady(untilMs, (error) => (error ? reject(error) : resolve(client)))
+    connection.client.waitForReady(untilMs, (error) => (error ? reject(error) : resolve(connection)))
   })
-}
-
-/** What the peer answered, or that nobody knows whether it did anything. */
-function peerError(region: string, error: ServiceError): Error {
-  const [trailer] = error.metadata?.get(STATUS_DETAILS_KEY) ?? []
-  const details = trailer instanceof Buffer ? decodeStatusDetails(trailer) : {}
-  const code = statusName(error.code)
-  // What is said of this sidecar is none of its callers' business.
-  if (details.reason === 'UNAUTHENTICATED' || details.reason === 'NOT_ALLOWED') {
-    return new PeerRefused(region, error.details)
-  }
-  const transport = code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED' || code === 'CANCELLED'
-  if ((transport || brokeOff(error)) && !details.reason) {
-    return new PeerUnreachable(region, true, `the sidecar of ${region} did not answer (${error.details})`)
-  }
-  return new StatusError(code, error.details, details)
-}
-
-/** grpc-js's own words, with INTERNAL, for a connection that was ended with calls under way on it. */
-function brokeOff({ code, details }: ServiceError): boolean {
-  return code === status.INTERNAL && /^(Received RST_STREAM|Session closed)/.test(details)
 }

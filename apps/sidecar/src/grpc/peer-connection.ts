@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
 import { type ChannelOptions, Client, connectivityState } from '@grpc/grpc-js'
+import type { MultiplexConnection } from '@perigee/protocol'
+import { ForwardStreams } from './forward-stream.ts'
 import { type PeerTls, peerCredentials } from './peer-credentials.ts'
 
 const CHANNEL_OPTIONS: ChannelOptions = {
@@ -14,6 +16,8 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.max_send_message_length': -1,
   'grpc.enable_retries': 0,
   'grpc.use_local_subchannel_pool': 1,
+  // HTTP/2's 64 KiB a round trip would be little for many answers from far away.
+  'grpc-node.flow_control_window': 1024 * 1024,
 }
 
 /**
@@ -22,18 +26,22 @@ const CHANNEL_OPTIONS: ChannelOptions = {
  * grpc-js waits for ever for a connection whose handshake was swallowed, and every call with it: {@link renewIfStuck}
  * gives such a one up.
  */
-export class PeerConnection {
+export class PeerConnection implements MultiplexConnection {
+  /** What is passed on to it. */
+  readonly forwards: ForwardStreams
   readonly #address: string
   readonly #tls: PeerTls | undefined
   #client: Client
   #socket: Socket | undefined
+  #number = 0
   /** Since when it has only ever been seen connecting, by the monotonic clock. */
   #connectingSince: number | undefined
 
-  /** @param tls none: without TLS. */
-  constructor(address: string, tls?: PeerTls) {
+  /** @param messageBytesMax what it takes of a message. @param tls none: without TLS. */
+  constructor(address: string, messageBytesMax: number, tls?: PeerTls) {
     this.#address = address
     this.#tls = tls
+    this.forwards = new ForwardStreams(messageBytesMax)
     this.#client = this.#newClient()
   }
 
@@ -44,6 +52,14 @@ export class PeerConnection {
   /** Its state; one without a connection begins to make one. */
   get state(): connectivityState {
     return this.#client.getChannel().getConnectivityState(true)
+  }
+
+  get ready(): boolean {
+    return this.state === connectivityState.READY
+  }
+
+  get number(): number {
+    return this.#number
   }
 
   /** Begins a new connection when this one has been seen connecting for `afterMs`, and nothing else meanwhile. */
@@ -61,6 +77,7 @@ export class PeerConnection {
   }
 
   close(): void {
+    this.forwards.close()
     this.#client.close()
   }
 
@@ -68,6 +85,7 @@ export class PeerConnection {
     const host = this.#address.slice(0, this.#address.lastIndexOf(':')).replace(/^\[|\]$/g, '')
     const credentials = peerCredentials(this.#tls && { ...this.#tls, host }, (socket) => {
       this.#socket = socket
+      this.#number += 1
     })
     return new Client(this.#address, credentials, {
       ...CHANNEL_OPTIONS,

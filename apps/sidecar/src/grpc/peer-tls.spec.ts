@@ -45,7 +45,7 @@ function asker(address: string, own: Certificate) {
   const lines: { msg: string; error: string }[] = []
   const log = pino({ level: 'warn' }, { write: (line: string) => lines.push(JSON.parse(line)) })
   const client = new PeerClient({
-    ...{ peers: new Map([[REGION, [address]]]), connectMs: 500 },
+    ...{ peers: new Map([[REGION, [address]]]), connectMs: 500, messageBytesMax: 1024 * 1024 },
     tls: (region) => ({ files, name: `api.${region}.rag.internal`, log }),
   })
   onTestFinished(() => client.stop())

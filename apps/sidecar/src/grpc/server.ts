@@ -24,6 +24,7 @@ import {
 } from './call.ts'
 import { CallGate } from './call-gate.ts'
 import type { CallObserver } from './call-observer.ts'
+import { FORWARDING_BYTES } from './forwarding-bytes.ts'
 import { adaptFrames, type FramesHandler, OpenFrameStreams } from './frames-adapter.ts'
 import { Health } from './health.ts'
 import type { IncomingCall } from './incoming-call.ts'
@@ -38,9 +39,6 @@ import { Connections } from './traffic/connections.ts'
 import { Rates } from './traffic/rates.ts'
 import { DEFAULT_TRAFFIC_LIMITS, type TrafficLimits } from './traffic/traffic-limits.ts'
 import { adaptUnary } from './unary-adapter.ts'
-
-/** Room that a forwarded request takes beyond the request itself: method, region, framing. */
-const FORWARDING_BYTES = 4096
 
 /** Unary answers are encoded by their adapter; two-way streams carry frames, which their handlers read and write themselves. */
 const asIs = (bytes: Buffer) => bytes

@@ -2,7 +2,7 @@ import type { DescMethod, Message } from '@bufbuild/protobuf'
 import { type handleUnaryCall, status } from '@grpc/grpc-js'
 import { StatusError } from '../status-error.ts'
 import type { AdapterContext } from './adapter.ts'
-import { answerBytes } from './answer-bytes.ts'
+import { AnswerBytes } from './answer-bytes.ts'
 import { isInternal, isRead, methodName, type UnaryHandler } from './call.ts'
 import { GrpcCaller } from './caller.ts'
 import { statusLabel, toGrpcStatus } from './error-boundary.ts'
@@ -56,14 +56,16 @@ export function adaptUnary(
       const response = await handler(call.request as never, incoming)
       if (ended) return
       if (call.cancelled) return fail(undefined)
-      const bytes = answerBytes(method.output, response as Message)
+      const answer = new AnswerBytes(method.output, response as Message)
+      const { bytes } = answer
+      answer.release()
       // A write was done, whether or not there is room to say so.
       if (read && !internal) peer.checkRoom(bytes.length)
       peer.hold(bytes.length)
       // grpc-js says so once the answer is taken, or never will be.
       call.on('cancelled', () => peer.release(bytes.length))
       end(status.OK)
-      callback(null, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+      callback(null, bytes)
     }
     calls.add(incoming)
     incoming.signal.addEventListener('abort', () => fail(incoming.signal.reason))

@@ -25,7 +25,7 @@ export function callRequest({
     ? oddCall(asked).request.value
     : requestDecoder(method.input, asked.request.length)(asked.request)
   if (!request || !('$typeName' in request)) return request as UnreadableRequest
-  if (session) {
+  if (session && options) {
     const withOptions = request as { options?: Message & { sessionToken?: Uint8Array } }
     withOptions.options ??= create(options)
     withOptions.options.sessionToken = session.bytes

@@ -1,20 +1,21 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf'
-import { encodeToken, type Limits, type Position } from '@perigee/core'
+import { encodeToken, type Limits } from '@perigee/core'
 import {
   CALL_FIELD,
   Consistency,
+  type EntryFields,
+  GetRequestReader,
+  Pieces,
   type ReadOptions,
   ReadOptionsSchema,
   ReceiptSchema,
-  readGetRequest,
 } from '@perigee/protocol'
-import type { DataRedis } from '../redis/data-redis.ts'
-import type { StoredEntry } from '../redis/entry-codec.ts'
+import type { DataRedis, EntriesAtClock } from '../redis/data-redis.ts'
 import type { History } from '../redis/history.ts'
 import type { Rights } from '../security/rights.ts'
 import type { OwnState } from '../services/own-state.ts'
 import { includesToken, type State } from '../services/session.ts'
-import { checkKey, checkName } from '../services/validation/name.ts'
+import { checkName } from '../services/validation/name.ts'
 import type { FrameSession } from './frame-session.ts'
 import type { MultiplexedCall } from './multiplexed-call.ts'
 
@@ -25,12 +26,14 @@ const KEYS_MAX = 256
 export interface GetGroup {
   readonly namespace: string
   readonly calls: MultiplexedCall[]
-  readonly keys: string[]
+  /** Pieces of the frame. */
+  readonly keys: Pieces
 }
 
 /** What this region's own state answers a group. */
 export interface GroupAnswer {
-  readonly entries: readonly (StoredEntry | undefined)[]
+  /** The entry that a call's answer has, by its place, until the next is asked for; `undefined`: a miss. */
+  at(i: number): EntryFields | undefined
   /** Encoded; one for all of them. */
   readonly receipt: Uint8Array
   /** Whether it is an answer under a session's token. */
@@ -42,27 +45,60 @@ export class GetGroups {
   readonly groups: GetGroup[] = []
   readonly #limits: Limits
   readonly #rights: Rights
+  readonly #request: GetRequestReader
 
   /** @param rights of the one whose Gets they are. */
-  constructor(limits: Limits, rights: Rights) {
+  constructor(frame: Buffer, limits: Limits, rights: Rights) {
     this.#limits = limits
     this.#rights = rights
+    this.#request = new GetRequestReader(frame)
   }
 
   /** Puts a call into its group. @returns false when it isn't for one. */
   take(call: MultiplexedCall): boolean {
-    const plain = plainGet(call, this.#limits)
-    if (!plain) return false
-    const { namespace, key } = plain
-    let group = this.groups.findLast((candidate) => candidate.namespace === namespace)
+    const request = this.#request
+    if (!this.#isPlain(call)) return false
+    const { namespace } = request
+    let group = this.#groupOf(namespace)
     if (!group || group.keys.length >= KEYS_MAX) {
-      if (!this.#rights.may('read', namespace)) return false
-      group = { namespace, calls: [], keys: [] }
+      if (!isName(namespace) || !this.#rights.may('read', namespace)) return false
+      group = { namespace, calls: [], keys: new Pieces(call.asked.frame) }
       this.groups.push(group)
     }
     group.calls.push(call)
-    group.keys.push(key)
+    group.keys.add(request.keyFrom, request.keyTo)
     return true
+  }
+
+  #groupOf(namespace: string): GetGroup | undefined {
+    for (let i = this.groups.length - 1; i >= 0; i--) {
+      const group = this.groups[i]
+      if (group?.namespace === namespace) return group
+    }
+    return undefined
+  }
+
+  /** Whether a call is a Get that any state which includes its session answers, and is read now. */
+  #isPlain({ asked, session, method }: MultiplexedCall): boolean {
+    if (asked.field !== CALL_FIELD.get || asked.odd || !method) return false
+    const request = this.#request
+    try {
+      if (!request.read(asked.requestFrom, asked.requestTo)) return false
+      const keyBytes = request.keyTo - request.keyFrom
+      if (keyBytes === 0 || keyBytes > this.#limits.keyBytesMax) return false
+      return !request.options || arePlain(request.options, session)
+    } catch {
+      return false
+    }
+  }
+}
+
+function isName(namespace: string): boolean {
+  try {
+    checkName('namespace', namespace)
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -79,34 +115,24 @@ export class GroupReader {
   /**
    * Reads a group.
    *
-   * @param use is given the answer, whose values are to be used at once: their memory is used again when it returns.
+   * @param use is given the answer, whose entries are to be used at once: their memory is used again when it returns. `undefined`:
+   *   what the state includes isn't known yet.
    * @throws StatusError as reads from this region's own state do.
    */
-  async read({ namespace, keys }: GetGroup, use: (answer: GroupAnswer) => void): Promise<void> {
-    const unused = await this.#data.useEntries(namespace, keys, ({ entries, clock }) => {
-      const history = this.#data.knownHistory(clock)
-      if (!history) return { entries: entries.map(copyOf), clock }
-      use(this.#answer(entries, clock, history))
-      return undefined
+  read({ namespace, keys }: GetGroup, use: (answer: GroupAnswer | undefined) => void): Promise<void> {
+    return this.#data.useEntries(namespace, keys, (entries) => {
+      const history = this.#data.knownHistory(entries.clock)
+      use(history && this.#answer(entries, history))
     })
-    if (unused) use(this.#answer(unused.entries, unused.clock, await this.#data.history(unused.clock)))
   }
 
-  #answer(
-    entries: readonly (StoredEntry | undefined)[],
-    clock: Position,
-    { forks, clusterId }: Pick<History, 'forks' | 'clusterId'>,
-  ): GroupAnswer {
+  #answer({ at, clock }: EntriesAtClock, { forks, clusterId }: History): GroupAnswer {
     this.#ownState.check(clock)
     const sessionToken = encodeToken({ clusterId, position: clock })
     const receipt = this.#ownState.receipt({ sessionToken, waitedMs: 0 })
     const covers = coverageBy({ position: clock, forks, clusterId })
-    return { entries, receipt: toBinary(ReceiptSchema, receipt), covers }
+    return { at, receipt: toBinary(ReceiptSchema, receipt), covers }
   }
-}
-
-function copyOf(entry: StoredEntry | undefined): StoredEntry | undefined {
-  return entry && { ...entry, value: Uint8Array.from(entry.value) }
 }
 
 /** Says of one session after another whether a state includes it; of the same one in a row, once. */
@@ -127,23 +153,6 @@ function includes(state: State, session: FrameSession): boolean {
     return includesToken(state, session.token)
   } catch {
     return false
-  }
-}
-
-/** What a Get asks that any state which includes its session answers. */
-function plainGet(
-  { asked, session }: MultiplexedCall,
-  limits: Limits,
-): { namespace: string; key: string } | undefined {
-  if (asked.field !== CALL_FIELD.get || asked.odd) return undefined
-  try {
-    const request = readGetRequest(asked.request)
-    if (!request || (request.options && !arePlain(request.options, session))) return undefined
-    checkName('namespace', request.namespace)
-    checkKey('key', request.key, limits)
-    return request
-  } catch {
-    return undefined
   }
 }
 

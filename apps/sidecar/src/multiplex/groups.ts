@@ -14,6 +14,7 @@ export interface Groups {
 
 /** The groups of a frame, empty. */
 export function newGroups(
+  frame: Buffer,
   { limits, defaultTtlMs }: MultiplexOptions,
   { checkRequest, access }: AdapterContext,
   principal: Principal,
@@ -21,7 +22,7 @@ export function newGroups(
   const rights = access.rightsOf(principal)
   const check = (request: Message) => checkRequest(CacheService.method.set, request)
   return {
-    gets: new GetGroups(limits, rights),
+    gets: new GetGroups(frame, limits, rights),
     sets: new SetGroups({ limits, defaultTtlMs, rights, check }),
   }
 }

@@ -9,8 +9,8 @@ export interface MultiplexedMethod {
   readonly name: string
   readonly method: DescMethod
   readonly handler: UnaryHandler<never, unknown>
-  /** What its request's options are. */
-  readonly options: DescMessage
+  /** What its request's options are, where frames tell its session's token apart. */
+  readonly options?: DescMessage
   /** One of REPLY_FIELD. */
   readonly replyField: number
 }

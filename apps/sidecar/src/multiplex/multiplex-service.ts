@@ -15,10 +15,14 @@ export interface MultiplexOptions {
   readonly limits: Limits
   /** For entries set without a ttl; 0: they never expire. */
   readonly defaultTtlMs: number
+  readonly frameBytesMax: number
+  /** The streams are other sidecars', whose calls were counted where they came from. */
+  readonly internal?: boolean
 }
 
 /** `perigee.v1.MultiplexService`: the unary methods, many calls to a stream and several to a frame. */
-export function createMultiplexService(options: MultiplexOptions): ServiceRegistration {
+export function createMultiplexService(shared: Omit<MultiplexOptions, 'frameBytesMax'>): ServiceRegistration {
+  const options = { ...shared, frameBytesMax: shared.limits.messageBytesMax }
   const multiplex: FramesHandler = (stream, context, identity) =>
     new MultiplexStream({ stream, context, options, identity })
   return { service: MultiplexService, handlers: { multiplex } }

@@ -27,7 +27,9 @@ import type { CallContext, ServiceRegistration } from '../grpc/call.ts'
 import { GrpcServer } from '../grpc/server.ts'
 import { type ClaimedRedis, soon, startClaimedRedis } from '../primary/claimed-redis.spec-support.ts'
 import { SetEach } from '../primary/set-each.ts'
+import type { StoredEntry } from '../redis/entry-codec.ts'
 import { HistoryReader } from '../redis/history.ts'
+import { OPEN_ACCESS } from '../security/access.ts'
 import type { ClaimTeller } from '../services/newest-history.ts'
 import { NewestHistory } from '../services/newest-history.ts'
 import { OwnState } from '../services/own-state.ts'
@@ -107,6 +109,7 @@ beforeEach(async () => {
     limits: DEFAULT_LIMITS,
     log: pino({ level: 'silent' }),
     observer: { callEnded: (method, name) => ended.push(`${method.split('/')[1]} ${name}`) },
+    access: { ...OPEN_ACCESS, identify: () => ({ principal: { name: 'alice', kind: 'token' } }) },
     unaryDeadlineMs: 400,
   })
   inGate = () => server.callsInFlight
@@ -135,6 +138,11 @@ afterEach(async () => {
   client.close()
   await server.drain(100)
 })
+
+async function entriesOf(...keys: string[]): Promise<(StoredEntry | undefined)[]> {
+  const asked = { primary: false, bytesMax: Number.MAX_SAFE_INTEGER }
+  return (await redis.data.readEntries('n', keys, asked)).entries as (StoredEntry | undefined)[]
+}
 
 type Asked = { id: number; key?: string; timeoutMs?: number; session?: number; options?: object }
 
@@ -277,7 +285,7 @@ describe('the Sets of a frame', () => {
     const versions = await Promise.all([1, 2, 3].map(versionOf))
     expect(new Set(versions).size).toBe(3)
     for (const version of versions) expect(version).toMatch(/^\d+-\d+$/)
-    const { entries } = await redis.data.useEntries('n', ['s1', 's2', 's3'], (read) => read)
+    const entries = await entriesOf('s1', 's2', 's3')
     expect(entries.map((entry) => entry && formatPosition(entry.position))).toEqual(versions)
     expect(ended).toEqual(['Set OK', 'Set OK', 'Set OK'])
     const { result } = await replyOf(1)
@@ -294,6 +302,15 @@ describe('the Sets of a frame', () => {
     expect(await versionOf(3)).toBe(first)
     write(sets({ id: 4, key: 'another', options }))
     expect((await errorOf(4)).code).toBe(status.INVALID_ARGUMENT)
+  })
+
+  it('with a request id get the first answer again also where those of the frame before had none', async () => {
+    const options = { requestId: 'mixed' }
+    write(sets({ id: 1, key: 'schlüssel' }, { id: 2, key: 'mixed', options }))
+    const first = await versionOf(2)
+    expect(await versionOf(1)).toMatch(/^\d+-\d+$/)
+    write(sets({ id: 3, key: 'mixed', options }))
+    expect(await versionOf(3)).toBe(first)
   })
 
   it('go to the handler of Set where the region takes no writes, the session is ahead, or it is to be REPLICATED', async () => {
@@ -316,7 +333,7 @@ describe('the Sets of a frame', () => {
     write(sets({ id: 1, key: 'never' }, { id: 2, key: 'done' }), { cancels: [1] })
     expect((await errorOf(1)).code).toBe(status.CANCELLED)
     await versionOf(2)
-    const { entries } = await redis.data.useEntries('n', ['never', 'done'], (read) => read)
+    const entries = await entriesOf('never', 'done')
     expect(entries.map((entry) => entry?.key)).toEqual([undefined, 'done'])
     expect(inGate()).toBe(0)
   })
@@ -416,6 +433,16 @@ describe('a drain', () => {
     expect(signal.aborted).toBe(true)
     expect(replies).toHaveLength(0)
   })
+})
+
+it('a stream of which a frame is read has begun before anything is answered, so that its end says more than a refusal', async () => {
+  const { release } = heldBack()
+  send([{ id: 1, ...alone }])
+  const [begun] = await once(stream, 'metadata')
+  expect(begun).toBeInstanceOf(Metadata)
+  expect(replies).toEqual([])
+  release()
+  await entryOf(1)
 })
 
 it('a stream whose client reads nothing is soon not read, until the client reads again', async () => {

@@ -8,15 +8,14 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Message } from '@bufbuild/protobuf'
-import { formatPosition, STATUS } from '@perigee/core'
+import { STATUS } from '@perigee/core'
 import { MultiplexService, type RequestFrame } from '@perigee/protocol'
 import { innerDeadlineMs } from '../deadline.ts'
 import type { AdapterContext } from '../grpc/adapter.ts'
-import { answerBytes } from '../grpc/answer-bytes.ts'
+import { AnswerBytes } from '../grpc/answer-bytes.ts'
 import { isRead, methodName, writeDeadlineMs } from '../grpc/call.ts'
 import { statusLabel, toToldError } from '../grpc/error-boundary.ts'
 import type { FrameReader, FrameStream } from '../grpc/frame-stream.ts'
-import type { StoredEntry } from '../redis/entry-codec.ts'
 import { outcomeUnknown } from '../redis/redis-status.ts'
 import type { Identity } from '../security/identity.ts'
 import { invalidField, StatusError } from '../status-error.ts'
@@ -29,7 +28,7 @@ import type { MultiplexOptions } from './multiplex-service.ts'
 import { type Arrival, MultiplexedCall } from './multiplexed-call.ts'
 import { Replies } from './replies.ts'
 import { readFrame } from './request-frame.ts'
-import type { SetAnswer, SetGroup } from './set-group.ts'
+import type { SetGroup, SetListener } from './set-group.ts'
 
 /** Of its time, how much a call may take in a group; after that it goes its own way, which leaves time for the primary. */
 const GROUP_SHARE = 0.25
@@ -41,6 +40,10 @@ export class MultiplexStream implements FrameReader {
   readonly #identity: Identity
   readonly #replies: Replies
   readonly #inFlight = new CallsInFlight((call, nowMs) => this.#due(call, nowMs))
+  readonly #setListener: SetListener = {
+    done: (call, version, receipt) => this.#answerSet(call, version, receipt),
+    failed: (call, error) => this.#failSet(call, error),
+  }
   #draining = false
   #finishing = false
 
@@ -63,10 +66,10 @@ export class MultiplexStream implements FrameReader {
   }
 
   read(bytes: Buffer): void {
-    const frame = readFrame(bytes, this.#options.limits.messageBytesMax)
+    const frame = readFrame(bytes, this.#options.frameBytesMax)
     const calls = this.#callsOf(frame, bytes.length)
     for (const id of frame.cancels) this.#cancel(id)
-    const groups = newGroups(this.#options, this.#context, this.#identity.principal)
+    const groups = newGroups(bytes, this.#options, this.#context, this.#identity.principal)
     const refused = this.#refusal(bytes.length)
     for (const call of calls) {
       if (call.answered) continue
@@ -92,7 +95,7 @@ export class MultiplexStream implements FrameReader {
   closed(): void {
     for (const call of this.#inFlight.clear()) {
       call.giveUp(new StatusError('CANCELLED', 'The stream of the call has ended.'))
-      this.#observe(call, STATUS.CANCELLED)
+      this.#observe(call, STATUS.CANCELLED, performance.now())
     }
   }
 
@@ -105,14 +108,14 @@ export class MultiplexStream implements FrameReader {
       atMs: Date.now(),
       startedMs: performance.now(),
       waitedMsMax: pauses.waitedMsMax,
+      principal,
+      timeoutMs: unaryDeadlineMs,
       bytes,
       inFlight: 0,
     }
     return calls.map((asked) => {
-      const timeoutMs = asked.timeoutMs || unaryDeadlineMs
-      const method = this.#options.methods.get(asked.field)
       const session = asked.session > 0 ? sessions[asked.session - 1] : undefined
-      const call = new MultiplexedCall(asked, { arrival, timeoutMs, method, session, principal })
+      const call = new MultiplexedCall(asked, arrival, this.#options.methods.get(asked.field), session)
       if (!this.#inFlight.add(call)) throw invalidField('calls', `have the id ${call.id}, which is in flight`)
       return call
     })
@@ -122,7 +125,8 @@ export class MultiplexStream implements FrameReader {
   #refusal(bytes: number): unknown {
     try {
       this.#context.access.checkStill(this.#identity)
-      this.#stream.peer.checkRoomForCall(bytes)
+      if (this.#options.internal) this.#stream.peer.checkEssentialRoomForCall(bytes)
+      else this.#stream.peer.checkRoomForCall(bytes)
       return undefined
     } catch (error) {
       return error
@@ -130,7 +134,8 @@ export class MultiplexStream implements FrameReader {
   }
 
   #begin(call: MultiplexedCall, frame: RequestFrame, { gets, sets }: Groups): void {
-    const { gate, rates } = this.#context
+    const { gate } = this.#context
+    const rates = this.#options.internal ? undefined : this.#context.rates
     try {
       if (this.#draining) throw notBegun()
       if (call.asked.session > 0 && !call.session) throw noSuchSession(call.asked, frame.sessionTokens.length)
@@ -144,10 +149,10 @@ export class MultiplexStream implements FrameReader {
     call.arrival.inFlight += 1
     if (gets.take(call)) {
       call.grouped = 'get'
-      this.#inFlight.makeDue(call, call.deadlineMs - call.timeoutMs * (1 - GROUP_SHARE))
+      this.#inFlight.makeDue(call, Math.floor(call.timeoutMs * GROUP_SHARE))
     } else if (sets.take(call)) {
       call.grouped = 'set'
-      this.#inFlight.makeDue(call, innerDeadlineMs(writeDeadlineMs(call)))
+      this.#inFlight.makeDue(call, Math.floor(innerDeadlineMs(writeDeadlineMs(call)) - call.arrival.atMs))
     } else void this.#handle(call)
   }
 
@@ -161,9 +166,10 @@ export class MultiplexStream implements FrameReader {
       this.#context.access.check(call.principal, method.method, request)
       const response = await method.handler(request as never, call)
       if (call.answered) return
-      const bytes = answerBytes(method.method.output, response as Message)
-      if (isRead(method.method)) this.#stream.peer.checkRoom(bytes.length)
-      this.#replies.message(call.id, method.replyField, bytes)
+      const answer = new AnswerBytes(method.method.output, response as Message)
+      if (isRead(method.method)) this.#stream.peer.checkRoom(answer.length)
+      this.#replies.message(call.id, method.replyField, answer)
+      answer.release()
       this.#ended(call, STATUS.OK)
     } catch (error) {
       this.#fail(call, error)
@@ -178,20 +184,43 @@ export class MultiplexStream implements FrameReader {
     await reading.catch(() => this.#answerGroup(group, undefined))
   }
 
-  #answerGroup({ calls }: GetGroup, answer: GroupAnswer | undefined): void {
-    for (const [i, call] of calls.entries()) {
+  #answerGroup({ calls, keys }: GetGroup, answer: GroupAnswer | undefined): void {
+    const nowMs = performance.now()
+    for (let i = 0; i < calls.length; i++) {
+      const call = calls[i] as MultiplexedCall
       // It has gone alone already.
       if (!call.grouped) continue
       if (call.answered) this.#leaveGroup(call)
       else if (!answer?.covers(call.session)) this.#goAlone(call)
-      else this.#answerGet(call, answer.entries[i], answer.receipt)
+      else {
+        try {
+          this.#replies.entry(call.id, answer.at(i), keys, i, answer.receipt)
+          this.#ended(call, STATUS.OK, nowMs)
+        } catch (error) {
+          this.#fail(call, error)
+        }
+        this.#leaveGroup(call)
+      }
     }
   }
 
-  #answerGet(call: MultiplexedCall, entry: StoredEntry | undefined, receipt: Uint8Array): void {
+  /** Writes those of a group that can be written here and now; the others go their own ways. */
+  async #writeGroup(group: SetGroup): Promise<void> {
+    // What waited on a stalled link, or in a paused process, brings its caller's giving up right behind it.
+    await nextTurn()
+    await this.#options.writer.write(group, this.#setListener).catch(() => undefined)
+    for (const { call } of group.sets) {
+      // It has its answer already.
+      if (!call.grouped) continue
+      if (call.answered) this.#leaveGroup(call)
+      else this.#goAlone(call)
+    }
+  }
+
+  #answerSet(call: MultiplexedCall, version: string, receipt: Uint8Array): void {
+    if (call.answered) return
     try {
-      const told = entry && { ...entry, version: formatPosition(entry.position) }
-      this.#replies.entry(call.id, told, receipt)
+      this.#replies.set(call.id, version, receipt)
       this.#ended(call, STATUS.OK)
     } catch (error) {
       this.#fail(call, error)
@@ -199,27 +228,8 @@ export class MultiplexStream implements FrameReader {
     this.#leaveGroup(call)
   }
 
-  /** Writes those of a group that can be written here and now; the others go their own ways. */
-  async #writeGroup(group: SetGroup): Promise<void> {
-    // What waited on a stalled link, or in a paused process, brings its caller's giving up right behind it.
-    await nextTurn()
-    const answers = await this.#options.writer.write(group).catch(() => undefined)
-    for (const { call } of group.sets) {
-      const answer = answers?.get(call) ?? 'alone'
-      if (call.answered) this.#leaveGroup(call)
-      else if (answer === 'alone') this.#goAlone(call)
-      else this.#answerSet(call, answer)
-    }
-  }
-
-  #answerSet(call: MultiplexedCall, answer: Exclude<SetAnswer, 'alone'>): void {
-    try {
-      if (answer instanceof Error) throw answer
-      this.#replies.set(call.id, answer.version, answer.receipt)
-      this.#ended(call, STATUS.OK)
-    } catch (error) {
-      this.#fail(call, error)
-    }
+  #failSet(call: MultiplexedCall, error: Error): void {
+    this.#fail(call, error)
     this.#leaveGroup(call)
   }
 
@@ -236,7 +246,7 @@ export class MultiplexStream implements FrameReader {
 
   #goAlone(call: MultiplexedCall): void {
     call.grouped = undefined
-    call.dueMs = call.deadlineMs
+    call.dueAfterMs = call.timeoutMs
     void this.#handle(call)
   }
 
@@ -263,16 +273,15 @@ export class MultiplexStream implements FrameReader {
     this.#ended(call, told.code)
   }
 
-  #ended(call: MultiplexedCall, code: number): void {
+  #ended(call: MultiplexedCall, code: number, nowMs = performance.now()): void {
     call.answered = true
     this.#inFlight.delete(call)
-    this.#observe(call, code)
+    this.#observe(call, code, nowMs)
     this.#endIfDone()
   }
 
-  #observe(call: MultiplexedCall, code: number): void {
-    const tookMs = performance.now() - call.startedMs
-    this.#context.observer.callEnded(this.#nameOf(call), statusLabel(code), tookMs)
+  #observe(call: MultiplexedCall, code: number, nowMs: number): void {
+    this.#context.observer.callEnded(this.#nameOf(call), statusLabel(code), nowMs - call.startedMs)
   }
 
   #nameOf(call: MultiplexedCall): string {

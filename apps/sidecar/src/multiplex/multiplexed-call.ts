@@ -12,6 +12,9 @@ export interface Arrival {
   /** By the monotonic clock. */
   readonly startedMs: number
   readonly waitedMsMax: number
+  readonly principal: Principal
+  /** Of calls that name none. */
+  readonly timeoutMs: number
   /** Of the frame, which is kept while any of its calls is answered. */
   readonly bytes: number
   /** Of its calls, how many are being answered. */
@@ -26,13 +29,9 @@ export class MultiplexedCall implements CallContext {
   readonly method: MultiplexedMethod | undefined
   /** The session that the call names; `undefined`: the request's own options. */
   readonly session: FrameSession | undefined
-  readonly principal: Principal
   readonly timeoutMs: number
-  readonly deadlineMs: number
-  readonly waitedMsMax: number
-  readonly startedMs: number
-  /** When something is due to be done about it, Unix milliseconds: no later than its deadline. */
-  dueMs: number
+  /** How long after its arrival something is due to be done about it, milliseconds: no later than its deadline. */
+  dueAfterMs: number
   /** What it is done together with, if it is. */
   grouped: 'get' | 'set' | undefined
   /** Whether it has its reply, or needs none any more. */
@@ -42,28 +41,37 @@ export class MultiplexedCall implements CallContext {
 
   constructor(
     asked: FrameCall,
-    {
-      arrival,
-      timeoutMs,
-      ...rest
-    }: {
-      arrival: Arrival
-      timeoutMs: number
-      method: MultiplexedMethod | undefined
-      session: FrameSession | undefined
-      principal: Principal
-    },
+    arrival: Arrival,
+    method: MultiplexedMethod | undefined,
+    session: FrameSession | undefined,
   ) {
     this.asked = asked
     this.arrival = arrival
-    this.method = rest.method
-    this.session = rest.session
-    this.principal = rest.principal
-    this.timeoutMs = timeoutMs
-    this.deadlineMs = arrival.atMs + timeoutMs
-    this.dueMs = this.deadlineMs
-    this.waitedMsMax = arrival.waitedMsMax
-    this.startedMs = arrival.startedMs
+    this.method = method
+    this.session = session
+    this.timeoutMs = asked.timeoutMs || arrival.timeoutMs
+    this.dueAfterMs = this.timeoutMs
+  }
+
+  get principal(): Principal {
+    return this.arrival.principal
+  }
+
+  /** Unix milliseconds. */
+  get dueMs(): number {
+    return this.arrival.atMs + this.dueAfterMs
+  }
+
+  get deadlineMs(): number {
+    return this.arrival.atMs + this.timeoutMs
+  }
+
+  get startedMs(): number {
+    return this.arrival.startedMs
+  }
+
+  get waitedMsMax(): number {
+    return this.arrival.waitedMsMax
   }
 
   get id(): number {

@@ -1,4 +1,10 @@
-import { type EntryFields, REPLY_FIELD, ResponseFrameWriter } from '@perigee/protocol'
+import {
+  type EncodedResult,
+  type EntryFields,
+  type Pieces,
+  REPLY_FIELD,
+  ResponseFrameWriter,
+} from '@perigee/protocol'
 import type { FrameStream } from '../grpc/frame-stream.ts'
 
 /** More replies in a frame gain nothing. */
@@ -21,12 +27,16 @@ export class Replies {
     this.#stream = stream
   }
 
-  /** The answer of a Get. @throws StatusError OVERLOADED when there is no room to keep it until it is taken. */
-  entry(id: number, entry: EntryFields | undefined, receipt: Uint8Array): void {
-    const bytes = entry?.value.length ?? 0
+  /**
+   * The answer of a Get, whose key is the one at `i`.
+   *
+   * @throws StatusError OVERLOADED when there is no room to keep it until it is taken.
+   */
+  entry(id: number, entry: EntryFields | undefined, keys: Pieces, i: number, receipt: Uint8Array): void {
+    const bytes = entry ? entry.valueTo - entry.valueFrom : 0
     this.#stream.peer.checkRoom(bytes)
     this.#before(bytes)
-    this.#writer.entry(id, entry, receipt)
+    this.#writer.entry(id, entry, keys, i, receipt)
     this.#after()
   }
 
@@ -37,7 +47,7 @@ export class Replies {
   }
 
   /** An encoded answer. @param field one of REPLY_FIELD. */
-  message(id: number, field: number, result: Uint8Array): void {
+  message(id: number, field: number, result: Uint8Array | EncodedResult): void {
     this.#before(result.length)
     this.#writer.message(id, field, result)
     this.#after()

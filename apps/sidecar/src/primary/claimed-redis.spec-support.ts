@@ -8,6 +8,7 @@ import { DataRedis } from '../redis/data-redis.ts'
 import { FunctionLibrary } from '../redis/function-library.ts'
 import { HistoryReader } from '../redis/history.ts'
 import { Keys } from '../redis/keys.ts'
+import { LeanRedis } from '../redis/lean-redis.ts'
 import { Tracking } from '../redis/tracking.ts'
 import { AppointedAuthority } from './appointed-authority.ts'
 import { Appointments } from './appointments.ts'
@@ -89,12 +90,15 @@ export async function startClaimedRedis(
   const history = new HistoryReader({ connection, keys })
   const watch = new ClockWatch({ connection, keys, tracking })
   const primaryClock = { nowMs: hostNowMs, uncertaintyMs: () => 1 }
-  const data = new DataRedis({ reads: connection, bulk: connection, keys, history, watch, primaryClock })
+  const values = new LeanRedis({ url, name: 'values', timeoutMs: 5000, log })
+  const reads = connection
+  const data = new DataRedis({ reads, values, bulk: reads, keys, history, watch, primaryClock })
   const writer = new Writer({ library, keys, claim, history, redisTime, logEntriesMax: 1000 })
   connection.start()
+  values.start()
   tracking.start()
   await vi.waitFor(() => {
-    if (!connection.ready) throw new Error('not connected')
+    if (!connection.ready || !values.ready) throw new Error('not connected')
   }, 5000)
   claim.start()
   await claim.refresh()
@@ -103,6 +107,7 @@ export async function startClaimedRedis(
     async [Symbol.asyncDispose]() {
       await claim.stop()
       tracking.stop()
+      values.stop()
       connection.stop()
       await process[Symbol.asyncDispose]()
     },

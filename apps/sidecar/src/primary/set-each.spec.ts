@@ -1,11 +1,12 @@
 import { formatPosition } from '@perigee/core'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { StoredEntry } from '../redis/entry-codec.ts'
 import { HistoryReader } from '../redis/history.ts'
 import { LeanRedis } from '../redis/lean-redis.ts'
 import { type ClaimedRedis, soon, startClaimedRedis } from './claimed-redis.spec-support.ts'
 import { type SetDemand, SetEach, type SetEachOutcome } from './set-each.ts'
-import type { WriteOutcome } from './writer.ts'
+import { outcomeOf, type WriteOutcome } from './writer.ts'
 
 let redis: ClaimedRedis
 let setEach: SetEach
@@ -17,9 +18,21 @@ const set = (key: string, value = key, more: Partial<SetDemand> = {}): SetDemand
   ...more,
 })
 
+async function entriesOf(...keys: string[]): Promise<(StoredEntry | undefined)[]> {
+  const asked = { primary: false, bytesMax: Number.MAX_SAFE_INTEGER }
+  return (await redis.data.readEntries('n', keys, asked)).entries as (StoredEntry | undefined)[]
+}
+
+/** What became of each, those written now as a Set alone tells it. */
+async function write(namespace: string, sets: readonly SetDemand[], now: number) {
+  const { clusterId, writtenAtMs, each } = await setEach.write(namespace, sets, now)
+  return each.map((outcome) =>
+    typeof outcome === 'number' ? outcomeOf(clusterId, [now, outcome, 1, writtenAtMs * 1000, 1]) : outcome,
+  )
+}
+
 async function valuesOf(...keys: string[]) {
-  const { entries } = await redis.data.useEntries('n', keys, (read) => read)
-  return entries.map((entry) => entry && Buffer.from(entry.value).toString())
+  return (await entriesOf(...keys)).map((entry) => entry && Buffer.from(entry.value).toString())
 }
 
 const done = (outcome: SetEachOutcome | undefined) => {
@@ -55,7 +68,7 @@ describe.each(['over ioredis', 'over a connection of its own'])('%s', (way) => {
 
   it('writes each as one Set would, in order, each at a position of its own', async () => {
     const outcomes = (
-      await setEach.write(
+      await write(
         'n',
         ['a', 'b', 'c'].map((key) => set(key)),
         epoch(),
@@ -68,7 +81,7 @@ describe.each(['over ioredis', 'over a connection of its own'])('%s', (way) => {
     const alone = await redis.writer.setEntries('n', [set('d').entry], soon())
     expect(alone.position.seq).toBe(c.position.seq + 1)
     expect(Object.keys(a).sort()).toEqual(Object.keys(alone).sort())
-    const { entries } = await redis.data.useEntries('n', ['a', 'd'], (read) => read)
+    const entries = await entriesOf('a', 'd')
     expect(entries[0]).toEqual({
       ...entries[1],
       ...{ key: 'a', value: entries[0]?.value, position: a.position, writtenAtMs: a.writtenAtMs },
@@ -76,18 +89,14 @@ describe.each(['over ioredis', 'over a connection of its own'])('%s', (way) => {
   })
 
   it('writes a key twice in the order given', async () => {
-    await setEach.write('n', [set('twice', '1'), set('twice', '2')], epoch())
+    await write('n', [set('twice', '1'), set('twice', '2')], epoch())
     expect(await valuesOf('twice')).toEqual(['2'])
   })
 
   it('refuses one alone: by its precondition, its deadline, its request id', async () => {
-    await setEach.write(
-      'n',
-      [set('there'), set('kept', '1', { requestId: 'used', bodyHash: 'aaaa' })],
-      epoch(),
-    )
+    await write('n', [set('there'), set('kept', '1', { requestId: 'used', bodyHash: 'aaaa' })], epoch())
     const before = await redis.data.clock({ primary: true })
-    const outcomes = await setEach.write(
+    const outcomes = await write(
       'n',
       [
         set('fine-1'),
@@ -115,8 +124,8 @@ describe.each(['over ioredis', 'over a connection of its own'])('%s', (way) => {
     const sets = Array.from({ length: 100 }, (_, i) =>
       set(`many-${i}`, 'v', { requestId: `id-${i}`, bodyHash: 'cccc' }),
     )
-    const first = (await setEach.write('n', sets, epoch())).map(done)
-    const again = (await setEach.write('n', sets, epoch())).map(done)
+    const first = (await write('n', sets, epoch())).map(done)
+    const again = (await write('n', sets, epoch())).map(done)
     expect(again).toEqual(first)
     const alone = { ...soon(), requestId: 'id-7', bodyHash: 'cccc' }
     const { entry } = sets[7] as SetDemand
@@ -131,7 +140,7 @@ describe.each(['over ioredis', 'over a connection of its own'])('%s', (way) => {
   it('does one once that comes twice in one call, and keeps each one’s own expiry, condition and type', async () => {
     const twice = set('once', '1', { requestId: 'same', bodyHash: 'dddd' })
     const typed = set('typed', '{}')
-    const outcomes = await setEach.write(
+    const outcomes = await write(
       'n',
       [
         ...[twice, twice, set('once', '2', { requestId: 'same', bodyHash: 'eeee' })],
@@ -145,7 +154,7 @@ describe.each(['over ioredis', 'over a connection of its own'])('%s', (way) => {
     expect(outcomes[2]).toMatchObject({ details: { reason: 'INVALID_FIELD' } })
     expect(outcomes[4]).toMatchObject({ details: { reason: 'PRECONDITION_FAILED' } })
     expect(done(outcomes[5]).position.seq).toBe(done(outcomes[0]).position.seq + 2)
-    const { entries } = await redis.data.useEntries('n', ['once', 'typed', 'after'], (read) => read)
+    const entries = await entriesOf('once', 'typed', 'after')
     expect(entries.map((entry) => entry?.contentType)).toEqual([
       ...['text/plain', 'application/json', 'text/plain'],
     ])
@@ -153,9 +162,9 @@ describe.each(['over ioredis', 'over a connection of its own'])('%s', (way) => {
   })
 
   it('knows a version, and lets an entry expire', async () => {
-    const [first] = await setEach.write('n', [set('v', '1')], epoch())
+    const [first] = await write('n', [set('v', '1')], epoch())
     const version = formatPosition(done(first).position)
-    const [same, other, short] = await setEach.write(
+    const [same, other, short] = await write(
       'n',
       [
         set('v', '2', { precondition: { version } }),
@@ -172,14 +181,12 @@ describe.each(['over ioredis', 'over a connection of its own'])('%s', (way) => {
   })
 
   it('has nothing done in an epoch that is not claimed, and says so of each', async () => {
-    expect(await setEach.write('n', [set('fenced')], epoch()).then(([outcome]) => typeof outcome)).toBe(
-      'object',
-    )
+    expect(await write('n', [set('fenced')], epoch()).then(([outcome]) => typeof outcome)).toBe('object')
     const { clock } = redis.keys
     const held = await redis.connection.call('GET', clock)
     await redis.connection.call('SET', clock, `${epoch() + 1}-1`)
     try {
-      expect(await setEach.write('n', [set('x'), set('y')], epoch())).toEqual(['not-done', 'not-done'])
+      expect(await write('n', [set('x'), set('y')], epoch())).toEqual(['not-done', 'not-done'])
     } finally {
       await redis.connection.call('SET', clock, String(held))
     }
@@ -189,7 +196,7 @@ describe.each(['over ioredis', 'over a connection of its own'])('%s', (way) => {
   it('fails as a whole, with nothing done, where Redis is full', async () => {
     await redis.connection.call('CONFIG', 'SET', 'maxmemory', 1)
     try {
-      const outcomes = await setEach.write('n', [set('full-1'), set('full-2')], epoch())
+      const outcomes = await write('n', [set('full-1'), set('full-2')], epoch())
       for (const outcome of outcomes) expect(outcome).toMatchObject({ details: { reason: 'OUT_OF_MEMORY' } })
     } finally {
       await redis.connection.call('CONFIG', 'SET', 'maxmemory', 0)
@@ -199,7 +206,7 @@ describe.each(['over ioredis', 'over a connection of its own'])('%s', (way) => {
 
   it('whose connection is lost meanwhile may have been done, and is done later by another', async () => {
     await redis.process.command('CLIENT', 'PAUSE', '1000', 'WRITE')
-    const lost = setEach.write('n', [set('lost')], epoch())
+    const lost = write('n', [set('lost')], epoch())
     const kill = way === 'over ioredis' ? 'perigee-spec' : 'perigee-sets'
     const list = String(await redis.process.command('CLIENT', 'LIST'))
     const ids = list
@@ -210,6 +217,6 @@ describe.each(['over ioredis', 'over a connection of its own'])('%s', (way) => {
     const [outcome] = await lost
     expect(outcome).toMatchObject({ details: { reason: 'OUTCOME_UNKNOWN' } })
     await redis.process.command('CLIENT', 'UNPAUSE')
-    await vi.waitFor(async () => done((await setEach.write('n', [set('later')], epoch()))[0]), 5000)
+    await vi.waitFor(async () => done((await write('n', [set('later')], epoch()))[0]), 5000)
   })
 })

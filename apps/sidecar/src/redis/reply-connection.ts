@@ -61,7 +61,8 @@ export class ReplyConnection {
   #attempt = 0
   #timer: NodeJS.Timeout | undefined
   #watch: NodeJS.Timeout | undefined
-  #waiting: Awaited[] = []
+  /** Those before `next` are `undefined`: what they hold on to would grow old, and be costly to collect. */
+  #waiting: (Awaited | undefined)[] = []
   /** The first of those that wait. */
   #next = 0
   #heardMs = 0
@@ -192,7 +193,7 @@ export class ReplyConnection {
     this.#next = 0
     this.#from = 0
     this.#to = 0
-    for (const one of waiting) one.fail(new RedisFailure('lost', 'the connection was lost'))
+    for (const one of waiting) one?.fail(new RedisFailure('lost', 'the connection was lost'))
     if (this.#stopped) return
     this.#attempt += 1
     const delayMs = Math.min(25 * 2 ** Math.min(this.#attempt, 10), RETRY_MS_MAX)
@@ -214,6 +215,7 @@ export class ReplyConnection {
     this.#to += length
     try {
       while (this.#next < this.#waiting.length && this.#from < this.#to && this.#reply()) {
+        this.#waiting[this.#next] = undefined
         if (++this.#next < ANSWERED_MAX) continue
         this.#waiting.splice(0, this.#next)
         this.#next = 0

@@ -39,31 +39,6 @@ export function encodedCommand(words: readonly string[]): string {
   return text
 }
 
-/** Commands as Redis reads them; those that are text are so already. */
-export function encodedCommands(commands: readonly (string | readonly (string | Buffer)[])[]): Buffer {
-  const pieces: (string | Buffer)[] = []
-  for (const command of commands) {
-    if (typeof command === 'string') {
-      pieces.push(command)
-      continue
-    }
-    let text = `*${command.length}\r\n`
-    for (const word of command) {
-      if (typeof word === 'string') text += `$${Buffer.byteLength(word)}\r\n${word}\r\n`
-      else {
-        pieces.push(`${text}$${word.length}\r\n`, word)
-        text = '\r\n'
-      }
-    }
-    pieces.push(text)
-  }
-  const size = pieces.reduce((sum, piece) => sum + Buffer.byteLength(piece), 0)
-  const bytes = Buffer.allocUnsafe(size)
-  let at = 0
-  for (const piece of pieces) at += typeof piece === 'string' ? bytes.write(piece, at) : piece.copy(bytes, at)
-  return bytes
-}
-
 /**
  * Goes through one reply, part by part. When `whole` says no, not all of the reply is there yet, and what was read means
  * nothing.

@@ -24,6 +24,7 @@ export interface FoundDocument {
   /** Its key. */
   readonly key: string
   readonly fields: Readonly<Record<string, Buffer>>
+  has(field: string): boolean
   /** One of its fields. */
   bytes(field: string): Buffer | undefined
   text(field: string): string | undefined
@@ -34,6 +35,8 @@ export interface Found {
   /** Matches in the whole index, at least as many as documents. */
   readonly total: number
   readonly documents: readonly FoundDocument[]
+  /** Says that nobody will look at the documents any more, nor at bytes of theirs: to be called once at most. Their memory may be used again. */
+  release?(): void
 }
 
 export interface SearchOptions {
@@ -154,7 +157,8 @@ export function searchCommand(name: string, query: string, options: SearchOption
       documents: documents.map(({ id, value }) => {
         const fields = value as unknown as Record<string, Buffer>
         const text = (field: string) => (fields[field] ? String(fields[field]) : undefined)
-        return { key: String(id), fields, bytes: (field: string) => fields[field], text }
+        const has = (field: string) => fields[field] !== undefined
+        return { key: String(id), fields, has, bytes: (field: string) => fields[field], text }
       }),
     }
   }

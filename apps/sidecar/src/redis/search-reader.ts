@@ -1,23 +1,26 @@
 /*
- * FT.SEARCH over connections of its own, each between two looks at the checkpoint. Searches that are asked in one turn of the
- * event loop go in waves, and those of a wave share their looks. Redis answers what it reads at once together: so a wave is
- * small, and there are two connections with one wave each, for Redis to work on one while the other's answers are read.
+ * FT.SEARCH over a connection of its own, each between two looks at the checkpoint. Searches that are asked in one turn of the
+ * event loop go in waves, and those of a wave share their looks, system calls and awakenings. A wave is answered as a whole: so it
+ * is small, and a few are under way at a time, for Redis to work on one while another's answers are read.
  *
- * Invariant: on its connection, in order, every search has a look before it and one after it. A connection takes searches only
- * once its Redis, the very process, says that it fails those that it would cut short.
+ * Invariant: on the connection, in order, every search has a look before it and one after it. It takes searches only once its
+ * Redis, the very process, says that it fails those that it would cut short.
  */
 
+import { CommandMemory } from './command-memory.ts'
 import { RedisFailure } from './connection.ts'
 import type { BetweenCheckpoints } from './copy-reader.ts'
 import { foundIn } from './documents-in-reply.ts'
 import { indexError } from './index-redis.ts'
-import { encodedCommand, encodedCommands, ReplyWalk } from './reply.ts'
+import { encodedCommand, ReplyWalk } from './reply.ts'
 import { type Awaited, ReplyConnection, type ReplyConnectionOptions } from './reply-connection.ts'
+import { ReplyMemory } from './reply-memory.ts'
 import type { Found } from './search-commands.ts'
 
-const CONNECTIONS = 2
-/** Of a wave: the first of them is answered no sooner than the last. */
-const SEARCHES_MAX = 4
+const WAVES_MAX = 3
+/** Of a wave, unless many wait: the first of them is answered no sooner than the last. */
+const SEARCHES = 5
+const SEARCHES_MAX = 16
 /** So many different looks are remembered. */
 const LOOKS_MAX = 64
 
@@ -37,42 +40,36 @@ interface Asked {
   readonly search: Search
 }
 
-/** A connection, and whether a wave is under way on it. */
-interface Lane {
-  readonly connection: ReplyConnection
-  busy: boolean
-}
-
 export class SearchReader {
-  readonly #lanes: readonly Lane[]
+  readonly #connection: ReplyConnection
   readonly #looks = new Map<string, LastLook>()
+  readonly #commands = new CommandMemory()
+  readonly #replies = new ReplyMemory()
   #asked: Asked[] = []
   #scheduled = false
+  #wavesUnderWay = 0
 
   constructor(options: ReplyConnectionOptions) {
     const check = (reply: string) => {
       if (!/\bfail\b/i.test(reply)) throw new Error('it would cut searches short')
     }
     const condition = { command: ['FT.CONFIG', 'GET', 'ON_TIMEOUT'], check }
-    this.#lanes = Array.from({ length: CONNECTIONS }, (_, i) => ({
-      connection: new ReplyConnection({ ...options, name: `${options.name}-${i}` }, condition),
-      busy: false,
-    }))
+    this.#connection = new ReplyConnection(options, condition)
   }
 
   /** Whether a search would be sent now, or as soon as those before it are answered. */
   get ready(): boolean {
-    return this.#lanes.some(({ connection }) => connection.ready)
+    return this.#connection.ready
   }
 
   /** Starts to connect, and goes on for ever; returns at once. */
   start(): void {
-    for (const { connection } of this.#lanes) connection.start()
+    this.#connection.start()
   }
 
   /** Closes it for good. */
   stop(): void {
-    for (const { connection } of this.#lanes) connection.stop()
+    this.#connection.stop()
   }
 
   /**
@@ -82,7 +79,7 @@ export class SearchReader {
    */
   search(look: readonly string[], command: readonly (string | Buffer)[]): Promise<BetweenCheckpoints<Found>> {
     return new Promise((resolve, reject) => {
-      const search = new Search(resolve, reject)
+      const search = new Search(this.#replies, resolve, reject)
       this.#asked.push({ look: this.#lookOf(look), command, search })
       if (this.#scheduled) return
       this.#scheduled = true
@@ -93,15 +90,15 @@ export class SearchReader {
     })
   }
 
-  /** Sends what waits over the connections that are free. */
+  /** Sends what waits, as far as it may be under way. */
   #dispatch(): void {
     if (!this.ready) {
       const down = new RedisFailure('down', 'the connection is down')
       for (const { search } of this.#asked.splice(0)) search.fail(down)
     }
-    for (const lane of this.#lanes) {
-      if (this.#asked.length === 0) return
-      if (!lane.busy && lane.connection.ready) this.#send(lane, this.#asked.splice(0, SEARCHES_MAX))
+    while (this.#asked.length > 0 && this.#wavesUnderWay < WAVES_MAX) {
+      const share = Math.ceil(this.#asked.length / WAVES_MAX)
+      this.#send(this.#asked.splice(0, Math.min(SEARCHES_MAX, Math.max(SEARCHES, share))))
     }
   }
 
@@ -116,13 +113,13 @@ export class SearchReader {
     return last
   }
 
-  #send(lane: Lane, wave: readonly Asked[]): void {
-    const commands: (string | readonly (string | Buffer)[])[] = []
+  #send(wave: readonly Asked[]): void {
+    const commands = this.#commands.take()
     const waiting: Awaited[] = []
     let look: Look | undefined
     const lookAt = (last: LastLook, precede: readonly Search[]) => {
       look = new Look(last, precede)
-      commands.push(last.command)
+      commands.addWritten(last.command)
       waiting.push(look)
       return look
     }
@@ -130,17 +127,17 @@ export class SearchReader {
       const before = look?.last === last ? look : lookAt(last, [])
       before.follow.push(search)
       search.before = before
-      commands.push(command)
+      commands.add(...command)
       waiting.push(search)
       if (wave[i + 1]?.look !== last) lookAt(last, before.follow)
     }
     const over = () => {
-      lane.busy = false
+      this.#wavesUnderWay -= 1
       this.#dispatch()
     }
-    lane.busy = true
+    this.#wavesUnderWay += 1
     if (look) look.over = over
-    lane.connection.send(encodedCommands(commands), waiting)
+    this.#connection.send(commands.bytes, waiting, () => this.#commands.giveBack(commands))
   }
 }
 
@@ -192,19 +189,25 @@ class Look implements Awaited {
 
 /** One search on its way. */
 class Search implements Awaited {
+  readonly #replies: ReplyMemory
   readonly #resolve: (found: BetweenCheckpoints<Found>) => void
   readonly #reject: (error: unknown) => void
   before: Look | undefined
   #found: Found | undefined
 
-  constructor(resolve: (found: BetweenCheckpoints<Found>) => void, reject: (error: unknown) => void) {
+  constructor(
+    replies: ReplyMemory,
+    resolve: (found: BetweenCheckpoints<Found>) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#replies = replies
     this.#resolve = resolve
     this.#reject = reject
   }
 
   read(memory: Buffer, from: number, to: number): number {
     const walk = new ReplyWalk(memory, from, to)
-    this.#found = foundIn(walk, memory, from)
+    this.#found = foundIn(walk, memory, { from, replies: this.#replies })
     return this.#found ? walk.at : -1
   }
 

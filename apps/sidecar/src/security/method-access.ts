@@ -61,6 +61,7 @@ const METHODS: Readonly<Record<string, Readonly<Record<string, MethodAccess>>>> 
   'perigee.v1.MultiplexService': { Multiplex: { scope: 'calls' } },
   'perigee.internal.v1.PeerService': {
     Forward: PEERS,
+    ForwardMany: PEERS,
     ExchangeClock: PEERS,
     GetRegion: PEERS,
     WriteProbe: PEERS,

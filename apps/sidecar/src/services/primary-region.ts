@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DescMessage, DescMethodUnary, MessageShape } from '@bufbuild/protobuf'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { ForwardRequestSchema, PeerService } from '@perigee/protocol'
+import { ForwardRequestSchema } from '@perigee/protocol'
 import { within } from '../deadline.ts'
 import { methodName } from '../grpc/call.ts'
 import type { PeerClient } from '../grpc/peer-client.ts'
@@ -152,7 +152,7 @@ export class PrimaryRegion {
     })
     const { name } = this
     try {
-      const { response } = await this.#peers.call(name, PeerService.method.forward, envelope, demand)
+      const { response } = await this.#peers.forward(name, envelope, demand)
       return fromBinary(method.output, response)
     } catch (error) {
       if (error instanceof StatusError && error.details.reason === 'NOT_PRIMARY') this.#peers.tryAnother(name)

@@ -11,7 +11,7 @@ import {
 import type { Receipt, WriteOptions } from '@perigee/protocol'
 import { innerDeadlineMs } from '../deadline.ts'
 import { type CallContext, writeDeadlineMs } from '../grpc/call.ts'
-import { PeerUnreachable } from '../grpc/peer-client.ts'
+import { PeerUnreachable } from '../grpc/peer-error.ts'
 import type { DataRedis } from '../redis/data-redis.ts'
 import { outcomeUnknown } from '../redis/redis-status.ts'
 import { StatusError } from '../status-error.ts'

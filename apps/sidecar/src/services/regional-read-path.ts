@@ -10,7 +10,7 @@ import { coverageOf, encodeToken, type Position, type SessionToken } from '@peri
 import { FallbackReason, type ReadOptions, type Receipt } from '@perigee/protocol'
 import { innerDeadlineMs, within } from '../deadline.ts'
 import type { CallContext } from '../grpc/call.ts'
-import { PeerUnreachable } from '../grpc/peer-client.ts'
+import { PeerUnreachable } from '../grpc/peer-error.ts'
 import type { DataRedis } from '../redis/data-redis.ts'
 import { dataUnavailable } from '../redis/redis-status.ts'
 import { invalidField, StatusError } from '../status-error.ts'

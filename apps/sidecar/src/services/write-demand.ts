@@ -14,33 +14,30 @@ export interface AskedWrite<I extends DescMessage> {
   readonly request: MessageShape<I>
   readonly choice: WriteChoice
   readonly call: CallContext
-  /** The request without its options as protobuf-es encodes it, where that is at hand. */
-  readonly body?: Uint8Array | undefined
 }
 
-/** What the functions are told of a write, in the epoch that its session was checked against. */
+/** What the functions are told of a write. @param epoch that its session was checked against, where that is known. */
 export function writeDemand<I extends DescMessage>(
-  { schema, request, choice, call, body }: AskedWrite<I>,
-  epoch: number,
+  { schema, request, choice, call }: AskedWrite<I>,
+  epoch?: number,
 ): WriteDemand {
   const { requestId, durability } = choice
-  const demand = { deadlineMs: writeDeadlineMs(call), epoch, durability }
+  const demand = { deadlineMs: writeDeadlineMs(call), ...(epoch !== undefined && { epoch }), durability }
   return requestId === undefined
     ? demand
-    : { ...demand, requestId, requester: call.principal.name, bodyHash: bodyHash(schema, request, body) }
+    : { ...demand, requestId, requester: call.principal.name, bodyHash: bodyHash(schema, request) }
 }
 
 /**
  * A short hash of what a write asks. Not of its options: a session's token, which grows from one attempt to the next, is
  * none of it.
- *
- * @param body the request without its options as protobuf-es encodes it, where that is at hand.
  */
-export function bodyHash<I extends DescMessage>(
-  schema: I,
-  request: MessageShape<I>,
-  body: Uint8Array = encoded(schema, request),
-): string {
+export function bodyHash<I extends DescMessage>(schema: I, request: MessageShape<I>): string {
+  return hashOf(encoded(schema, request))
+}
+
+/** The same of a request without its options as protobuf-es encodes it. */
+export function hashOf(body: Uint8Array): string {
   return hash('sha1', body).slice(0, HASH_DIGITS)
 }
 

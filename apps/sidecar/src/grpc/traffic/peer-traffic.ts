@@ -46,6 +46,16 @@ export class PeerTraffic {
     this.checkRoom(bytes + Math.floor(this.#all.limits.bytesPerPeerMax * ANSWERS_SHARE))
   }
 
+  /**
+   * Likewise of what sidecars ask each other. What there is no room at all for ends its stream, and all calls on it: half of
+   * the room is left to what comes until they hear of this.
+   *
+   * @throws StatusError OVERLOADED
+   */
+  checkEssentialRoomForCall(bytes: number): void {
+    if (!this.hasEssentialRoom(bytes + ESSENTIAL_BYTES / 2)) throw noRoom(this.#all.limits)
+  }
+
   /** @throws StatusError OVERLOADED when so many bytes more may not be kept for it. */
   checkRoom(bytes: number): void {
     if (!this.hasRoom(bytes)) throw noRoom(this.#all.limits)

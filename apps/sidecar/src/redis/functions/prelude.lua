@@ -98,7 +98,10 @@ local function first_answers(done_key, before_key, names)
   local answers = {}
   for _, key in ipairs({ before_key, done_key }) do
     local found = redis.call('HMGET', key, unpack(names))
-    for i, name in ipairs(names) do answers[name] = found[i] or answers[name] end
+    -- Setting what isn't there to nothing costs a table anew each time.
+    for i = 1, #names do
+      if found[i] then answers[names[i]] = found[i] end
+    end
   end
   return answers
 end

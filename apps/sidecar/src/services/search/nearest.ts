@@ -4,7 +4,7 @@ import type { FilterQuery } from '../../follower/filter-query.ts'
 import type { AnswerPosition, RegionalIndexes } from '../../follower/regional-indexes.ts'
 import { shownFrom } from '../../follower/shown-chunk.ts'
 import type { IndexDefinition } from '../../redis/index-definition.ts'
-import type { FoundDocument } from '../../redis/search-commands.ts'
+import type { Found, FoundDocument } from '../../redis/search-commands.ts'
 import { FIELD } from '../../redis/search-commands.ts'
 import { hasExpired } from './chunk-message.ts'
 
@@ -42,11 +42,13 @@ const TIE_ROUNDS = 2
  * The k nearest live copies, nearest first, those of one distance by id. Expired ones, which the sweep will remove, take
  * no place: where a few more than k don't make up for them, the index is asked again for living ones only. For a tie at the
  * end it is asked again for more, a few times, so that regions agree.
+ *
+ * @returns the hits, which are views of what was found, where the index was, and what was found.
  */
 export async function nearest(
   indexes: RegionalIndexes,
   query: NearestQuery,
-): Promise<{ hits: Near[]; at: AnswerPosition }> {
+): Promise<{ hits: Near[]; at: AnswerPosition; found: Found }> {
   let filter = query.filter()
   let ask = query.k + SPARE
   let ties = 0
@@ -55,7 +57,7 @@ export async function nearest(
   for (;;) {
     const answer = await askFor(indexes, query, { filter, count: ask })
     at = at ? { ...answer.at, applied: at.applied, seen: laterPosition(at.seen, answer.at.seen) } : answer.at
-    const { rows } = answer
+    const { rows, found } = answer
     const live = rows.filter((near) => !hasExpired(near, query.nowMs))
     const distanceMax = query.maxDistance ?? Number.POSITIVE_INFINITY
     const hits = live.filter(({ distance }) => distance <= distanceMax)
@@ -63,7 +65,8 @@ export async function nearest(
     const all = rows.length < ask || (last !== undefined && last.distance > distanceMax)
     const enough = all || hits.length >= query.k
     const tied = !all && hits[query.k - 1]?.distance === last?.distance
-    if (enough && (!tied || ties === TIE_ROUNDS)) return { hits: hits.slice(0, query.k), at }
+    if (enough && (!tied || ties === TIE_ROUNDS)) return { hits: hits.slice(0, query.k), at, found }
+    found.release?.()
     if (enough || living) {
       ask *= 2
       ties += 1
@@ -93,8 +96,11 @@ async function askFor(
     })
   let { found, at } = await search(query.fields ?? SHOWN_FIELDS)
   const asCopies =
-    query.fields !== undefined || !found.documents.every((document) => document.bytes(FIELD.shown))
-  if (asCopies && !query.fields) ({ found, at } = await search(BASIC_FIELDS))
+    query.fields !== undefined || !found.documents.every((document) => document.has(FIELD.shown))
+  if (asCopies && !query.fields) {
+    found.release?.()
+    ;({ found, at } = await search(BASIC_FIELDS))
+  }
   const read = asCopies ? copyNear : shownNear
   const rows: Near[] = []
   for (const document of found.documents) {
@@ -104,7 +110,7 @@ async function askFor(
     const near = read(document, definition.metric === 'IP' ? distance : Math.max(0, distance))
     if (near) rows.push(near)
   }
-  return { rows: rows.sort(byDistance), at }
+  return { rows: rows.sort(byDistance), at, found }
 }
 
 const SHOWN_FIELDS = [FIELD.shown, FIELD.expiresAt]

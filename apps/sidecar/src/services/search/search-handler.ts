@@ -7,9 +7,10 @@ import {
   SearchService,
 } from '@perigee/protocol'
 import { compileFilter } from '../../follower/filter-query.ts'
-import { hitsField } from '../../follower/shown-chunk.ts'
+import { HitsField } from '../../follower/shown-chunk.ts'
 import type { UnaryHandler } from '../../grpc/call.ts'
 import type { IndexDefinition } from '../../redis/index-definition.ts'
+import type { Found } from '../../redis/search-commands.ts'
 import { StatusError } from '../../status-error.ts'
 import { checkSearch, type SearchInput } from '../validation/search-request.ts'
 import { packVector } from '../validation/vector.ts'
@@ -24,7 +25,7 @@ export function searchHandler(options: SearchServiceOptions): UnaryHandler<Searc
   return (request, call) => {
     const input = checkSearch(request, limits)
     const answer = async ({ indexes: [definition] }: FoundIndexes) => {
-      const { hits, at } = await nearest(indexes, {
+      const near = await nearest(indexes, {
         definition,
         vector: packVector('vector', input.vector, definition),
         k: input.k,
@@ -35,7 +36,7 @@ export function searchHandler(options: SearchServiceOptions): UnaryHandler<Searc
         nowMs: primaryClock.nowMs(),
         timeoutMs: Math.max(1, Math.min(options.searchTimeoutMs, Math.floor(call.deadlineMs - Date.now()))),
       })
-      return { response: responseOf(hits, input, definition, limits.messageBytesMax), at }
+      return { response: responseOf(near, input, definition, limits.messageBytesMax), at: near.at }
     }
     const empty = create(SearchResponseSchema)
     const read = { data, indexes, call, ...input, empty, answer }
@@ -44,12 +45,12 @@ export function searchHandler(options: SearchServiceOptions): UnaryHandler<Searc
 }
 
 function responseOf(
-  hits: readonly Near[],
+  { hits, found }: { readonly hits: readonly Near[]; readonly found: Found },
   { view }: SearchInput,
   { vectorType }: IndexDefinition,
   bytesMax: number,
 ): SearchResponse {
-  const bytes = hits.reduce((sum, { found }) => sum + bytesOf(found, view) + 12, 0)
+  const bytes = hits.reduce((sum, near) => sum + bytesOf(near.found, view) + 12, 0)
   if (bytes > bytesMax) {
     throw new StatusError(
       'RESOURCE_EXHAUSTED',
@@ -59,12 +60,11 @@ function responseOf(
   const response = create(SearchResponseSchema)
   // All of them are of one kind.
   const encoded: { shown: Buffer; distance: number }[] = []
-  for (const { found, distance } of hits) {
-    if ('shown' in found) encoded.push({ shown: found.shown, distance })
-    else
-      response.hits.push(create(HitSchema, { chunk: chunkMessage(found.copy, view, vectorType), distance }))
+  for (const { found: hit, distance } of hits) {
+    if ('shown' in hit) encoded.push({ shown: hit.shown, distance })
+    else response.hits.push(create(HitSchema, { chunk: chunkMessage(hit.copy, view, vectorType), distance }))
   }
-  response.$unknown = hitsField(encoded)
+  if (encoded.length > 0) response.$unknown = [new HitsField(encoded, () => found.release?.())]
   return response
 }
 

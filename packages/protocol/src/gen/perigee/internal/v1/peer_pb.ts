@@ -6,6 +6,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Status } from "../../../google/rpc/status_pb.ts";
+import { file_google_rpc_status } from "../../../google/rpc/status_pb.ts";
 import type { RegionStatus, Role } from "../../v1/cluster_pb.ts";
 import { file_perigee_v1_cluster } from "../../v1/cluster_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -14,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file perigee/internal/v1/peer.proto.
  */
 export const file_perigee_internal_v1_peer: GenFile = /*@__PURE__*/
-  fileDesc("Ch5wZXJpZ2VlL2ludGVybmFsL3YxL3BlZXIucHJvdG8SE3BlcmlnZWUuaW50ZXJuYWwudjEihwEKDkZvcndhcmRSZXF1ZXN0Eg4KBm1ldGhvZBgBIAEoCRIPCgdyZXF1ZXN0GAIgASgMEhMKC2Zyb21fcmVnaW9uGAMgASgJEiwKCGRlYWRsaW5lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwcmluY2lwYWwYBSABKAkiIwoPRm9yd2FyZFJlc3BvbnNlEhAKCHJlc3BvbnNlGAEgASgMIkMKFEV4Y2hhbmdlQ2xvY2tSZXF1ZXN0EisKB3NlbnRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInkKFUV4Y2hhbmdlQ2xvY2tSZXNwb25zZRIvCgtyZWNlaXZlZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLYW5zd2VyZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhIKEEdldFJlZ2lvblJlcXVlc3Qi+QMKEUdldFJlZ2lvblJlc3BvbnNlEigKBnN0YXR1cxgBIAEoCzIYLnBlcmlnZWUudjEuUmVnaW9uU3RhdHVzEhcKD25ld2VzdF9wb3NpdGlvbhgCIAEoCRIWCg5wcmltYXJ5X3JlZ2lvbhgDIAEoCRIPCgdjbGFpbWVkGAQgASgIEhUKDWNsYWltZWRfZXBvY2gYBSABKAQSLQoKbGVhc2VfbGVmdBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIVCg1oZWxkX3Bvc2l0aW9uGAcgASgJEg4KBnJ1bl9pZBgIIAEoCRIkCgpyZWRpc19yb2xlGAkgASgOMhAucGVyaWdlZS52MS5Sb2xlEhUKDXJlZGlzX2FkZHJlc3MYCiABKAkSFgoOanVzdF9yZXN0YXJ0ZWQYCyABKAgSFgoOYXBwZW5kc19hbHdheXMYDCABKAgSGQoRdXNlZF9tZW1vcnlfYnl0ZXMYDSABKAQSMgoHaGlzdG9yeRgOIAEoCzIhLnBlcmlnZWUuaW50ZXJuYWwudjEuQ2xhaW1IaXN0b3J5EhgKEGFwcG9pbnRlZF9yZWdpb24YDyABKAkSFwoPYXBwb2ludGVkX2Vwb2NoGBAgASgEEhwKFG5ld2VzdF9jbGFpbWVkX2Vwb2NoGBEgASgEIogBCgxDbGFpbUhpc3RvcnkSDQoFZXBvY2gYASABKAQSOwoFZm9ya3MYAiADKAsyLC5wZXJpZ2VlLmludGVybmFsLnYxLkNsYWltSGlzdG9yeS5Gb3Jrc0VudHJ5GiwKCkZvcmtzRW50cnkSCwoDa2V5GAEgASgEEg0KBXZhbHVlGAIgASgEOgI4ASI1ChFXcml0ZVByb2JlUmVxdWVzdBIQCghwcm9iZV9pZBgBIAEoCRIOCgZzYW1wbGUYAiABKA0iRAoSV3JpdGVQcm9iZVJlc3BvbnNlEi4KCndyaXR0ZW5fYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhMKEUluaXRpYWxpemVSZXF1ZXN0Ik8KEkluaXRpYWxpemVSZXNwb25zZRIQCghwb3NpdGlvbhgBIAEoCRInCgR0b29rGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uInQKDk1ha2VXYXlSZXF1ZXN0Eg4KBnJlZ2lvbhgBIAEoCRIUCgxwcm9tb3Rpb25faWQYAiABKAkSJwoEaG9sZBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhITCgtob2xkX3dyaXRlcxgEIAEoCCJQCg9NYWtlV2F5UmVzcG9uc2USFQoNaGVsZF9wb3NpdGlvbhgBIAEoCRIQCghyZWxlYXNlZBgCIAEoCBIUCgxob2xkc193cml0ZXMYAyABKAgyuwQKC1BlZXJTZXJ2aWNlElQKB0ZvcndhcmQSIy5wZXJpZ2VlLmludGVybmFsLnYxLkZvcndhcmRSZXF1ZXN0GiQucGVyaWdlZS5pbnRlcm5hbC52MS5Gb3J3YXJkUmVzcG9uc2USZgoNRXhjaGFuZ2VDbG9jaxIpLnBlcmlnZWUuaW50ZXJuYWwudjEuRXhjaGFuZ2VDbG9ja1JlcXVlc3QaKi5wZXJpZ2VlLmludGVybmFsLnYxLkV4Y2hhbmdlQ2xvY2tSZXNwb25zZRJaCglHZXRSZWdpb24SJS5wZXJpZ2VlLmludGVybmFsLnYxLkdldFJlZ2lvblJlcXVlc3QaJi5wZXJpZ2VlLmludGVybmFsLnYxLkdldFJlZ2lvblJlc3BvbnNlEl0KCldyaXRlUHJvYmUSJi5wZXJpZ2VlLmludGVybmFsLnYxLldyaXRlUHJvYmVSZXF1ZXN0GicucGVyaWdlZS5pbnRlcm5hbC52MS5Xcml0ZVByb2JlUmVzcG9uc2USXQoKSW5pdGlhbGl6ZRImLnBlcmlnZWUuaW50ZXJuYWwudjEuSW5pdGlhbGl6ZVJlcXVlc3QaJy5wZXJpZ2VlLmludGVybmFsLnYxLkluaXRpYWxpemVSZXNwb25zZRJUCgdNYWtlV2F5EiMucGVyaWdlZS5pbnRlcm5hbC52MS5NYWtlV2F5UmVxdWVzdBokLnBlcmlnZWUuaW50ZXJuYWwudjEuTWFrZVdheVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_perigee_v1_cluster]);
+  fileDesc("Ch5wZXJpZ2VlL2ludGVybmFsL3YxL3BlZXIucHJvdG8SE3BlcmlnZWUuaW50ZXJuYWwudjEihwEKDkZvcndhcmRSZXF1ZXN0Eg4KBm1ldGhvZBgBIAEoCRIPCgdyZXF1ZXN0GAIgASgMEhMKC2Zyb21fcmVnaW9uGAMgASgJEiwKCGRlYWRsaW5lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwcmluY2lwYWwYBSABKAkiIwoPRm9yd2FyZFJlc3BvbnNlEhAKCHJlc3BvbnNlGAEgASgMIlYKEkZvcndhcmRNYW55UmVxdWVzdBIvCgVjYWxscxgBIAMoCzIgLnBlcmlnZWUuaW50ZXJuYWwudjEuRm9yd2FyZENhbGwSDwoHY2FuY2VscxgCIAMoDSJjCgtGb3J3YXJkQ2FsbBIKCgJpZBgBIAEoDRISCgp0aW1lb3V0X21zGAIgASgNEjQKB3JlcXVlc3QYDCABKAsyIy5wZXJpZ2VlLmludGVybmFsLnYxLkZvcndhcmRSZXF1ZXN0IlsKE0ZvcndhcmRNYW55UmVzcG9uc2USMgoHcmVwbGllcxgBIAMoCzIhLnBlcmlnZWUuaW50ZXJuYWwudjEuRm9yd2FyZFJlcGx5EhAKCGRyYWluaW5nGAIgASgIIoMBCgxGb3J3YXJkUmVwbHkSCgoCaWQYASABKA0SIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEjgKCHJlc3BvbnNlGAogASgLMiQucGVyaWdlZS5pbnRlcm5hbC52MS5Gb3J3YXJkUmVzcG9uc2VIAEIICgZyZXN1bHQiQwoURXhjaGFuZ2VDbG9ja1JlcXVlc3QSKwoHc2VudF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAieQoVRXhjaGFuZ2VDbG9ja1Jlc3BvbnNlEi8KC3JlY2VpdmVkX2F0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgthbnN3ZXJlZF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiEgoQR2V0UmVnaW9uUmVxdWVzdCL5AwoRR2V0UmVnaW9uUmVzcG9uc2USKAoGc3RhdHVzGAEgASgLMhgucGVyaWdlZS52MS5SZWdpb25TdGF0dXMSFwoPbmV3ZXN0X3Bvc2l0aW9uGAIgASgJEhYKDnByaW1hcnlfcmVnaW9uGAMgASgJEg8KB2NsYWltZWQYBCABKAgSFQoNY2xhaW1lZF9lcG9jaBgFIAEoBBItCgpsZWFzZV9sZWZ0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhUKDWhlbGRfcG9zaXRpb24YByABKAkSDgoGcnVuX2lkGAggASgJEiQKCnJlZGlzX3JvbGUYCSABKA4yEC5wZXJpZ2VlLnYxLlJvbGUSFQoNcmVkaXNfYWRkcmVzcxgKIAEoCRIWCg5qdXN0X3Jlc3RhcnRlZBgLIAEoCBIWCg5hcHBlbmRzX2Fsd2F5cxgMIAEoCBIZChF1c2VkX21lbW9yeV9ieXRlcxgNIAEoBBIyCgdoaXN0b3J5GA4gASgLMiEucGVyaWdlZS5pbnRlcm5hbC52MS5DbGFpbUhpc3RvcnkSGAoQYXBwb2ludGVkX3JlZ2lvbhgPIAEoCRIXCg9hcHBvaW50ZWRfZXBvY2gYECABKAQSHAoUbmV3ZXN0X2NsYWltZWRfZXBvY2gYESABKAQiiAEKDENsYWltSGlzdG9yeRINCgVlcG9jaBgBIAEoBBI7CgVmb3JrcxgCIAMoCzIsLnBlcmlnZWUuaW50ZXJuYWwudjEuQ2xhaW1IaXN0b3J5LkZvcmtzRW50cnkaLAoKRm9ya3NFbnRyeRILCgNrZXkYASABKAQSDQoFdmFsdWUYAiABKAQ6AjgBIjUKEVdyaXRlUHJvYmVSZXF1ZXN0EhAKCHByb2JlX2lkGAEgASgJEg4KBnNhbXBsZRgCIAEoDSJEChJXcml0ZVByb2JlUmVzcG9uc2USLgoKd3JpdHRlbl9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiEwoRSW5pdGlhbGl6ZVJlcXVlc3QiTwoSSW5pdGlhbGl6ZVJlc3BvbnNlEhAKCHBvc2l0aW9uGAEgASgJEicKBHRvb2sYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24idAoOTWFrZVdheVJlcXVlc3QSDgoGcmVnaW9uGAEgASgJEhQKDHByb21vdGlvbl9pZBgCIAEoCRInCgRob2xkGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2hvbGRfd3JpdGVzGAQgASgIIlAKD01ha2VXYXlSZXNwb25zZRIVCg1oZWxkX3Bvc2l0aW9uGAEgASgJEhAKCHJlbGVhc2VkGAIgASgIEhQKDGhvbGRzX3dyaXRlcxgDIAEoCDKhBQoLUGVlclNlcnZpY2USVAoHRm9yd2FyZBIjLnBlcmlnZWUuaW50ZXJuYWwudjEuRm9yd2FyZFJlcXVlc3QaJC5wZXJpZ2VlLmludGVybmFsLnYxLkZvcndhcmRSZXNwb25zZRJkCgtGb3J3YXJkTWFueRInLnBlcmlnZWUuaW50ZXJuYWwudjEuRm9yd2FyZE1hbnlSZXF1ZXN0GigucGVyaWdlZS5pbnRlcm5hbC52MS5Gb3J3YXJkTWFueVJlc3BvbnNlKAEwARJmCg1FeGNoYW5nZUNsb2NrEikucGVyaWdlZS5pbnRlcm5hbC52MS5FeGNoYW5nZUNsb2NrUmVxdWVzdBoqLnBlcmlnZWUuaW50ZXJuYWwudjEuRXhjaGFuZ2VDbG9ja1Jlc3BvbnNlEloKCUdldFJlZ2lvbhIlLnBlcmlnZWUuaW50ZXJuYWwudjEuR2V0UmVnaW9uUmVxdWVzdBomLnBlcmlnZWUuaW50ZXJuYWwudjEuR2V0UmVnaW9uUmVzcG9uc2USXQoKV3JpdGVQcm9iZRImLnBlcmlnZWUuaW50ZXJuYWwudjEuV3JpdGVQcm9iZVJlcXVlc3QaJy5wZXJpZ2VlLmludGVybmFsLnYxLldyaXRlUHJvYmVSZXNwb25zZRJdCgpJbml0aWFsaXplEiYucGVyaWdlZS5pbnRlcm5hbC52MS5Jbml0aWFsaXplUmVxdWVzdBonLnBlcmlnZWUuaW50ZXJuYWwudjEuSW5pdGlhbGl6ZVJlc3BvbnNlElQKB01ha2VXYXkSIy5wZXJpZ2VlLmludGVybmFsLnYxLk1ha2VXYXlSZXF1ZXN0GiQucGVyaWdlZS5pbnRlcm5hbC52MS5NYWtlV2F5UmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_google_rpc_status, file_perigee_v1_cluster]);
 
 /**
  * @generated from message perigee.internal.v1.ForwardRequest
@@ -82,6 +84,127 @@ export const ForwardResponseSchema: GenMessage<ForwardResponse> = /*@__PURE__*/
   messageDesc(file_perigee_internal_v1_peer, 1);
 
 /**
+ * A frame, laid out as MultiplexRequest is, with one kind of call, in the place
+ * of Lookup: so whatever reads and writes those frames does these as well.
+ *
+ * @generated from message perigee.internal.v1.ForwardManyRequest
+ */
+export type ForwardManyRequest = Message<"perigee.internal.v1.ForwardManyRequest"> & {
+  /**
+   * @generated from field: repeated perigee.internal.v1.ForwardCall calls = 1;
+   */
+  calls: ForwardCall[];
+
+  /**
+   * Calls to give up; each is answered CANCELLED unless already answered.
+   *
+   * @generated from field: repeated uint32 cancels = 2;
+   */
+  cancels: number[];
+};
+
+/**
+ * Describes the message perigee.internal.v1.ForwardManyRequest.
+ * Use `create(ForwardManyRequestSchema)` to create a new message.
+ */
+export const ForwardManyRequestSchema: GenMessage<ForwardManyRequest> = /*@__PURE__*/
+  messageDesc(file_perigee_internal_v1_peer, 2);
+
+/**
+ * @generated from message perigee.internal.v1.ForwardCall
+ */
+export type ForwardCall = Message<"perigee.internal.v1.ForwardCall"> & {
+  /**
+   * Unique among the stream's calls in flight.
+   *
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * Past it the answer is DEADLINE_EXCEEDED. It counts from when the call
+   * arrives.
+   *
+   * @generated from field: uint32 timeout_ms = 2;
+   */
+  timeoutMs: number;
+
+  /**
+   * @generated from field: perigee.internal.v1.ForwardRequest request = 12;
+   */
+  request?: ForwardRequest | undefined;
+};
+
+/**
+ * Describes the message perigee.internal.v1.ForwardCall.
+ * Use `create(ForwardCallSchema)` to create a new message.
+ */
+export const ForwardCallSchema: GenMessage<ForwardCall> = /*@__PURE__*/
+  messageDesc(file_perigee_internal_v1_peer, 3);
+
+/**
+ * Laid out as MultiplexResponse is.
+ *
+ * @generated from message perigee.internal.v1.ForwardManyResponse
+ */
+export type ForwardManyResponse = Message<"perigee.internal.v1.ForwardManyResponse"> & {
+  /**
+   * @generated from field: repeated perigee.internal.v1.ForwardReply replies = 1;
+   */
+  replies: ForwardReply[];
+
+  /**
+   * The sidecar is going away: new calls on this stream are refused.
+   *
+   * @generated from field: bool draining = 2;
+   */
+  draining: boolean;
+};
+
+/**
+ * Describes the message perigee.internal.v1.ForwardManyResponse.
+ * Use `create(ForwardManyResponseSchema)` to create a new message.
+ */
+export const ForwardManyResponseSchema: GenMessage<ForwardManyResponse> = /*@__PURE__*/
+  messageDesc(file_perigee_internal_v1_peer, 4);
+
+/**
+ * Replies come as they are ready, in any order.
+ *
+ * @generated from message perigee.internal.v1.ForwardReply
+ */
+export type ForwardReply = Message<"perigee.internal.v1.ForwardReply"> & {
+  /**
+   * @generated from field: uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * @generated from oneof perigee.internal.v1.ForwardReply.result
+   */
+  result: {
+    /**
+     * @generated from field: google.rpc.Status error = 2;
+     */
+    value: Status;
+    case: "error";
+  } | {
+    /**
+     * @generated from field: perigee.internal.v1.ForwardResponse response = 10;
+     */
+    value: ForwardResponse;
+    case: "response";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message perigee.internal.v1.ForwardReply.
+ * Use `create(ForwardReplySchema)` to create a new message.
+ */
+export const ForwardReplySchema: GenMessage<ForwardReply> = /*@__PURE__*/
+  messageDesc(file_perigee_internal_v1_peer, 5);
+
+/**
  * @generated from message perigee.internal.v1.ExchangeClockRequest
  */
 export type ExchangeClockRequest = Message<"perigee.internal.v1.ExchangeClockRequest"> & {
@@ -96,7 +219,7 @@ export type ExchangeClockRequest = Message<"perigee.internal.v1.ExchangeClockReq
  * Use `create(ExchangeClockRequestSchema)` to create a new message.
  */
 export const ExchangeClockRequestSchema: GenMessage<ExchangeClockRequest> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 2);
+  messageDesc(file_perigee_internal_v1_peer, 6);
 
 /**
  * @generated from message perigee.internal.v1.ExchangeClockResponse
@@ -118,7 +241,7 @@ export type ExchangeClockResponse = Message<"perigee.internal.v1.ExchangeClockRe
  * Use `create(ExchangeClockResponseSchema)` to create a new message.
  */
 export const ExchangeClockResponseSchema: GenMessage<ExchangeClockResponse> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 3);
+  messageDesc(file_perigee_internal_v1_peer, 7);
 
 /**
  * @generated from message perigee.internal.v1.GetRegionRequest
@@ -131,7 +254,7 @@ export type GetRegionRequest = Message<"perigee.internal.v1.GetRegionRequest"> &
  * Use `create(GetRegionRequestSchema)` to create a new message.
  */
 export const GetRegionRequestSchema: GenMessage<GetRegionRequest> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 4);
+  messageDesc(file_perigee_internal_v1_peer, 8);
 
 /**
  * @generated from message perigee.internal.v1.GetRegionResponse
@@ -260,7 +383,7 @@ export type GetRegionResponse = Message<"perigee.internal.v1.GetRegionResponse">
  * Use `create(GetRegionResponseSchema)` to create a new message.
  */
 export const GetRegionResponseSchema: GenMessage<GetRegionResponse> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 5);
+  messageDesc(file_perigee_internal_v1_peer, 9);
 
 /**
  * @generated from message perigee.internal.v1.ClaimHistory
@@ -284,7 +407,7 @@ export type ClaimHistory = Message<"perigee.internal.v1.ClaimHistory"> & {
  * Use `create(ClaimHistorySchema)` to create a new message.
  */
 export const ClaimHistorySchema: GenMessage<ClaimHistory> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 6);
+  messageDesc(file_perigee_internal_v1_peer, 10);
 
 /**
  * @generated from message perigee.internal.v1.WriteProbeRequest
@@ -306,7 +429,7 @@ export type WriteProbeRequest = Message<"perigee.internal.v1.WriteProbeRequest">
  * Use `create(WriteProbeRequestSchema)` to create a new message.
  */
 export const WriteProbeRequestSchema: GenMessage<WriteProbeRequest> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 7);
+  messageDesc(file_perigee_internal_v1_peer, 11);
 
 /**
  * @generated from message perigee.internal.v1.WriteProbeResponse
@@ -323,7 +446,7 @@ export type WriteProbeResponse = Message<"perigee.internal.v1.WriteProbeResponse
  * Use `create(WriteProbeResponseSchema)` to create a new message.
  */
 export const WriteProbeResponseSchema: GenMessage<WriteProbeResponse> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 8);
+  messageDesc(file_perigee_internal_v1_peer, 12);
 
 /**
  * @generated from message perigee.internal.v1.InitializeRequest
@@ -336,7 +459,7 @@ export type InitializeRequest = Message<"perigee.internal.v1.InitializeRequest">
  * Use `create(InitializeRequestSchema)` to create a new message.
  */
 export const InitializeRequestSchema: GenMessage<InitializeRequest> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 9);
+  messageDesc(file_perigee_internal_v1_peer, 13);
 
 /**
  * @generated from message perigee.internal.v1.InitializeResponse
@@ -362,7 +485,7 @@ export type InitializeResponse = Message<"perigee.internal.v1.InitializeResponse
  * Use `create(InitializeResponseSchema)` to create a new message.
  */
 export const InitializeResponseSchema: GenMessage<InitializeResponse> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 10);
+  messageDesc(file_perigee_internal_v1_peer, 14);
 
 /**
  * @generated from message perigee.internal.v1.MakeWayRequest
@@ -402,7 +525,7 @@ export type MakeWayRequest = Message<"perigee.internal.v1.MakeWayRequest"> & {
  * Use `create(MakeWayRequestSchema)` to create a new message.
  */
 export const MakeWayRequestSchema: GenMessage<MakeWayRequest> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 11);
+  messageDesc(file_perigee_internal_v1_peer, 15);
 
 /**
  * @generated from message perigee.internal.v1.MakeWayResponse
@@ -436,7 +559,7 @@ export type MakeWayResponse = Message<"perigee.internal.v1.MakeWayResponse"> & {
  * Use `create(MakeWayResponseSchema)` to create a new message.
  */
 export const MakeWayResponseSchema: GenMessage<MakeWayResponse> = /*@__PURE__*/
-  messageDesc(file_perigee_internal_v1_peer, 12);
+  messageDesc(file_perigee_internal_v1_peer, 16);
 
 /**
  * Between sidecars only. A client that calls it gets no promise of stability.
@@ -455,6 +578,16 @@ export const PeerService: GenService<{
     methodKind: "unary";
     input: typeof ForwardRequestSchema;
     output: typeof ForwardResponseSchema;
+  },
+  /**
+   * The same, many calls to a stream and several to a frame.
+   *
+   * @generated from rpc perigee.internal.v1.PeerService.ForwardMany
+   */
+  forwardMany: {
+    methodKind: "bidi_streaming";
+    input: typeof ForwardManyRequestSchema;
+    output: typeof ForwardManyResponseSchema;
   },
   /**
    * The four timestamps of one exchange, for estimating clock skew.

@@ -7,23 +7,31 @@ import {
   GetResponseSchema,
   SetRequestSchema,
   SetResponseSchema,
-} from './gen/perigee/v1/cache_pb.ts'
-import { type Consistency, ReadOptionsSchema, ReceiptSchema } from './gen/perigee/v1/common_pb.ts'
-import { CallSchema, MultiplexRequestSchema, MultiplexResponseSchema } from './gen/perigee/v1/multiplex_pb.ts'
+} from '../gen/perigee/v1/cache_pb.ts'
+import { type Consistency, ReadOptionsSchema, ReceiptSchema } from '../gen/perigee/v1/common_pb.ts'
+import {
+  CallSchema,
+  MultiplexRequestSchema,
+  MultiplexResponseSchema,
+} from '../gen/perigee/v1/multiplex_pb.ts'
 import {
   CALL_FIELD,
+  type EntryFields,
   type FrameCall,
+  type FrameReply,
+  GetAnswerReader,
+  GetRequestReader,
   MalformedFrame,
   REPLY_FIELD,
   RequestFrameWriter,
   ResponseFrameWriter,
-  readGetRequest,
-  readGetResponse,
   readRequestFrame,
   readResponseFrame,
-  readSetRequest,
+  readSetResponse,
   SetRequestWriter,
-} from './multiplex-codec.ts'
+  setRequestBytes,
+} from './index.ts'
+import { Pieces } from './pieces.ts'
 
 const RUNS = 150
 
@@ -33,22 +41,12 @@ const bytes = fc.oneof(
   fc.uint8Array({ maxLength: 300 }),
   fc.uint8Array({ minLength: 16_000, maxLength: 17_000 }),
 )
-const unixMs = fc.oneof(
-  fc.integer({ min: 0, max: 4_000_000_000_000 }),
-  fc.double({ min: 0, max: 4_000_000_000_000, noNaN: true }),
-)
 const head = fc.record({ id: uint32, timeoutMs: uint32, session: uint32 })
 const receipt = fc.record({ region: text, sessionToken: bytes, warnings: fc.array(text, { maxLength: 3 }) })
 
 const encoded = <S extends DescMessage>(schema: S, init: MessageInitShape<S>) =>
   Buffer.from(toBinary(schema, create(schema, init)))
 const plain = (view: Uint8Array | undefined) => view && Array.from(view)
-
-function timestamp(ms: number) {
-  const micros = Math.round(ms * 1000)
-  const seconds = Math.floor(micros / 1e6)
-  return { seconds: BigInt(seconds), nanos: (micros - seconds * 1e6) * 1000 }
-}
 
 const call = fc.oneof(
   fc.record({
@@ -185,65 +183,62 @@ describe('frames that a sidecar reads', () => {
   })
 })
 
-describe('a request', () => {
-  it.each([['namespace'], ['key']] as const)(
-    'that is a Get says what protobuf-es wrote, or is left to it: %s',
-    (field) => {
-      fc.assert(
-        fc.property(
-          fc.record({ namespace: text, key: text }),
-          fc.option(fc.constantFrom(1, 2)),
-          (request, consistency) => {
-            const options = consistency === null ? undefined : { consistency: consistency as Consistency }
-            const read = readGetRequest(encoded(GetRequestSchema, { ...request, options }))
-            if (!read) return expect(request.namespace + request.key).toMatch(/[\ufffd\ufeff]/)
-            expect(read[field]).toBe(request[field])
-            const wanted = options && encoded(ReadOptionsSchema, options)
-            expect(plain(read.options)).toEqual(plain(wanted))
-          },
-        ),
-        { numRuns: RUNS },
-      )
-    },
-  )
+/** What a reader says of one GetRequest; `undefined`: it is left to protobuf-es. */
+function readGet(frame: Buffer, reader = new GetRequestReader(frame), from = 0, to = frame.length) {
+  if (!reader.read(from, to)) return undefined
+  const { namespace, keyFrom, keyTo, options } = reader
+  return { namespace, key: frame.toString('utf8', keyFrom, keyTo), options: plain(options) }
+}
 
-  it('that is a Set says what protobuf-es wrote, or is left to it', () => {
+describe('a request', () => {
+  it('that is a Get says what protobuf-es wrote, or is left to it, one after another', () => {
     const request = fc.record({
-      ...{ namespace: text, key: text, value: bytes, contentType: text },
-      ttl: fc.option(fc.record({ seconds: fc.bigInt({ min: 0n, max: 2n ** 40n }) }), { nil: undefined }),
-      options: fc.option(fc.record({ requestId: text }), { nil: undefined }),
+      namespace: fc.oneof(fc.constantFrom('a', 'b'), text),
+      key: text,
+      consistency: fc.option(fc.constantFrom(1, 2)),
     })
     fc.assert(
-      fc.property(request, (init) => {
-        const all = encoded(SetRequestSchema, init)
-        const read = readSetRequest(all)
-        if (!read) return expect(init.namespace + init.key + init.contentType).toMatch(/[\ufffd\ufeff]/)
-        expect(read).toMatchObject({
-          namespace: init.namespace,
-          key: init.key,
-          contentType: init.contentType,
+      fc.property(fc.array(request, { minLength: 1, maxLength: 6 }), (requests) => {
+        const wanted = requests.map(({ consistency, ...names }) => {
+          const options = consistency === null ? undefined : { consistency: consistency as Consistency }
+          const bytes = encoded(GetRequestSchema, { ...names, options })
+          return { bytes, said: { ...names, options: plain(options && encoded(ReadOptionsSchema, options)) } }
         })
-        expect(plain(read.value)).toEqual(plain(init.value))
-        const { ttl, options } = fromBinary(SetRequestSchema, all)
-        expect([read.ttl !== undefined, read.options !== undefined]).toEqual([
-          ttl !== undefined,
-          options !== undefined,
-        ])
+        const frame = Buffer.concat(wanted.map(({ bytes }) => bytes))
+        const reader = new GetRequestReader(frame)
+        let at = 0
+        for (const { bytes, said } of wanted) {
+          const read = readGet(frame, reader, at, at + bytes.length)
+          if (read) expect(read).toEqual(said)
+          else expect(said.namespace + said.key).toMatch(/[\ufffd\ufeff\uf000-\uffff\0]/)
+          at += bytes.length
+        }
       }),
-      { numRuns: RUNS },
+      { numRuns: RUNS * 2 },
     )
+  })
+
+  it('that is a Get of no well-formed text, or with NUL, is left to protobuf-es', () => {
+    const get = (...key: number[]) =>
+      Buffer.concat([encoded(GetRequestSchema, { namespace: 'n' }), Buffer.from([0x12, key.length, ...key])])
+    expect(readGet(get(0x6b))).toMatchObject({ namespace: 'n', key: 'k' })
+    expect(readGet(get(0xc3, 0xa9))).toMatchObject({ key: 'é' })
+    for (const key of [[0xff], [0x6b, 0xc3], [0x6b, 0], [0xc3, 0xa9, 0], [0xef, 0xbb, 0xbf, 0x6b]])
+      expect(readGet(get(...key))).toBeUndefined()
+    const beyond = Buffer.concat([get(0x6b), Buffer.from([0xc3])])
+    expect(() => readGet(beyond, new GetRequestReader(beyond), 0, beyond.length - 2)).toThrow(MalformedFrame)
   })
 
   it('with a field that the contract lacks, or one twice, is left to protobuf-es', () => {
     const get = encoded(GetRequestSchema, { namespace: 'n', key: 'k' })
-    expect(readGetRequest(Buffer.concat([get, get]))).toBeUndefined()
-    expect(readGetRequest(Buffer.concat([get, Buffer.from([0x7a, 0])]))).toBeUndefined()
-    expect(readSetRequest(Buffer.concat([get, Buffer.from([0x78, 1])]))).toBeUndefined()
+    expect(readGet(Buffer.concat([get, get]))).toBeUndefined()
+    expect(readGet(Buffer.concat([get, Buffer.from([0x7a, 0])]))).toBeUndefined()
   })
 })
 
 describe('a Set that a client encodes', () => {
   const writer = new SetRequestWriter()
+  const frames = new RequestFrameWriter()
   const text = fc.oneof(
     { weight: 8, arbitrary: fc.string({ unit: 'grapheme-ascii', maxLength: 200 }) },
     { weight: 1, arbitrary: fc.string({ unit: 'grapheme', maxLength: 60 }) },
@@ -268,7 +263,13 @@ describe('a Set that a client encodes', () => {
         const ascii = /^\p{ASCII}*$/u.test(namespace + key + contentType + (options?.requestId ?? ''))
         const lasts = !ttl || (ttl.seconds >= 0n && ttl.seconds <= 2n ** 40n && ttl.nanos >= 0)
         expect(bytes !== undefined).toBe(ascii && lasts)
-        if (bytes) taken.push([bytes, encoded(SetRequestSchema, init)])
+        expect(setRequestBytes(set)).toBe(bytes?.length)
+        if (!bytes) return
+        taken.push([bytes, encoded(SetRequestSchema, init)])
+        frames.set({ id: 1, timeoutMs: 2, session: 0 }, set, bytes.length)
+        const [call] = readRequestFrame(frames.take()).calls
+        expect(call).toMatchObject({ id: 1, timeoutMs: 2, field: CALL_FIELD.set, odd: false })
+        expect(plain(call?.request)).toEqual(plain(bytes))
       }),
       { numRuns: RUNS },
     )
@@ -310,6 +311,19 @@ describe('the memory of frames', () => {
     )
   })
 
+  it('that was a large frame’s is let go', () => {
+    const writer = new ResponseFrameWriter()
+    const sizes = [100, 4_000_000, 100, 100].map((size) => {
+      writer.message(0, REPLY_FIELD.error, Buffer.alloc(size))
+      const frame = writer.take()
+      writer.giveBack(frame)
+      return frame.buffer.byteLength
+    })
+    expect(sizes[1]).toBeGreaterThan(4_000_000)
+    expect(sizes[2]).toBe(sizes[0])
+    expect(sizes[3]).toBe(sizes[0])
+  })
+
   it('is the same for frame after frame', () => {
     const writer = new ResponseFrameWriter()
     const memories = new Set<ArrayBufferLike>()
@@ -323,30 +337,78 @@ describe('the memory of frames', () => {
   })
 })
 
+const answers = new GetAnswerReader()
+
+/** What of a GetResponse is read; `undefined`: it is left to protobuf-es. */
+function readAnswer({ memory, from, to }: Pick<FrameReply, 'memory' | 'from' | 'to'>) {
+  if (!answers.read(memory, from, to)) return undefined
+  return {
+    value: answers.found ? memory.subarray(answers.valueFrom, answers.valueTo) : undefined,
+    receipt: memory.subarray(answers.receiptFrom, answers.receiptTo),
+  }
+}
+
+function answerIn(bytes: Buffer) {
+  return readAnswer({ memory: Buffer.concat([Buffer.from('before'), bytes]), from: 6, to: 6 + bytes.length })
+}
+
+/** An entry amid other memory. */
+function stored({
+  value,
+  contentType,
+  ...rest
+}: {
+  value: Uint8Array
+  contentType: string
+  epoch: number
+  seq: number
+  writtenAtUs: number
+  expiresAtUs: number
+}): EntryFields {
+  const [before, type] = [Buffer.from('before'), Buffer.from(contentType)]
+  const valueFrom = before.length + type.length
+  const memory = Buffer.concat([before, type, value, Buffer.from('after')])
+  return { ...rest, memory, typeFrom: before.length, valueFrom, valueTo: valueFrom + value.length }
+}
+
 describe('frames that a sidecar writes', () => {
+  const whole = fc.oneof(fc.nat({ max: 2000 }), fc.maxSafeNat())
+  const unixUs = fc.oneof(fc.nat({ max: 2 ** 31 - 1 }), fc.integer({ min: 0, max: 4_000_000_000_000_000 }))
   const entry = fc.record({
-    ...{ key: text, value: bytes, contentType: text, writtenAtMs: unixMs },
-    version: fc.tuple(uint32, uint32).map(([epoch, seq]) => `${epoch}-${seq}`),
-    expiresAtMs: fc.option(unixMs, { nil: undefined }),
+    ...{ value: bytes, contentType: text, writtenAtUs: unixUs },
+    epoch: fc.oneof(fc.constantFrom(0, 1_763_848_912_345_002), whole),
+    ...{ seq: whole, expiresAtUs: fc.oneof(fc.constant(0), unixUs) },
   })
+  const timestamp = (us: number) => {
+    const seconds = Math.floor(us / 1e6)
+    return { seconds: BigInt(seconds), nanos: (us - seconds * 1e6) * 1000 }
+  }
 
   it('are read by protobuf-es as what was put in, and by their reader', () => {
     const writer = new ResponseFrameWriter()
-    const reply = fc.record({ id: uint32, entry: fc.option(entry, { nil: undefined }), receipt })
+    const reply = fc.record({ id: uint32, key: text, entry: fc.option(entry, { nil: undefined }), receipt })
     fc.assert(
-      fc.property(fc.array(reply, { maxLength: 10 }), fc.boolean(), (replies, draining) => {
-        for (const one of replies) writer.entry(one.id, one.entry, encoded(ReceiptSchema, one.receipt))
+      fc.property(fc.array(reply, { maxLength: 6 }), fc.boolean(), (replies, draining) => {
+        const keys = new Pieces(Buffer.from(replies.map(({ key }) => key).join('')))
+        for (const { key } of replies) {
+          const from = keys.length === 0 ? 0 : keys.to(keys.length - 1)
+          keys.add(from, from + Buffer.byteLength(key))
+        }
+        for (const [i, one] of replies.entries()) {
+          writer.entry(one.id, one.entry && stored(one.entry), keys, i, encoded(ReceiptSchema, one.receipt))
+        }
         if (draining) writer.draining()
         expect(writer.replies).toBe(replies.length)
         const frame = writer.take()
-        const wanted = replies.map(({ id, entry: put, receipt }) => {
-          const { writtenAtMs = 0, expiresAtMs, ...rest } = put ?? {}
+        const wanted = replies.map(({ id, key, entry: put, receipt }) => {
+          if (!put) return { id, result: { case: 'get' as const, value: { receipt } } }
+          const { value, contentType, epoch, seq, writtenAtUs, expiresAtUs } = put
           const times = {
-            writtenAt: timestamp(writtenAtMs),
-            ...(expiresAtMs !== undefined && { expiresAt: timestamp(expiresAtMs) }),
+            writtenAt: timestamp(writtenAtUs),
+            ...(expiresAtUs > 0 && { expiresAt: timestamp(expiresAtUs) }),
           }
-          const value = { receipt, ...(put && { entry: { ...rest, ...times } }) }
-          return { id, result: { case: 'get' as const, value } }
+          const said = { key, value, contentType, version: `${epoch}-${seq}`, ...times }
+          return { id, result: { case: 'get' as const, value: { receipt, entry: said } } }
         })
         expect(fromBinary(MultiplexResponseSchema, Uint8Array.from(frame))).toEqual(
           create(MultiplexResponseSchema, { replies: wanted, draining } as never),
@@ -356,14 +418,9 @@ describe('frames that a sidecar writes', () => {
         for (const [i, one] of read.replies.entries()) {
           const put = replies[i] as (typeof replies)[0]
           expect(one).toMatchObject({ id: put.id, field: REPLY_FIELD.get })
-          const get = readGetResponse(one.bytes)
-          if (!get) {
-            expect(put.entry?.contentType).toMatch(/[\ufffd\ufeff]/)
-            continue
-          }
-          expect(plain(get.entry?.value)).toEqual(plain(put.entry?.value))
-          expect(get.entry?.contentType).toBe(put.entry?.contentType)
-          expect(plain(get.receipt)).toEqual(plain(encoded(ReceiptSchema, put.receipt)))
+          const get = readAnswer(one)
+          expect(plain(get?.value)).toEqual(plain(put.entry?.value))
+          expect(plain(get?.receipt)).toEqual(plain(encoded(ReceiptSchema, put.receipt)))
         }
       }),
       { numRuns: RUNS },
@@ -386,8 +443,49 @@ describe('frames that a sidecar writes', () => {
   it('may come from a newer sidecar', () => {
     const newer = Buffer.from([0x78, 1])
     expect(readResponseFrame(newer)).toEqual({ replies: [], draining: false })
-    const response = encoded(GetResponseSchema, { entry: create(EntrySchema, { value: Buffer.from('v') }) })
-    expect(String(readGetResponse(Buffer.concat([response, newer]))?.entry?.value)).toBe('v')
+    const entry = Buffer.concat([encoded(EntrySchema, { key: 'k', value: Buffer.from('v') }), newer])
+    const response = Buffer.concat([Buffer.from([0x0a, entry.length]), entry, newer])
+    expect(String(answerIn(response)?.value)).toBe('v')
+    expect(answerIn(newer)).toEqual({ value: undefined, receipt: Buffer.alloc(0) })
+  })
+
+  it('with a field of an answer twice, or out of order, are left to protobuf-es', () => {
+    const value = encoded(EntrySchema, { value: Buffer.from('v') })
+    const entry = (bytes: Buffer) => Buffer.concat([Buffer.from([0x0a, bytes.length]), bytes])
+    const receipt = encoded(GetResponseSchema, { receipt: create(ReceiptSchema, { region: 'r' }) })
+    expect(answerIn(Buffer.concat([entry(value), receipt]))).toBeDefined()
+    for (const parts of [
+      [entry(value), entry(value)],
+      [receipt, entry(value)],
+      [receipt, receipt],
+    ])
+      expect(answerIn(Buffer.concat(parts))).toBeUndefined()
+    expect(answerIn(entry(Buffer.concat([value, value])))).toBeUndefined()
+    expect(() => answerIn(entry(value).subarray(0, -1))).toThrow(MalformedFrame)
+  })
+})
+
+describe('an answer to a Set', () => {
+  it('says what protobuf-es wrote, or is left to it', () => {
+    const answer = fc.record({ version: text, receipt: fc.option(receipt, { nil: undefined }) })
+    fc.assert(
+      fc.property(answer, (init) => {
+        const read = readSetResponse(encoded(SetResponseSchema, init))
+        if (!read) return expect(init.version).toMatch(/[\ufffd\ufeff]/)
+        expect(read.version).toBe(init.version)
+        expect(plain(read.receipt)).toEqual(plain(init.receipt && encoded(ReceiptSchema, init.receipt)))
+      }),
+      { numRuns: RUNS },
+    )
+  })
+
+  it('may come from a newer sidecar', () => {
+    const newer = Buffer.concat([
+      encoded(SetResponseSchema, { version: '1-2' }),
+      Buffer.from([0x78, 1, 0x7a, 1, 0]),
+    ])
+    expect(readSetResponse(newer)).toEqual({ version: '1-2', receipt: undefined })
+    expect(readSetResponse(Buffer.concat([newer, newer]))).toBeUndefined()
   })
 })
 

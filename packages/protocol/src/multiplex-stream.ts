@@ -1,27 +1,46 @@
 /**
- * One Multiplex stream to one sidecar: puts calls into frames, and tells each its reply.
+ * One stream of frames to one sidecar, as its caller has it: puts calls into frames, and tells each its reply.
  *
  * Invariant: each call that is waited for hears of its end exactly once: a reply, or why there is none. A failure says whether
  * the call had left this process: until then, and then alone, it was certainly not done. One that is given up is cancelled.
  */
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
 import { STATUS } from '@perigee/core'
-import { type FrameReply, RequestFrameWriter, readResponseFrame } from '@perigee/protocol'
 import { CallSlots } from './call-slots.ts'
+import { type FrameReply, RequestFrameWriter, readResponseFrame } from './codec/index.ts'
 import { DueTimer } from './due-timer.ts'
-import type { Endpoint } from './endpoint.ts'
-import { PerigeeError } from './perigee-error.ts'
-import { RefusedStream } from './refused-stream.ts'
-import { brokeOff, callEnded, notSent, notTaken, tooLate, wentSilent } from './transport-errors.ts'
+import { refusedStream } from './refused-stream.ts'
+import { decodeStatusDetails, STATUS_DETAILS_KEY } from './status-details.ts'
+
+/** What a call takes of a frame beside its request: its head, and lengths. */
+export const HEAD_BYTES_MAX = 64
+/** What 32 bits hold. */
+const LONGEST_TIMEOUT_MS = 2 ** 32 - 1
 
 const FRAME_CALLS_MAX = 128
+/** Of a frame, unless less is told. */
 const FRAME_BYTES_MAX = 1024 * 1024
 /** Of what was written and the connection hasn't taken: beyond it calls wait here, where they can still be given up unsent. */
 const UNSENT_BYTES_MAX = 1024 * 1024
 
+/** How gRPC says that a stream has failed. */
+export type StreamError = Pick<ServiceError, 'code' | 'details'> & Partial<ServiceError>
+
+/** Why a call has no reply. */
+export type CallEnd =
+  /** Its time is over. `sent`: whether it had left this process. */
+  | { readonly kind: 'late' | 'silent'; readonly sent: boolean }
+  /** The stream ended before the call was sent, or was closed by its own side. */
+  | { readonly kind: 'not-sent' | 'closed' }
+  /** The sidecar, going away, didn't look at it. */
+  | { readonly kind: 'not-taken'; readonly why: string }
+  /** The sidecar has no such stream, or none to spare, and did nothing. */
+  | { readonly kind: 'unsupported' }
+  /** `refused`: whoever calls may not open such a stream, and nothing was done. `broken`: nobody knows what was done. */
+  | { readonly kind: 'refused' | 'broken'; readonly error: StreamError }
+
 /** What goes over a stream. */
 export interface StreamCall {
-  readonly endpoint: Endpoint
   /** Without side effects, it may be made elsewhere too. */
   readonly read: boolean
   /** It is given up then, by `performance.now()`. */
@@ -33,9 +52,10 @@ export interface StreamCall {
   write(writer: RequestFrameWriter, id: number): void
   /** @param draining whether the sidecar takes no new calls. */
   replied(reply: FrameReply, draining: boolean): void
-  failed(error: PerigeeError): void
-  /** The sidecar has no Multiplex, and did nothing. */
-  unsupported(): void
+  /** It is due: whether it is to be waited for all the same, until it is due anew. */
+  goesOn?(): boolean
+  /** It has no reply. */
+  ended(end: CallEnd): void
 }
 
 export class MultiplexStream {
@@ -43,6 +63,7 @@ export class MultiplexStream {
   readonly token: string | undefined
   readonly #stream: ClientDuplexStream<Buffer, Buffer>
   readonly #onEnd: (unsupported: boolean) => void
+  readonly #frameBytesMax: number
   readonly #writer = new RequestFrameWriter()
   readonly #slots = new CallSlots<StreamCall>()
   readonly #due = new DueTimer((nowMs) => this.#giveUpDue(nowMs))
@@ -65,10 +86,12 @@ export class MultiplexStream {
     stream: ClientDuplexStream<Buffer, Buffer>,
     token: string | undefined,
     onEnd: (unsupported: boolean) => void,
+    frameBytesMax = FRAME_BYTES_MAX,
   ) {
     this.#stream = stream
     this.token = token
     this.#onEnd = onEnd
+    this.#frameBytesMax = frameBytesMax
     stream.on('data', (frame: Buffer) => this.#read(frame))
     stream.on('error', (error: ServiceError) => this.#ended(error))
     stream.on('end', () => this.#ended(undefined))
@@ -87,7 +110,7 @@ export class MultiplexStream {
   /** Takes a call, until it hears of its end or is given up. */
   send(call: StreamCall): void {
     if (this.#over || this.#draining) {
-      call.failed(this.#over ? notSent(call.endpoint) : drains(call.endpoint))
+      call.ended(this.#over ? { kind: 'not-sent' } : DRAINS)
       return
     }
     this.#waitedFor += 1
@@ -120,20 +143,18 @@ export class MultiplexStream {
   failReads(): void {
     for (const call of [...this.#slots, ...this.#queue]) {
       if (!call.read || this.#over) continue
-      const sent = this.giveUp(call)
-      const cause = sent ? callEnded(STATUS.CANCELLED, 'given up') : undefined
-      call.failed(wentSilent(call.endpoint, cause))
+      call.ended({ kind: 'silent', sent: this.giveUp(call) })
     }
   }
 
-  /** Ends it at once, and every call with `why`. */
-  close(why: () => PerigeeError): void {
-    this.#end(false, (call) => call.failed(why()))
+  /** Ends it at once, and every call. */
+  close(): void {
+    this.#end(false, (call) => call.ended({ kind: 'closed' }))
     this.#stream.cancel()
   }
 
   #write(call: StreamCall): void {
-    if (this.#writer.byteLength + call.bytesMax > FRAME_BYTES_MAX) this.#flush()
+    if (this.#writer.byteLength + call.bytesMax > this.#frameBytesMax) this.#flush()
     call.id = this.#slots.place(call)
     call.write(this.#writer, call.id)
     if (this.#writer.calls >= FRAME_CALLS_MAX) this.#flush()
@@ -180,7 +201,7 @@ export class MultiplexStream {
       }
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause)
-      this.#ended(callEnded(STATUS.INTERNAL, `a frame can't be read: ${why}`))
+      this.#ended({ code: STATUS.INTERNAL, details: `a frame can't be read: ${why}` })
       this.#stream.cancel()
     }
     this.#endIfDone()
@@ -191,7 +212,7 @@ export class MultiplexStream {
     const refused = [...this.#queue]
     this.#queue.clear()
     this.#waitedFor -= refused.length
-    for (const call of refused) call.failed(drains(call.endpoint))
+    for (const call of refused) call.ended(DRAINS)
   }
 
   /** @returns when the next one is due. */
@@ -199,8 +220,8 @@ export class MultiplexStream {
     let nextMs = Number.POSITIVE_INFINITY
     for (const call of [...this.#slots, ...this.#queue]) {
       if (this.#over) break
-      if (call.dueMs > nowMs) nextMs = Math.min(nextMs, call.dueMs)
-      else call.failed(tooLate(call.endpoint, this.giveUp(call)))
+      if (call.dueMs > nowMs || call.goesOn?.()) nextMs = Math.min(nextMs, call.dueMs)
+      else call.ended({ kind: 'late', sent: this.giveUp(call) })
     }
     return nextMs
   }
@@ -211,22 +232,21 @@ export class MultiplexStream {
     this.#stream.cancel()
   }
 
-  #ended(error: ServiceError | undefined): void {
+  #ended(error: StreamError | undefined): void {
     if (this.#over) return
-    const reason = error && PerigeeError.from(error).reason
+    const reason = error && reasonOf(error)
     const overloaded = reason === 'OVERLOADED'
     const lacking = overloaded || (error?.code === STATUS.UNIMPLEMENTED && !reason)
     // A sidecar that drains answers all that it has taken before it ends the stream.
     const drained = error === undefined && this.#draining
-    const untaken = drained ? new RefusedStream('it had ended the stream') : RefusedStream.from(error)
-    const sent = error ?? callEnded(STATUS.UNAVAILABLE, 'the sidecar ended the stream')
-    this.#end(NOT_THAT_WAY.has(sent.code) && !(overloaded && this.#heard), (call) => {
-      if (lacking && !this.#heard) call.unsupported()
-      else if (call.id === 0) call.failed(notSent(call.endpoint))
-      else if (untaken && (drained || !this.#heard)) call.failed(notTaken(call.endpoint, untaken))
-      else if (!this.#heard && NOT_ALLOWED.has(sent.code))
-        call.failed(PerigeeError.from(sent, call.endpoint.region))
-      else call.failed(brokeOff(call.endpoint, sent))
+    const untaken = drained ? 'it had ended the stream' : refusedStream(error)
+    const broken = error ?? { code: STATUS.UNAVAILABLE, details: 'the sidecar ended the stream' }
+    this.#end(NOT_THAT_WAY.has(broken.code) && !(overloaded && this.#heard), (call) => {
+      if (lacking && !this.#heard) call.ended({ kind: 'unsupported' })
+      else if (call.id === 0) call.ended({ kind: 'not-sent' })
+      else if (untaken && (drained || !this.#heard)) call.ended({ kind: 'not-taken', why: untaken })
+      else if (!this.#heard && NOT_ALLOWED.has(broken.code)) call.ended({ kind: 'refused', error: broken })
+      else call.ended({ kind: 'broken', error: broken })
     })
   }
 
@@ -247,6 +267,14 @@ const NOT_THAT_WAY: ReadonlySet<number> = new Set([
 /** What a proxy may say of the stream as a whole. */
 const NOT_ALLOWED: ReadonlySet<number> = new Set([STATUS.UNAUTHENTICATED, STATUS.PERMISSION_DENIED])
 
-function drains(endpoint: Endpoint): PerigeeError {
-  return notTaken(endpoint, new RefusedStream('it answers only the calls that it has'))
+const DRAINS: CallEnd = { kind: 'not-taken', why: 'it answers only the calls that it has' }
+
+function reasonOf({ metadata }: StreamError): string | undefined {
+  const [trailer] = metadata?.get(STATUS_DETAILS_KEY) ?? []
+  return trailer instanceof Buffer ? decodeStatusDetails(trailer).reason : undefined
+}
+
+/** A time as frames say it: 0, which is the sidecar's default, only for what never ends. */
+export function wireTimeout(ms: number): number {
+  return ms === Number.POSITIVE_INFINITY ? 0 : Math.min(Math.max(1, Math.ceil(ms)), LONGEST_TIMEOUT_MS)
 }

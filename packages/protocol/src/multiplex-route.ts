@@ -1,23 +1,41 @@
-import { metadataWith } from './call-token.ts'
-import type { Connection } from './connection.ts'
-import { MULTIPLEX_PATH } from './multiplex-methods.ts'
+import type { ClientDuplexStream } from '@grpc/grpc-js'
 import { MultiplexStream } from './multiplex-stream.ts'
-import type { PerigeeError } from './perigee-error.ts'
+
+/** What streams are opened on. */
+export interface MultiplexConnection {
+  readonly ready: boolean
+  /** Grows with every connection made, so that what was said of one isn't taken for what the next one says. */
+  readonly number: number
+}
 
 /**
  * The streams to one address: the one that new calls go over, and former ones whose calls are still under way. A stream
  * belongs to the connection that it was opened on; when that has been replaced, new calls use a new one.
  */
-export class MultiplexRoute {
+export class MultiplexRoute<C extends MultiplexConnection> {
+  readonly #begin: (connection: C, token: string | undefined) => ClientDuplexStream<Buffer, Buffer>
+  readonly #frameBytesMax: number | undefined
   readonly #streams = new Set<MultiplexStream>()
   #current: MultiplexStream | undefined
   /** The connection that the current stream is on, or on which the sidecar said that it has no Multiplex. */
-  #connection: Connection | undefined
+  #connection: C | undefined
   #number: number | undefined
   #unsupported = false
 
+  /**
+   * @param begin opens a stream of frames that shows the token.
+   * @param frameBytesMax frames become no larger, unless by one call alone. Default: 1 MiB.
+   */
+  constructor(
+    begin: (connection: C, token: string | undefined) => ClientDuplexStream<Buffer, Buffer>,
+    frameBytesMax?: number,
+  ) {
+    this.#begin = begin
+    this.#frameBytesMax = frameBytesMax
+  }
+
   /** The stream for new calls over a connection that is ready; `undefined` when the sidecar has no Multiplex. */
-  stream(connection: Connection, token?: string): MultiplexStream | undefined {
+  stream(connection: C, token?: string): MultiplexStream | undefined {
     if (this.#connection !== connection || this.#number !== connection.number) {
       this.#current?.retire()
       this.#current = undefined
@@ -52,29 +70,27 @@ export class MultiplexRoute {
     if (giveUp) for (const stream of this.#streams) stream.failReads()
   }
 
-  /** Ends all calls with `why`. */
-  close(why: () => PerigeeError): void {
-    for (const stream of [...this.#streams]) stream.close(why)
+  /** New calls don't use a stream any more, if they still would; those under way end on it. */
+  replace(stream: MultiplexStream): void {
+    if (this.#current !== stream) return
+    stream.retire()
+    this.#current = undefined
   }
 
-  #open(connection: Connection, token: string | undefined): MultiplexStream {
+  /** Ends all calls. */
+  close(): void {
+    for (const stream of [...this.#streams]) stream.close()
+  }
+
+  #open(connection: C, token: string | undefined): MultiplexStream {
     const { number } = connection
-    const call = connection.client.makeBidiStreamRequest<Buffer, Buffer>(
-      MULTIPLEX_PATH,
-      asIs,
-      asIs,
-      metadataWith(token),
-    )
-    const stream = new MultiplexStream(call, token, (unsupported) => {
+    const onEnd = (unsupported: boolean) => {
       this.#streams.delete(stream)
       if (this.#current === stream) this.#current = undefined
       if (unsupported && this.#connection === connection && this.#number === number) this.#unsupported = true
-    })
+    }
+    const stream = new MultiplexStream(this.#begin(connection, token), token, onEnd, this.#frameBytesMax)
     this.#streams.add(stream)
     return stream
   }
-}
-
-function asIs(bytes: Buffer): Buffer {
-  return bytes
 }
