@@ -17,6 +17,15 @@ export function innerDeadlineMs(deadlineMs: number): number {
 export function within<T>(promise: Promise<T>, timeoutMs: number, late: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(late()), Math.min(Math.max(0, timeoutMs), TIMER_MS_MAX))
-    promise.then(resolve, reject).finally(() => clearTimeout(timer))
+    promise.then(
+      (outcome) => {
+        clearTimeout(timer)
+        resolve(outcome)
+      },
+      (error) => {
+        clearTimeout(timer)
+        reject(error)
+      },
+    )
   })
 }

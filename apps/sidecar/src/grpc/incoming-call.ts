@@ -15,21 +15,41 @@ export class IncomingCall implements CallContext {
   readonly waitedMsMax: number
   /** Known once the call was let in. */
   principal: Principal = ANONYMOUS
-  readonly #abort = new AbortController()
+  #abort: AbortController | undefined
+  #givenUp: StatusError | undefined
+  readonly #onGivenUp: ((error: StatusError) => void) | undefined
   #answered = false
 
-  /** @param deadlineMs for callers that gave none, Unix milliseconds. */
-  constructor(call: Cancellable, deadlineMs: number, waitedMsMax = 0) {
+  constructor(
+    call: Cancellable,
+    {
+      deadlineMs,
+      waitedMsMax = 0,
+      onGivenUp,
+    }: {
+      /** For callers that gave none, Unix milliseconds. */
+      readonly deadlineMs: number
+      readonly waitedMsMax?: number
+      /** Called once, with why. */
+      readonly onGivenUp?: (error: StatusError) => void
+    },
+  ) {
     const deadline = Number(call.getDeadline())
     this.deadlineMs = Number.isFinite(deadline) ? deadline : deadlineMs
     this.waitedMsMax = waitedMsMax
+    this.#onGivenUp = onGivenUp
     // grpc-js says so at the end of every call, answered or not.
     call.on('cancelled', () => {
-      if (!this.#answered) this.#abort.abort(new StatusError('CANCELLED', 'The caller gave up.'))
+      if (!this.#answered) this.abort(new StatusError('CANCELLED', 'The caller gave up.'))
     })
   }
 
+  /** Made when first asked for: most calls are answered without. */
   get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController()
+      if (this.#givenUp) this.#abort.abort(this.#givenUp)
+    }
     return this.#abort.signal
   }
 
@@ -40,6 +60,9 @@ export class IncomingCall implements CallContext {
 
   /** Gives the call up; its handler's signal aborts with the error. */
   abort(error: StatusError): void {
-    this.#abort.abort(error)
+    if (this.#givenUp) return
+    this.#givenUp = error
+    this.#abort?.abort(error)
+    this.#onGivenUp?.(error)
   }
 }

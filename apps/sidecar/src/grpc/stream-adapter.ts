@@ -19,7 +19,7 @@ export function adaptServerStream(
 
   return (call) => {
     const startedMs = performance.now()
-    const incoming = new IncomingCall(call, Number.POSITIVE_INFINITY)
+    const incoming = new IncomingCall(call, { deadlineMs: Number.POSITIVE_INFINITY })
     const peer = connections.peerAt(call.getPeer())
     let entered = false
     let unwatch = () => {}

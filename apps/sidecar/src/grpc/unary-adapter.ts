@@ -22,7 +22,11 @@ export function adaptUnary(
 
   return (call, callback) => {
     const startedMs = performance.now()
-    const incoming = new IncomingCall(call, Date.now() + unaryDeadlineMs, pauses.waitedMsMax)
+    const incoming = new IncomingCall(call, {
+      deadlineMs: Date.now() + unaryDeadlineMs,
+      waitedMsMax: pauses.waitedMsMax,
+      onGivenUp: (error) => fail(error),
+    })
     const deadline = callerSetDeadline(call)
       ? undefined
       : setTimeout(() => incoming.abort(tooLate(unaryDeadlineMs)), unaryDeadlineMs)
@@ -68,7 +72,6 @@ export function adaptUnary(
       callback(null, bytes)
     }
     calls.add(incoming)
-    incoming.signal.addEventListener('abort', () => fail(incoming.signal.reason))
     run()
       .catch(fail)
       .finally(() => entered && gate.leave(peer))

@@ -4,6 +4,7 @@ import type { PrimaryClock } from '../primary-clock.ts'
 import type { ChangeLog, ChunkFields, ChunkScan, DataState, LogBatch, StoredChunk } from './change-log.ts'
 import type { ClockWatch } from './clock-watch.ts'
 import { type RedisConnection, RedisFailure } from './connection.ts'
+import { type EntryAtClock, EntryBatches } from './entry-batches.ts'
 import { decodeEntry, decodeEntryHeader, EntryReader, isVisible, type StoredEntry } from './entry-codec.ts'
 import { FunctionLibrary } from './function-library.ts'
 import { clockOf, forksOf, type History, type HistoryReader } from './history.ts'
@@ -59,6 +60,7 @@ export class DataRedis implements ChangeLog {
   readonly #watch: ClockWatch
   readonly #primaryClock: PrimaryClock
   readonly #state = new OnceATurn(() => this.#readState())
+  readonly #batches = new EntryBatches((namespace, keys, use) => this.useEntries(namespace, keys, use))
 
   constructor(options: {
     /** For calls of clients. */
@@ -104,8 +106,8 @@ export class DataRedis implements ChangeLog {
   }
 
   /** The cluster that this Redis belongs to; of an index as well, whose state may be of an earlier epoch. */
-  async clusterId(at: Position): Promise<string> {
-    return (this.#history.known ?? (await this.#history.of(at.epoch))).clusterId
+  clusterId(at: Position): string | Promise<string> {
+    return this.#history.known?.clusterId ?? this.#history.of(at.epoch).then(({ clusterId }) => clusterId)
   }
 
   /** The clock alone. */
@@ -121,6 +123,15 @@ export class DataRedis implements ChangeLog {
     return /run_id:(\w+)/.exec(info)?.[1] ?? ''
   }
 
+  /** Reads an entry; `undefined`: a miss. Those that are asked for in one turn of the event loop share a command. */
+  readEntry(namespace: string, key: string, { primary }: ReadDemand): Promise<EntryAtClock> {
+    if (!primary && this.#values?.ready) return this.#batches.get(namespace, key)
+    return this.readEntries(namespace, [key], { primary, bytesMax: 0 }).then(({ entries, clock }) => ({
+      entry: entries[0] as StoredEntry | undefined,
+      clock,
+    }))
+  }
+
   /**
    * Reads entries by key: each is the entry, `undefined` for a miss, or `'unread'` when the answer would have more
    * than `bytesMax` bytes (the first one found never is).
@@ -130,10 +141,6 @@ export class DataRedis implements ChangeLog {
     keys: readonly string[],
     { primary, bytesMax }: ReadDemand & { bytesMax: number },
   ): Promise<AtClock & { entries: readonly (StoredEntry | 'unread' | undefined)[] }> {
-    if (keys.length === 1 && !primary) {
-      const reply = await this.#ask(() => this.#reads.callBuffer('MGET', ...this.#entryKeys(namespace, keys)))
-      return this.#entriesOf(keys, reply as (Buffer | null)[])
-    }
     const named = this.#entryKeys(namespace, keys)
     const reply = (await this.#ask(() => this.#library.read('read_entries', primary, named, [bytesMax]))) as (
       | Buffer
@@ -173,11 +180,6 @@ export class DataRedis implements ChangeLog {
       return found && reader.isVisible(clearedAt, nowMs) ? reader : undefined
     }
     return { clock: clockOf(values.view(0) ?? null), at }
-  }
-
-  #entriesOf(keys: readonly string[], reply: readonly (Buffer | null)[]) {
-    const { clock, visible } = this.#readAround(reply)
-    return { entries: keys.map((key, i) => visible(key, reply[i + 2])), clock }
   }
 
   #entryKeys(namespace: string, keys: readonly string[]): string[] {

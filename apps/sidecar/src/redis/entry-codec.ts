@@ -84,6 +84,19 @@ export class EntryReader implements EntryFields {
   }
 }
 
+/** An entry as it was read, in memory of its own. */
+export function storedEntryOf(key: string, read: EntryFields): StoredEntry {
+  const { memory, typeFrom, valueFrom, valueTo, epoch, seq, writtenAtUs, expiresAtUs } = read
+  return {
+    key,
+    position: { epoch, seq },
+    writtenAtMs: writtenAtUs / 1000,
+    ...(expiresAtUs > 0 && { expiresAtMs: expiresAtUs / 1000 }),
+    contentType: memory.toString('utf8', typeFrom, valueFrom),
+    value: Buffer.from(memory.subarray(valueFrom, valueTo)),
+  }
+}
+
 /** Whether a reader sees an entry: not expired, and later than the namespace's last clearing. */
 export function isVisible(entry: EntryHeader, cleared: Position | undefined, nowMs: number): boolean {
   if (entry.expiresAtMs !== undefined && entry.expiresAtMs <= nowMs) return false

@@ -1,10 +1,10 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { startRedis } from '@perigee/embedded-redis'
-import type { Pieces } from '@perigee/protocol'
+import { Pieces } from '@perigee/protocol'
 import { pino } from 'pino'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { LeanRedis, type ListReply } from './lean-redis.ts'
-import { piecesOf, textsOf } from './pieces.spec-support.ts'
+import { textsOf } from './pieces.spec-support.ts'
 
 const log = pino({ level: 'silent' })
 /** Reads keys: half of them by name, half by what comes after a prefix. */
@@ -14,7 +14,7 @@ function mget<T = (string | null)[]>(
   take: (found: Pieces) => T = textsOf as never,
 ): Promise<T> {
   const half = keys.length >> 1
-  const ends = piecesOf(...keys.slice(half).map((key) => key.slice(1)))
+  const ends = Pieces.of(keys.slice(half).map((key) => key.slice(1)))
   const [first = ''] = keys.slice(half)
   return values.mget(keys.slice(0, half), { prefix: Buffer.from(first.slice(0, 1)), ends }, take)
 }

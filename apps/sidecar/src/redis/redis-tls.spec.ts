@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer as createPlainServer, type Sock
 import { createServer, type Server } from 'node:tls'
 import type { Authority, Certificate } from '@perigee/certificates'
 import { type RedisProcess, startRedis } from '@perigee/embedded-redis'
+import { Pieces } from '@perigee/protocol'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { authorities, certificateFiles, LOCAL } from '../tls/certificates.spec-support.ts'
@@ -11,7 +12,7 @@ import { RedisConnection } from './connection.ts'
 import { ForeignRedis } from './foreign-redis.ts'
 import { IndexRedis } from './index-redis.ts'
 import { LeanRedis } from './lean-redis.ts'
-import { piecesOf, textsOf } from './pieces.spec-support.ts'
+import { textsOf } from './pieces.spec-support.ts'
 import { Sentinel } from './sentinel.ts'
 
 const log = pino({ level: 'silent' })
@@ -91,7 +92,7 @@ describe('Redis by TLS', () => {
     reader.start()
     onTestFinished(() => reader.stop())
     await vi.waitFor(() => expect(reader.ready).toBe(true), 5_000)
-    const keys = { prefix: Buffer.from('value-'), ends: piecesOf('0', '1', '2', 'none') }
+    const keys = { prefix: Buffer.from('value-'), ends: Pieces.of(['0', '1', '2', 'none']) }
     const read = () => reader.mget([], keys, textsOf)
     const answers = await Promise.all(Array.from({ length: 20 }, read))
     expect(answers).toEqual(answers.map(() => [...values, null]))

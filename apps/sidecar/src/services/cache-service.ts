@@ -58,7 +58,7 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
   const changed = (known: Position, timeoutMs: number, signal: AbortSignal) =>
     data.changed(known, timeoutMs, signal)
   const answered = async <O>(response: O, clock: Position, warnings: readonly string[] = []) => {
-    const { forks } = await data.history(clock)
+    const { forks } = data.knownHistory(clock) ?? (await data.history(clock))
     return { response, applied: clock, seen: clock, forks, warnings }
   }
 
@@ -66,8 +66,7 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
     get(request, call) {
       const { namespace, key } = checkGet(request, limits)
       const answer = async (primary: boolean) => {
-        const { entries, clock } = await data.readEntries(namespace, [key], { primary, bytesMax: 0 })
-        const entry = entries[0] as StoredEntry | undefined
+        const { entry, clock } = await data.readEntry(namespace, key, { primary })
         return answered(create(GetResponseSchema, entry && { entry: entryMessage(entry) }), clock)
       }
       return readPath.run(method.get, request, call, { answer, changed })

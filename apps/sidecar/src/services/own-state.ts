@@ -38,9 +38,11 @@ export class OwnState {
    *
    * @throws StatusError DATA_UNAVAILABLE when it holds writes that are lost, or nobody can tell what it is.
    */
-  async of({ applied, seen, forks }: { applied: Position; seen: Position; forks: Forks }): Promise<State> {
+  of({ applied, seen, forks }: { applied: Position; seen: Position; forks: Forks }): State | Promise<State> {
     this.check(seen)
-    return { position: applied, forks, clusterId: await this.#data.clusterId(seen) }
+    const clusterId = this.#data.clusterId(seen)
+    if (typeof clusterId === 'string') return { position: applied, forks, clusterId }
+    return clusterId.then((id) => ({ position: applied, forks, clusterId: id }))
   }
 
   /** Whether a state may be read that goes up to `seen`. @throws StatusError DATA_UNAVAILABLE when it holds writes that are lost. */

@@ -10,6 +10,18 @@ export class Pieces {
     this.memory = memory
   }
 
+  /** Pieces that are those texts, of well-formed Unicode. */
+  static of(texts: readonly string[]): Pieces {
+    const pieces = new Pieces(Buffer.from(texts.join('')))
+    let from = 0
+    for (const text of texts) {
+      const to = from + Buffer.byteLength(text)
+      pieces.add(from, to)
+      from = to
+    }
+    return pieces
+  }
+
   get length(): number {
     return this.#places.length / 2
   }
