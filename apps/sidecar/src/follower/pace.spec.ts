@@ -39,5 +39,5 @@ it('writes more at once the further it is behind, while someone searches', () =>
   pace.behind = 40
   expect(pace.count).toBe(10)
   pace.behind = 100_000
-  expect(pace.count).toBe(32)
+  expect(pace.count).toBe(16)
 })

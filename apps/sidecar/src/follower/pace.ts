@@ -9,7 +9,7 @@ const COUNT_MAX = 200
 const BUSY_BATCH_MS = 5
 const BUSY_FOR_MS = 1_000
 const ITEM_MS_MIN = 0.05
-const BEHIND_COUNT_MAX = 32
+const BEHIND_COUNT_MAX = 16
 const BEHIND_PART = 4
 
 /** Sizes the follower's batches by time. */
