@@ -1,7 +1,14 @@
 import { create, fromBinary, type JsonObject } from '@bufbuild/protobuf'
 import { sizeDelimitedEncode, sizeDelimitedPeek, WireType } from '@bufbuild/protobuf/wire'
 import { formatPosition, type Position } from '@perigee/core'
-import { type Chunk, ChunkSchema, HitSchema, SearchResponseSchema } from '@perigee/protocol'
+import {
+  type Chunk,
+  ChunkSchema,
+  HitSchema,
+  SearchResponseSchema,
+  varintSize,
+  writeLength,
+} from '@perigee/protocol'
 import type { EncodedField } from '../grpc/answer-bytes.ts'
 import { timestampOf } from '../wire-time.ts'
 
@@ -87,7 +94,7 @@ export class HitsField implements EncodedField {
     let at = from
     for (const { shown, distance } of this.#hits) {
       to[at++] = HITS_TAG
-      at = writeVarint(to, at, hitSize(shown))
+      at = writeLength(to, at, hitSize(shown))
       to[at++] = CHUNK_TAG
       at += shown.copy(to, at)
       to[at++] = DISTANCE_TAG
@@ -114,19 +121,4 @@ function tagOf(field: number, type: WireType): number {
 
 function hitSize(shown: Buffer): number {
   return 1 + shown.length + 1 + DOUBLE_BYTES
-}
-
-function varintSize(value: number): number {
-  let size = 1
-  for (let rest = value; rest > 0x7f; rest >>>= 7) size += 1
-  return size
-}
-
-/** @returns where it ends. */
-function writeVarint(bytes: Buffer, from: number, value: number): number {
-  let at = from
-  let rest = value
-  for (; rest > 0x7f; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80
-  bytes[at++] = rest
-  return at
 }

@@ -15,7 +15,8 @@ import {
   SearchRequestSchema,
   type SearchResponse,
 } from '../gen/perigee/v1/search_pb.ts'
-import { LENGTH_BYTES_MAX, varintSize } from './sizes.ts'
+import { LENGTH_BYTES_MAX } from './sizes.ts'
+import { varintSize, writeLength } from './varint.ts'
 
 const VECTOR_TAG = 0x22
 const VALUES_TAG = { float32Le: 0x12, float64Le: 0x1a } as const
@@ -36,15 +37,6 @@ export function searchRequestBytes(request: SearchRequest): Uint8Array {
   at = writeLength(bytes, at, value.length)
   bytes.set(value, at)
   return bytes.subarray(0, at + value.length)
-}
-
-/** @returns where it ends. */
-function writeLength(bytes: Buffer, from: number, length: number): number {
-  let at = from
-  let rest = length
-  for (; rest > 0x7f; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80
-  bytes[at++] = rest
-  return at
 }
 
 /** Reads a SearchResponse as protobuf-es does; nothing of it is a view of `bytes`. `undefined`: protobuf-es is to. */

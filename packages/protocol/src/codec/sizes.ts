@@ -1,3 +1,5 @@
+import { varintSize } from './varint.ts'
+
 /** A length up to 4 GiB takes so many bytes at most. */
 export const LENGTH_BYTES_MAX = 5
 /** A loop over so few characters costs less than a call of Buffer. */
@@ -8,14 +10,6 @@ export function utf8Length(text: string): number {
   if (text.length > SHORT_TEXT) return Buffer.byteLength(text)
   for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return Buffer.byteLength(text)
   return text.length
-}
-
-export function varintSize(value: number): number {
-  if (value < 0x80) return 1
-  if (value < 0x4000) return 2
-  if (value < 0x20_0000) return 3
-  if (value < 0x1000_0000) return 4
-  return value < 2 ** 35 ? 5 : 6
 }
 
 export function numberSize(value: number): number {
