@@ -61,10 +61,14 @@ export function adaptUnary(
       if (ended) return
       if (call.cancelled) return fail(undefined)
       const answer = new AnswerBytes(method.output, response as Message)
-      const { bytes } = answer
-      answer.release()
-      // A write was done, whether or not there is room to say so.
-      if (read && !internal) peer.checkRoom(bytes.length)
+      let bytes: Buffer
+      try {
+        // A write was done, whether or not there is room to say so.
+        if (read && !internal) peer.checkRoom(answer.length)
+        bytes = answer.bytes
+      } finally {
+        answer.release()
+      }
       peer.hold(bytes.length)
       // grpc-js says so once the answer is taken, or never will be.
       call.on('cancelled', () => peer.release(bytes.length))

@@ -167,9 +167,12 @@ export class MultiplexStream implements FrameReader {
       const response = await method.handler(request as never, call)
       if (call.answered) return
       const answer = new AnswerBytes(method.method.output, response as Message)
-      if (isRead(method.method)) this.#stream.peer.checkRoom(answer.length)
-      this.#replies.message(call.id, method.replyField, answer)
-      answer.release()
+      try {
+        if (isRead(method.method)) this.#stream.peer.checkRoom(answer.length)
+        this.#replies.message(call.id, method.replyField, answer)
+      } finally {
+        answer.release()
+      }
       this.#ended(call, STATUS.OK)
     } catch (error) {
       this.#fail(call, error)

@@ -11,7 +11,7 @@ async function readCommands({ process }: Awaited<ReturnType<typeof startClaimedR
   return Number(/cmdstat_mget:calls=(\d+)/.exec(stats)?.[1] ?? 0)
 }
 
-it('reads what one turn asks for with one command a namespace, each what reading it alone gives', async () => {
+it('reads what one turn asks for of a namespace together, each what reading it alone gives', async () => {
   await using redis = await startClaimedRedis()
   const { data, writer } = redis
   const names = ['ä', 'b', '', '日本'].map((name) => `${name}-key`)
@@ -28,7 +28,7 @@ it('reads what one turn asks for with one command a namespace, each what reading
   const before = await readCommands(redis)
   const reads = ['n', 'm'].flatMap((namespace) => asked.map((key) => ({ namespace, key })))
   const found = await Promise.all(reads.map(({ namespace, key }) => data.readEntry(namespace, key, EVENTUAL)))
-  expect(await readCommands(redis)).toBe(before + 2)
+  expect(await readCommands(redis)).toBe(before + 2 * Math.ceil(asked.length / 3))
   for (const [i, { namespace, key }] of reads.entries()) {
     const alone = await data.readEntries(namespace, [key], { primary: true, bytesMax: 0 })
     expect(found[i]).toEqual({ entry: alone.entries[0], clock: alone.clock })
@@ -51,7 +51,7 @@ it('reads many as several commands, and what it gave stays as it was', async () 
   await write('first')
   const before = await readCommands(redis)
   const first = await read()
-  expect(await readCommands(redis)).toBe(before + 3)
+  expect(await readCommands(redis)).toBe(before + Math.ceil(keys.length / 3))
   await write('other')
   const other = await read()
   expect(texts(first)).toEqual(keys.map((key) => `first ${key}`))

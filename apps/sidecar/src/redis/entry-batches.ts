@@ -2,8 +2,8 @@ import { type EntryFields, Pieces } from '@perigee/protocol'
 import type { AtClock, EntriesAtClock } from './data-redis.ts'
 import { type StoredEntry, storedEntryOf } from './entry-codec.ts'
 
-/** Of keys in one batch: Redis does nothing else while it answers one. */
-const KEYS_MAX = 64
+/** Of keys in one command: its reply is held whole until it is read, and with values of 1 MiB the connection's own memory still does. */
+const KEYS_MAX = 3
 
 /** One entry, or none, and the clock it was read at. */
 export interface EntryAtClock extends AtClock {
@@ -21,7 +21,8 @@ interface Asked {
 
 /**
  * Entries that are asked for one at a time: those of a namespace that are asked for in one turn of the event loop are read
- * together, after all of them were asked for. Each command would take longer to send than it takes Redis to answer.
+ * together, after all of them were asked for, and their commands leave together: to send each by itself would take longer than
+ * Redis takes to answer it.
  */
 export class EntryBatches {
   readonly #use: UseEntries

@@ -112,10 +112,22 @@ export class ReplyConnection {
   }
 
   #send(commands: string | Buffer, waiting: readonly Awaited[], onLeft?: () => void): void {
-    // One that wasn't waited for has heard nothing for good reason.
-    if (this.#next === this.#waiting.length) this.#heardMs = performance.now()
+    this.#gather()
     for (const one of waiting) this.#waiting.push(one)
     this.#socket?.write(commands, onLeft)
+  }
+
+  /** What is sent at one moment leaves in one write: each takes longer than what Redis does for a small command. */
+  #gather(): void {
+    const socket = this.#socket
+    if (!socket || socket.writableCorked > 0) return
+    // One that wasn't waited for has heard nothing for good reason.
+    const wasIdle = this.#next === this.#waiting.length
+    socket.cork()
+    process.nextTick(() => {
+      if (wasIdle) this.#heardMs = performance.now()
+      socket.uncork()
+    })
   }
 
   #connect(): void {

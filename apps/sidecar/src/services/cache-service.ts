@@ -4,8 +4,6 @@ import {
   CacheService,
   ClearNamespaceResponseSchema,
   DeleteResponseSchema,
-  type Entry,
-  EntrySchema,
   GetManyResponseSchema,
   GetResponseSchema,
   ListKeysResponseSchema,
@@ -16,8 +14,7 @@ import {
 import type { ServiceHandlers, ServiceRegistration } from '../grpc/call.ts'
 import type { WriteOutcome, Writer } from '../primary/writer.ts'
 import type { DataRedis } from '../redis/data-redis.ts'
-import type { StoredEntry } from '../redis/entry-codec.ts'
-import { timestampOf } from '../wire-time.ts'
+import { EntryField, entryMessage } from './entry-field.ts'
 import { keyListCursor, keyListPlace } from './key-list-cursor.ts'
 import type { ReadPath } from './read-path.ts'
 import {
@@ -67,7 +64,9 @@ export function createCacheService(options: CacheServiceOptions): ServiceRegistr
       const { namespace, key } = checkGet(request, limits)
       const answer = async (primary: boolean) => {
         const { entry, clock } = await data.readEntry(namespace, key, { primary })
-        return answered(create(GetResponseSchema, entry && { entry: entryMessage(entry) }), clock)
+        const response = create(GetResponseSchema)
+        if (entry) response.$unknown = [new EntryField(entry)]
+        return answered(response, clock)
       }
       return readPath.run(method.get, request, call, { answer, changed })
     },
@@ -171,17 +170,6 @@ function receiptOf({ clusterId, position }: WriteOutcome) {
 /** A condition as the writer takes it. */
 export function preconditionOf(condition: EntryCondition) {
   return condition.kind === 'exists' ? { exists: condition.exists } : { version: condition.version }
-}
-
-function entryMessage(entry: StoredEntry): Entry {
-  return create(EntrySchema, {
-    key: entry.key,
-    value: entry.value,
-    contentType: entry.contentType,
-    version: formatPosition(entry.position),
-    writtenAt: timestampOf(entry.writtenAtMs),
-    ...(entry.expiresAtMs !== undefined && { expiresAt: timestampOf(entry.expiresAtMs) }),
-  })
 }
 
 function totalBytes(texts: readonly string[]): number {
