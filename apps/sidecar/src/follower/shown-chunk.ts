@@ -9,7 +9,7 @@ import {
   varintSize,
   writeLength,
 } from '@perigee/protocol'
-import type { EncodedField } from '../grpc/answer-bytes.ts'
+import { dataOf, type EncodedField } from '../grpc/answer-bytes.ts'
 import { timestampOf } from '../wire-time.ts'
 
 /** What of a chunk every answer shows that shows more than its id and version. */
@@ -84,10 +84,7 @@ export class HitsField implements EncodedField {
   }
 
   get data(): Uint8Array {
-    const bytes = Buffer.allocUnsafe(this.length)
-    this.write(bytes, 0)
-    // Who asks for it writes the first tag.
-    return bytes.subarray(1)
+    return dataOf(this)
   }
 
   write(to: Buffer, from: number): number {

@@ -7,6 +7,13 @@ export interface EncodedField extends UnknownField, EncodedResult {
   release(): void
 }
 
+/** What an {@link EncodedField} is as `data` of an unknown field: all but its tag, which whoever asks for it writes. */
+export function dataOf(field: EncodedResult): Uint8Array {
+  const bytes = Buffer.allocUnsafe(field.length)
+  field.write(bytes, 0)
+  return bytes.subarray(1)
+}
+
 /** An answer as it goes over the wire. */
 export class AnswerBytes implements EncodedResult {
   readonly length: number

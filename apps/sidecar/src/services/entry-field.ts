@@ -2,7 +2,7 @@ import { create, toBinary } from '@bufbuild/protobuf'
 import { WireType } from '@bufbuild/protobuf/wire'
 import { formatPosition } from '@perigee/core'
 import { type Entry, EntrySchema, GetResponseSchema, varintSize, writeLength } from '@perigee/protocol'
-import type { EncodedField } from '../grpc/answer-bytes.ts'
+import { dataOf, type EncodedField } from '../grpc/answer-bytes.ts'
 import type { StoredEntry } from '../redis/entry-codec.ts'
 import { timestampOf } from '../wire-time.ts'
 
@@ -42,10 +42,7 @@ export class EntryField implements EncodedField {
   }
 
   get data(): Uint8Array {
-    const bytes = Buffer.allocUnsafe(this.length)
-    this.write(bytes, 0)
-    // Who asks for it writes the tag.
-    return bytes.subarray(1)
+    return dataOf(this)
   }
 
   write(to: Buffer, from: number): number {
