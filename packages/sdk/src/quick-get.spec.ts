@@ -3,28 +3,16 @@ import { describe, expect, it } from 'vitest'
 import { text } from './codec.ts'
 import { Perigee } from './perigee.ts'
 import { runWithSession } from './session.ts'
+import { openStream } from './spec/open-stream.ts'
 import { BrokenOff } from './spec/refusal.ts'
-import { failure, smallRegions } from './spec/small-regions.ts'
+import { failure } from './spec/small-regions.ts'
 import { Refusal, SmallCluster, SmallSidecar } from './spec/small-sidecar.ts'
 
 const never = () => new Promise<undefined>(() => {})
 
-/** The nearest sidecar has a stream open. */
-async function open(options = {}) {
-  const regions = await smallRegions(options)
-  const session = regions.perigee.session()
-  const cache = session.cache('answers', { codec: text })
-  await cache.set('a', '1')
-  await cache.get('a')
-  regions.near.multiplex.frames.length = 0
-  const inFlight = async () =>
-    (await regions.perigee.explain()).endpoints.map((endpoint) => endpoint.inFlight)
-  return { ...regions, session, cache, inFlight }
-}
-
 describe('a plain Get', () => {
   it('says no more than it has to', async () => {
-    const { near, perigee } = await open()
+    const { near, perigee } = await openStream()
     await perigee.cache('answers', { codec: text }).get('a')
     await perigee.cache('answers', { codec: text }).get('a', { consistency: 'primary', timeoutMs: 700 })
     const [first, second] = near.multiplex.calls
@@ -37,7 +25,7 @@ describe('a plain Get', () => {
   })
 
   it('moves its session, as one of its answers does for all of a frame', async () => {
-    const { near, cluster, session, cache } = await open()
+    const { near, cluster, session, cache } = await openStream()
     const before = session.token
     cluster.seq = 70
     near.multiplex.frames.length = 0
@@ -54,7 +42,7 @@ describe('a plain Get', () => {
     ['fails', () => new Refusal('DATA_UNAVAILABLE')],
     ['breaks off', () => new BrokenOff('Session closed with error code 2')],
   ])('that the nearest sidecar %s goes on to the next', async (_, error) => {
-    const { near, far, cache, events, inFlight } = await open()
+    const { near, far, cache, events, inFlight } = await openStream()
     near.intercept = () => {
       throw error()
     }
@@ -65,7 +53,7 @@ describe('a plain Get', () => {
   })
 
   it('that the nearest sidecar does not answer goes on to the next after half of its time', async () => {
-    const { near, cache, inFlight } = await open()
+    const { near, cache, inFlight } = await openStream()
     near.intercept = never
     const startedAt = performance.now()
     const value = cache.get('a', { timeoutMs: 800 })
@@ -79,7 +67,7 @@ describe('a plain Get', () => {
   })
 
   it('ends in time when nobody answers', async () => {
-    const { near, far, cache } = await open()
+    const { near, far, cache } = await openStream()
     near.intercept = far.intercept = never
     const startedAt = performance.now()
     const error = await failure(cache.get('a', { timeoutMs: 400 }))
@@ -89,7 +77,7 @@ describe('a plain Get', () => {
   })
 
   it('is not sent again when too many have been', async () => {
-    const { near, far, cache, events } = await open({ retryBudget: { share: 0, perSecond: 0 } })
+    const { near, far, cache, events } = await openStream({ retryBudget: { share: 0, perSecond: 0 } })
     near.intercept = () => {
       throw new Refusal('OVERLOADED')
     }
@@ -99,7 +87,7 @@ describe('a plain Get', () => {
   })
 
   it('tells its session of lost history, once for all', async () => {
-    const { near, session, cache } = await open()
+    const { near, session, cache } = await openStream()
     near.intercept = () => {
       throw new Refusal('LOST_HISTORY', 'what to do')
     }
@@ -110,7 +98,7 @@ describe('a plain Get', () => {
   })
 
   it('that fails goes on in the session it was made in', async () => {
-    const { near, far, perigee } = await open()
+    const { near, far, perigee } = await openStream()
     const session = perigee.session()
     const cache = perigee.cache('answers', { codec: text })
     await runWithSession(session, () => cache.set('b', '2'))
@@ -129,7 +117,7 @@ describe('a plain Get', () => {
   })
 
   it('ends with the client', async () => {
-    const { near, cache, perigee } = await open()
+    const { near, cache, perigee } = await openStream()
     near.intercept = never
     const error = failure(cache.get('a'))
     await expect.poll(() => near.multiplex.calls).toHaveLength(1)

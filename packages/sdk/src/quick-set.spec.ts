@@ -1,30 +1,18 @@
 import type { SetRequest } from '@perigee/protocol'
 import { describe, expect, it } from 'vitest'
 import { bytes, json, text } from './codec.ts'
+import { openStream } from './spec/open-stream.ts'
 import { BrokenOff } from './spec/refusal.ts'
-import { failure, smallRegions } from './spec/small-regions.ts'
+import { failure } from './spec/small-regions.ts'
 import { Refusal, type SmallSidecar } from './spec/small-sidecar.ts'
 
 const never = () => new Promise<undefined>(() => {})
-
-/** The nearest sidecar has a stream open. */
-async function open(options = {}) {
-  const regions = await smallRegions(options)
-  const session = regions.perigee.session()
-  const cache = session.cache('answers', { codec: text })
-  await cache.set('a', '1')
-  regions.near.multiplex.frames.length = 0
-  regions.near.received.length = 0
-  const inFlight = async () =>
-    (await regions.perigee.explain()).endpoints.map((endpoint) => endpoint.inFlight)
-  return { ...regions, session, cache, inFlight }
-}
 
 const sets = (sidecar: SmallSidecar) => sidecar.calls('Set') as SetRequest[]
 
 describe('a plain Set', () => {
   it('says all that its caller wants', async () => {
-    const { near, far, perigee, session } = await open()
+    const { near, far, perigee, session } = await openStream()
     await session.cache('answers', { codec: text }).set('a', 'b', { ttlMs: 1_500, timeoutMs: 700 })
     await perigee.cache('raw', { codec: bytes }).set('é', new Uint8Array(3), { durability: 'replicated' })
     await perigee.cache('raw', { codec: json() }).set('big', 'x'.repeat(300_000))
@@ -46,7 +34,7 @@ describe('a plain Set', () => {
   })
 
   it('gives its version and where it was done, and moves its session', async () => {
-    const { cluster, session, cache, near } = await open()
+    const { cluster, session, cache, near } = await openStream()
     const before = session.token
     const done = await Promise.all(Array.from({ length: 50 }, (_, i) => cache.set(`k${i}`, 'v')))
     expect(near.multiplex.frames).toHaveLength(1)
@@ -62,7 +50,7 @@ describe('a plain Set', () => {
     ['does not know what became of', () => new Refusal('OUTCOME_UNKNOWN')],
     ['breaks off', () => new BrokenOff('Session closed with error code 2')],
   ])('that the nearest sidecar %s goes on to the next, with its request id', async (_, error) => {
-    const { near, far, cache, events, inFlight } = await open()
+    const { near, far, cache, events, inFlight } = await openStream()
     near.intercept = () => {
       throw error()
     }
@@ -77,7 +65,7 @@ describe('a plain Set', () => {
   })
 
   it('that may have been done is said to be so, whatever the next one says', async () => {
-    const { near, far, cache } = await open()
+    const { near, far, cache } = await openStream()
     near.intercept = () => {
       throw new BrokenOff('Session closed with error code 2')
     }
@@ -91,7 +79,7 @@ describe('a plain Set', () => {
   })
 
   it('that is certainly not done is never said to be unknown', async () => {
-    const { near, far, cache } = await open()
+    const { near, far, cache } = await openStream()
     near.intercept = far.intercept = () => {
       throw new Refusal('NO_PRIMARY')
     }
@@ -100,7 +88,7 @@ describe('a plain Set', () => {
   })
 
   it('that takes long is sent to the next too, and stays under way', async () => {
-    const { near, far, cache, events, inFlight } = await open()
+    const { near, far, cache, events, inFlight } = await openStream()
     far.intercept = never
     let answer = (_: undefined) => {}
     near.intercept = () => new Promise((resolve) => (answer = resolve))
@@ -120,7 +108,7 @@ describe('a plain Set', () => {
   })
 
   it('that takes long is given up when the next one has answered', async () => {
-    const { near, far, cache, inFlight } = await open()
+    const { near, far, cache, inFlight } = await openStream()
     near.intercept = never
     expect((await cache.set('a', '2', { timeoutMs: 600 })).receipt.region).toBe('us-east-1')
     expect(sets(far)).toHaveLength(1)
@@ -130,7 +118,7 @@ describe('a plain Set', () => {
   })
 
   it('that takes long, and breaks off then, waits for the next one', async () => {
-    const { near, far, cache } = await open()
+    const { near, far, cache } = await openStream()
     let fail = (_: Error) => {}
     near.intercept = () => new Promise((_, reject) => (fail = reject))
     far.intercept = () => new Promise((resolve) => setTimeout(resolve, 200, undefined))
@@ -141,7 +129,7 @@ describe('a plain Set', () => {
   })
 
   it('ends in time when nobody answers', async () => {
-    const { near, far, cache, inFlight } = await open()
+    const { near, far, cache, inFlight } = await openStream()
     near.intercept = far.intercept = never
     const startedAt = performance.now()
     const error = await failure(cache.set('a', '2', { timeoutMs: 400 }))
@@ -153,7 +141,7 @@ describe('a plain Set', () => {
   })
 
   it('is not sent again when too many have been', async () => {
-    const { near, far, cache, events } = await open({ retryBudget: { share: 0, perSecond: 0 } })
+    const { near, far, cache, events } = await openStream({ retryBudget: { share: 0, perSecond: 0 } })
     near.intercept = () => {
       throw new Refusal('OVERLOADED')
     }
@@ -163,7 +151,7 @@ describe('a plain Set', () => {
   })
 
   it('tells its session of lost history', async () => {
-    const { near, session, cache } = await open()
+    const { near, session, cache } = await openStream()
     near.intercept = () => {
       throw new Refusal('LOST_HISTORY', 'what to do')
     }
@@ -173,7 +161,7 @@ describe('a plain Set', () => {
   })
 
   it('ends with the client', async () => {
-    const { near, cache, perigee } = await open()
+    const { near, cache, perigee } = await openStream()
     near.intercept = never
     const error = failure(cache.set('a', '2'))
     await expect.poll(() => near.multiplex.calls).toHaveLength(1)
